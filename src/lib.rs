@@ -1,0 +1,1 @@
+//! Millrace: see src/README.md for the map.
