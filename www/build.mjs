@@ -1,0 +1,198 @@
+// npm run build: src/ -> .cache/pkg/<build> (wasm-pack, wasm-opt) -> dist/, gated by the size budgets of wasm-pack.toml.
+// npm run size: what each build weighs on the wire, beside other players. See www/README.md for what www/lib may rely on.
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { brotliCompress, constants } from 'node:zlib';
+import { fingerprint, stamp } from './tools/fingerprint.mjs';
+import { ensure, tool } from './tools/setup.mjs';
+import { Told, cache, isMain, main, root, run, step } from './tools/steps.mjs';
+
+const dist = path.join(root, 'dist');
+const entries = ['index', 'element', 'hls', 'dash'];
+/** The entry that a user of each build imports: its size counts with the build. */
+const entryOf = { full: 'index', hls: 'hls', dash: 'dash' };
+
+/** The target features that rustc turns on for wasm32 (and SIMD, .cargo/config.toml): wasm-opt may use no others. */
+const wasmFeatures = ['simd', 'bulk-memory', 'bulk-memory-opt', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals',
+  'reference-types', 'multivalue', 'call-indirect-overlong'].map((name) => `--enable-${name}`);
+
+async function readConfig() {
+  const { parse } = await import('smol-toml');
+  const config = parse(readFileSync(path.join(root, 'wasm-pack.toml'), 'utf8'));
+  const builds = Object.entries(config.build).map(([name, { features, 'budget-kb': budgetKb }]) => {
+    if (!Array.isArray(features) || !(budgetKb > 0)) throw new Told(`wasm-pack.toml: [build.${name}] needs features and budget-kb`);
+    return { name, features, budget: budgetKb * 1000 };
+  });
+  return { target: config.target, profile: config.profile, builds };
+}
+
+const pkgDir = (build) => path.join(cache, 'pkg', build.name);
+const wasmFile = 'millrace_bg.wasm';
+
+/** One wasm-pack run: .cache/pkg/<build>/ with the glue, its types and the optimised module. */
+async function buildWasm({ target, profile }, build, debug) {
+  const hash = fingerprint(['src', 'Cargo.toml', 'Cargo.lock', '.cargo/config.toml'],
+    target, profile, build.features, debug, wasmFeatures);
+  const out = pkgDir(build);
+  const done = stamp(`wasm-${build.name}`, hash, [path.join(out, wasmFile), path.join(out, 'millrace.js')]);
+  if (done.fresh) return;
+  done.invalidate();
+  await step(`wasm ${build.name}`, async (note) => {
+    const crate = (line) => { const m = /Compiling (\S+)/.exec(line); if (m) note(m[1]); };
+    await run(tool('wasm-pack'), ['build', '--target', target, ...(debug ? ['--dev'] : ['--profile', profile]), '--no-opt', '--mode', 'no-install',
+      '--no-pack', '--out-dir', path.relative(root, out), '--out-name', 'millrace', root,
+      '--', '--no-default-features', '--features', build.features.join(',')], { onLine: crate });
+    if (!debug) {
+      note('wasm-opt');
+      const file = path.join(out, wasmFile);
+      await run(tool('wasm-opt'), [file, '-o', file, '-Oz', '--converge', ...wasmFeatures,
+        '--strip-debug', '--strip-producers', '--strip-target-features']);
+    }
+  });
+  done.made();
+}
+
+/** Bundles www/lib: the entries with shared chunks, then a worker and a page engine for each build with that build's glue inside. */
+async function bundle(builds, debug) {
+  const { build: esbuild } = await import('esbuild');
+  const options = { bundle: true, format: 'esm', target: 'es2022', minify: !debug, sourcemap: debug, absWorkingDir: root, metafile: true,
+    legalComments: 'none', logLevel: 'warning', tsconfig: 'www/tsconfig.json' };
+  const engines = {
+    name: 'engines',
+    // The engine of a build is a file of its own, fetched only when a URL needs that build.
+    setup: (b) => b.onResolve({ filter: /^build:engine\// }, ({ path: id }) => ({ path: `./${id.slice('build:engine/'.length)}/engine.js`, external: true })),
+  };
+  const glue = (build) => ({
+    name: 'glue',
+    setup: (b) => b.onResolve({ filter: /^build:wasm$/ }, () => ({ path: path.join(pkgDir(build), 'millrace.js') })),
+  });
+  const results = await Promise.all([
+    esbuild({ ...options, entryPoints: entries.map((name) => `www/lib/${name}.ts`), outdir: 'dist', splitting: true,
+      chunkNames: 'chunk-[hash]', plugins: [engines] }),
+    ...builds.map((build) => esbuild({ ...options, entryPoints: ['www/lib/worker.ts', 'www/lib/engine.ts'],
+      outdir: `dist/${build.name}`, plugins: [glue(build), engines] })),
+  ]);
+  for (const build of builds) copyFileSync(path.join(pkgDir(build), wasmFile), path.join(dist, build.name, wasmFile));
+  const outputs = Object.assign({}, ...results.map(({ metafile }) => metafile.outputs));
+  writeFileSync(path.join(cache, 'outputs.json'), JSON.stringify(Object.fromEntries(Object.entries(outputs).map(([file, { imports }]) =>
+    [file, imports.filter(({ kind, external }) => kind === 'import-statement' && !external).map((i) => i.path)]))));
+}
+
+/** Type-checks www/lib and writes the .d.ts that the public entries lead to (the worker's and engine's stay private). */
+async function types() {
+  const out = path.join(cache, 'types');
+  rmSync(out, { recursive: true, force: true });
+  await run(tool('tsc'), ['-p', 'www/tsconfig.json', '--outDir', out]);
+  const wanted = entries.map((name) => `${name}.d.ts`);
+  for (const file of wanted) {
+    const text = readFileSync(path.join(out, file), 'utf8');
+    for (const [, name] of text.matchAll(/(?:from|import)\s*\(?\s*['"]\.\/([\w/.-]+?)(?:\.[jt]s)?['"]/g)) {
+      if (existsSync(path.join(out, `${name}.d.ts`)) && !wanted.includes(`${name}.d.ts`)) wanted.push(`${name}.d.ts`);
+    }
+  }
+  for (const file of wanted) {
+    // The sources name each other with .ts; a user's compiler looks for the .d.ts beside the .js.
+    const text = readFileSync(path.join(out, file), 'utf8').replace(/((?:from|import)\s*\(?\s*['"]\.{1,2}\/[\w/.-]+)\.ts(['"])/g, '$1.js$2');
+    mkdirSync(path.dirname(path.join(dist, file)), { recursive: true });
+    writeFileSync(path.join(dist, file), text);
+  }
+}
+
+const brotli = async (file) => {
+  const bytes = readFileSync(file);
+  const packed = await promisify(brotliCompress)(bytes, { params: {
+    [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } });
+  return packed.length;
+};
+
+/** What a page loads to play with each build: its entry, then the worker or the page engine (the larger counts), and the module. */
+async function sizes(builds) {
+  const imports = JSON.parse(readFileSync(path.join(cache, 'outputs.json'), 'utf8'));
+  const closure = (file, seen = new Set()) => {
+    seen.add(file);
+    for (const next of imports[file] ?? []) if (!seen.has(next)) closure(next, seen);
+    return [...seen];
+  };
+  const sum = async (files) => (await Promise.all(files.map((file) => brotli(path.join(root, file))))).reduce((a, b) => a + b, 0);
+  return Promise.all(builds.map(async ({ name, budget }) => {
+    const [wasm, entry, worker, engine] = await Promise.all([
+      sum([`dist/${name}/${wasmFile}`]), sum(closure(`dist/${entryOf[name] ?? 'index'}.js`)),
+      sum([`dist/${name}/worker.js`]), sum([`dist/${name}/engine.js`])]);
+    const js = entry + Math.max(worker, engine);
+    return { name, wasm, js, total: wasm + js, budget, over: wasm + js > budget };
+  }));
+}
+
+const peerFiles = {
+  'hls.js': 'hls.js/dist/hls.min.js', 'hls.js light': 'hls.js/dist/hls.light.min.js',
+  'dash.js mediaplayer': 'dashjs/dist/modern/umd/dash.mediaplayer.min.js', 'dash.js all': 'dashjs/dist/modern/umd/dash.all.min.js',
+  'shaka dash': 'shaka-player/dist/shaka-player.dash-es2021.js', 'shaka hls': 'shaka-player/dist/shaka-player.hls-es2021.js',
+  'shaka all': 'shaka-player/dist/shaka-player.compiled-es2021.js',
+};
+
+/** The same measure for the players that are installed for comparison. */
+export async function peerSizes() {
+  const rows = Object.entries(peerFiles).map(([name, file]) => ({ name, file: path.join(root, 'node_modules', file) })).filter(({ file }) => existsSync(file));
+  return Promise.all(rows.map(async ({ name, file }) => {
+    const version = JSON.parse(readFileSync(path.join(root, 'node_modules', path.relative(path.join(root, 'node_modules'), file).split(path.sep)[0], 'package.json'), 'utf8')).version;
+    return { name: `${name} ${version}`, total: await brotli(file) };
+  }));
+}
+
+const kb = (bytes) => (bytes / 1000).toFixed(1).padStart(8);
+
+export function sizeTable(rows) {
+  return ['build       wasm      js   total  budget   (kB, brotli -11)', ...rows.map(({ name, wasm, js, total, budget, over }) =>
+    `${name.padEnd(7)}${kb(wasm)}${kb(js)}${kb(total)}${kb(budget)}${over ? '   OVER BUDGET' : ''}`)].join('\n');
+}
+
+function checkBudgets(rows) {
+  const over = rows.filter((row) => row.over).map(({ name, total, budget }) => `${name} is ${((total - budget) / 1000).toFixed(1)} kB over`);
+  if (over.length) throw new Told(`Size budget (wasm-pack.toml): ${over.join(', ')}.`);
+}
+
+/** Brings dist/ up to date (with `only`: one build of wasm-pack.toml); quick when nothing changed. Resolves to the sizes. */
+export async function build({ debug = false, gate = true, only } = {}) {
+  await ensure(['build']);
+  const config = await readConfig();
+  if (only) config.builds = config.builds.filter(({ name }) => name === only);
+  if (!config.builds.length) throw new Told(`wasm-pack.toml has no [build.${only}]`);
+  if (!existsSync(path.join(root, 'www/lib/index.ts'))) throw new Told('www/lib/index.ts is missing');
+  for (const one of config.builds) await buildWasm(config, one, debug);
+
+  const hash = fingerprint(['www/lib', 'www/tsconfig.json', 'www/build.mjs', 'package-lock.json', 'wasm-pack.toml',
+    ...config.builds.map((one) => `.cache/stamps/wasm-${one.name}`)], debug, only);
+  const done = stamp('dist', hash, [...entries.flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]), '.cache/sizes.json',
+    ...config.builds.map(({ name }) => `dist/${name}/${wasmFile}`)]);
+  if (!done.fresh) {
+    done.invalidate();
+    await step('dist', async () => {
+      mkdirSync(dist, { recursive: true });
+      for (const name of readdirSync(dist)) rmSync(path.join(dist, name), { recursive: true });
+      await Promise.all([bundle(config.builds, debug), types()]);
+      writeFileSync(path.join(cache, 'sizes.json'), JSON.stringify(await sizes(config.builds)));
+    });
+    done.made();
+  }
+  const rows = JSON.parse(readFileSync(path.join(cache, 'sizes.json'), 'utf8'));
+  if (gate && !debug) checkBudgets(rows);
+  return rows;
+}
+
+if (isMain(import.meta)) {
+  await main(async () => {
+    const flags = process.argv.slice(2);
+    const only = flags.find((flag) => flag.startsWith('--only='))?.slice('--only='.length);
+    const unknown = flags.filter((flag) => !['--size', '--debug', `--only=${only}`].includes(flag));
+    if (unknown.length) {
+      throw new Told(`Unknown option ${unknown[0]}. Options: --size (with other players), --debug (unoptimised, source maps), --only=BUILD.`);
+    }
+    const rows = await build({ debug: flags.includes('--debug'), only, gate: false });
+    console.log(sizeTable(rows));
+    if (flags.includes('--size')) {
+      for (const { name, total } of (await peerSizes()).sort((a, b) => a.total - b.total)) console.log(`${name.padEnd(28)}${kb(total)}`);
+    }
+    if (!flags.includes('--debug')) checkBudgets(rows);
+  });
+}
