@@ -1,1 +1,15 @@
-//! Millrace: see src/README.md for the map.
+//! Millrace: an adaptive streaming player core.
+//!
+//! `src/README.md` is the map: the layers, who may import whom, and the journey of one media segment.
+
+pub mod abr;
+pub mod bytes;
+pub mod codec;
+pub mod container;
+pub mod error;
+pub mod manifest;
+pub mod player;
+pub mod remux;
+pub mod time;
+#[cfg(target_arch = "wasm32")]
+mod web;

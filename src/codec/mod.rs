@@ -1,0 +1,1 @@
+//! Elementary streams: headers, decoder configuration, RFC 6381 strings.

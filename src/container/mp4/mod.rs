@@ -1,0 +1,1 @@
+//! ISO BMFF (ISO/IEC 14496-12).

@@ -1,0 +1,203 @@
+//! Where segments are: a rule (template), runs of equal durations (timeline), or a list. Segments are computed when asked for.
+
+use super::{ByteRange, IndexSource, InitRef, KeyRef, SegmentRef};
+use crate::time::{Seconds, Ticks, Timescale};
+use std::rc::Rc;
+
+/// The segments of a representation.
+#[derive(Clone, Debug)]
+pub enum SegmentIndex {
+    /// Must be fetched first.
+    Pending(IndexSource),
+    /// DASH SegmentTemplate.
+    Template(TemplateIndex),
+    /// SegmentList, sidx, Cues, or an HLS media playlist.
+    List(ListIndex),
+}
+
+impl SegmentIndex {
+    /// Segments known at present; 0 while pending.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Pending(_) => 0,
+            Self::Template(t) => t.len(),
+            Self::List(l) => l.segments.len(),
+        }
+    }
+
+    /// Whether no segment is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Segment number `i`.
+    pub fn segment(&self, i: usize) -> Option<SegmentRef> {
+        match self {
+            Self::Pending(_) => None,
+            Self::Template(t) => t.segment(i),
+            Self::List(l) => l.segment(i),
+        }
+    }
+
+    /// Start and duration of segment `i`, without its URL: cheap.
+    pub fn span(&self, i: usize) -> Option<(Seconds, Seconds)> {
+        match self {
+            Self::Pending(_) => None,
+            Self::Template(t) => t.span(i),
+            Self::List(l) => l.segments.get(i).map(|s| (s.start, s.duration)),
+        }
+    }
+
+    /// The segment that holds `time`: the last that starts at or before it; the first if `time` is before all. `None` past
+    /// the end of the last one or with no segments. Binary search.
+    pub fn find(&self, time: Seconds) -> Option<usize> {
+        // A time on a boundary that rounding put a hair before it belongs to the later segment.
+        const EPSILON: Seconds = 1e-4;
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let mid = low + (high - low) / 2;
+            match self.span(mid) {
+                Some((start, _)) if start <= time + EPSILON => low = mid + 1,
+                _ => high = mid,
+            }
+        }
+        let i = low.saturating_sub(1);
+        let (start, duration) = self.span(i)?;
+        (time < start + duration - EPSILON || i + 1 < self.len()).then_some(i)
+    }
+
+    /// End of the last segment.
+    pub fn end(&self) -> Option<Seconds> {
+        let (start, duration) = self.span(self.len().checked_sub(1)?)?;
+        Some(start + duration)
+    }
+}
+
+/// A run of equal segments in a SegmentTimeline (`S` with its `@r` resolved), kept run-length encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimelineRun {
+    /// Media time of the first, in ticks.
+    pub time: Ticks,
+    /// Ticks of each.
+    pub duration: Ticks,
+    /// How many; at least 1.
+    pub count: u64,
+    /// Segments before this run.
+    pub first: u64,
+}
+
+/// DASH SegmentTemplate (ISO/IEC 23009-1 §5.3.9.4) with `@duration` (one run) or a SegmentTimeline.
+#[derive(Clone, Debug)]
+pub struct TemplateIndex {
+    /// Absolute URL with `$Number$`, `$Time$`, `%0Nd`, `$$` left in; `$RepresentationID$` and `$Bandwidth$` already filled.
+    pub media: String,
+    /// Initialization segment, filled.
+    pub init: Option<Rc<InitRef>>,
+    /// Of the runs.
+    pub timescale: Timescale,
+    /// Number of the first segment.
+    pub start_number: u64,
+    /// In order of time.
+    pub runs: Vec<TimelineRun>,
+    /// Start of the period - presentationTimeOffset, in seconds.
+    pub timestamp_offset: Seconds,
+}
+
+impl TemplateIndex {
+    fn len(&self) -> usize {
+        self.runs.last().map_or(0, |r| usize::try_from(r.first.saturating_add(r.count)).unwrap_or(usize::MAX))
+    }
+
+    fn run(&self, i: usize) -> Option<(&TimelineRun, u64)> {
+        let i = i as u64;
+        let at = self.runs.partition_point(|r| r.first <= i).checked_sub(1)?;
+        let run = self.runs.get(at)?;
+        let within = i - run.first;
+        (within < run.count).then_some((run, within))
+    }
+
+    fn media_time(run: &TimelineRun, within: u64) -> Ticks {
+        run.time.saturating_add(run.duration.saturating_mul(within as Ticks))
+    }
+
+    fn span(&self, i: usize) -> Option<(Seconds, Seconds)> {
+        let (run, within) = self.run(i)?;
+        let start = self.timescale.seconds(Self::media_time(run, within)) + self.timestamp_offset;
+        Some((start, self.timescale.seconds(run.duration)))
+    }
+
+    fn segment(&self, i: usize) -> Option<SegmentRef> {
+        let (run, within) = self.run(i)?;
+        let (start, duration) = self.span(i)?;
+        Some(SegmentRef {
+            number: i,
+            url: super::url::fill_template(
+                &self.media,
+                self.start_number.saturating_add(i as u64),
+                Self::media_time(run, within),
+            ),
+            range: None,
+            start,
+            duration,
+            discontinuity: 0,
+            gap: false,
+            init: self.init.clone(),
+            timestamp_offset: Some(self.timestamp_offset),
+            keys: Vec::new(),
+        })
+    }
+}
+
+/// One entry of a [`ListIndex`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListSegment {
+    /// Relative to the list's base, as written; empty: the base itself.
+    pub uri: Box<str>,
+    /// Part of the resource.
+    pub range: Option<ByteRange>,
+    /// On the presentation's timeline.
+    pub start: Seconds,
+    /// Seconds.
+    pub duration: Seconds,
+    /// Discontinuity number.
+    pub discontinuity: u32,
+    /// EXT-X-GAP.
+    pub gap: bool,
+    /// Index into [`ListIndex::inits`].
+    pub init: Option<u32>,
+    /// Index into [`ListIndex::keys`]: the set of keys in force.
+    pub keys: Option<u32>,
+}
+
+/// Segments one by one.
+#[derive(Clone, Debug, Default)]
+pub struct ListIndex {
+    /// Absolute; URIs resolve against it.
+    pub base: String,
+    /// In order of time.
+    pub segments: Vec<ListSegment>,
+    /// Initialization segments that are referred to.
+    pub inits: Vec<Rc<InitRef>>,
+    /// Sets of keys that are referred to.
+    pub keys: Vec<Vec<KeyRef>>,
+    /// See [`SegmentRef::timestamp_offset`].
+    pub timestamp_offset: Option<Seconds>,
+}
+
+impl ListIndex {
+    fn segment(&self, i: usize) -> Option<SegmentRef> {
+        let s = self.segments.get(i)?;
+        Some(SegmentRef {
+            number: i,
+            url: if s.uri.is_empty() { self.base.clone() } else { super::url::resolve(&self.base, &s.uri) },
+            range: s.range,
+            start: s.start,
+            duration: s.duration,
+            discontinuity: s.discontinuity,
+            gap: s.gap,
+            init: s.init.and_then(|i| self.inits.get(i as usize).cloned()),
+            timestamp_offset: self.timestamp_offset,
+            keys: s.keys.and_then(|i| self.keys.get(i as usize).cloned()).unwrap_or_default(),
+        })
+    }
+}

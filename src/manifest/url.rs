@@ -1,0 +1,164 @@
+//! URL references (RFC 3986 §5) and DASH templates. A full URL crate brings IDNA tables that would double the download;
+//! the browser's fetch normalizes what is left.
+
+use crate::time::Ticks;
+
+/// Scheme of an absolute URL, lower-case letters as written, without the colon.
+pub fn scheme(url: &str) -> Option<&str> {
+    let (scheme, _) = url.split_once(':')?;
+    let mut chars = scheme.bytes();
+    (chars.next()?.is_ascii_alphabetic() && chars.all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c)))
+        .then_some(scheme)
+}
+
+/// Resolves a reference against an absolute base (RFC 3986 §5.2). Without a base the reference comes back as it is.
+pub fn resolve(base: &str, reference: &str) -> String {
+    let reference = reference.trim();
+    if base.is_empty() || scheme(reference).is_some() {
+        return reference.to_owned();
+    }
+    let base = base.split('#').next().unwrap_or(base);
+    let Some(scheme_end) = scheme(base).map(|s| s.len() + 1) else { return reference.to_owned() };
+    if reference.is_empty() {
+        return base.to_owned();
+    }
+    if let Some(rest) = reference.strip_prefix("//") {
+        return format!("{}//{}", &base[..scheme_end], rest);
+    }
+    let authority_end = match base[scheme_end..].strip_prefix("//") {
+        Some(rest) => scheme_end + 2 + rest.find(['/', '?']).unwrap_or(rest.len()),
+        None => scheme_end,
+    };
+    let (root, path_query) = base.split_at(authority_end);
+    let path = path_query.split('?').next().unwrap_or("");
+    if reference.starts_with('?') {
+        return [root, path, reference].concat();
+    }
+    if reference.starts_with('#') {
+        return [base, reference].concat();
+    }
+    let split = reference.find(['?', '#']).unwrap_or(reference.len());
+    let (ref_path, tail) = reference.split_at(split);
+    let merged = if ref_path.starts_with('/') {
+        remove_dot_segments(ref_path)
+    } else {
+        let dir = path.rfind('/').map_or("/", |i| &path[..=i]);
+        remove_dot_segments(&[dir, ref_path].concat())
+    };
+    [root, &merged, tail].concat()
+}
+
+/// RFC 3986 §5.2.4.
+fn remove_dot_segments(path: &str) -> String {
+    let mut out: Vec<&str> = Vec::new();
+    let mut parts = path.split('/').skip(usize::from(path.starts_with('/'))).peekable();
+    while let Some(part) = parts.next() {
+        let last = parts.peek().is_none();
+        match part {
+            "." if last => out.push(""),
+            "." => {}
+            ".." => {
+                out.pop();
+                if last {
+                    out.push("");
+                }
+            }
+            p => out.push(p),
+        }
+    }
+    let mut result = String::with_capacity(path.len());
+    for part in out {
+        result.push('/');
+        result.push_str(part);
+    }
+    result
+}
+
+/// Fills `$Number$`, `$Time$` (with `%0Nd` widths) and `$$` (ISO/IEC 23009-1 §5.3.9.4.4). Unknown identifiers stay as they are.
+pub fn fill_template(template: &str, number: u64, time: Ticks) -> String {
+    fill(template, |name| match name {
+        "Number" => Some(number as i128),
+        "Time" => Some(time as i128),
+        _ => None,
+    })
+}
+
+/// Fills `$name$` and `$name%0Nd$` where `value` knows the name, and `$$`.
+fn fill(template: &str, value: impl Fn(&str) -> Option<i128>) -> String {
+    let mut out = String::with_capacity(template.len() + 16);
+    let mut rest = template;
+    while let Some(start) = rest.find('$') {
+        out.push_str(&rest[..start]);
+        let after = &rest[start + 1..];
+        let Some(end) = after.find('$') else {
+            out.push_str(&rest[start..]);
+            return out;
+        };
+        let inside = &after[..end];
+        let (name, width) = match inside.split_once('%') {
+            Some((name, format)) => (name, parse_width(format)),
+            None => (inside, Some(1)),
+        };
+        match (value(name), width) {
+            _ if inside.is_empty() => out.push('$'),
+            (Some(v), Some(width)) => {
+                let digits = v.to_string();
+                out.extend(std::iter::repeat_n('0', width.saturating_sub(digits.len())));
+                out.push_str(&digits);
+            }
+            _ => {
+                out.push_str(&rest[start..start + end + 2]);
+            }
+        }
+        rest = &after[end + 1..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The width of `%0Nd`, capped so that a manifest cannot ask for megabytes of zeros.
+fn parse_width(format: &str) -> Option<usize> {
+    let digits = format.strip_suffix('d')?;
+    if digits.is_empty() {
+        return Some(1);
+    }
+    digits.parse::<usize>().ok().filter(|n| *n <= 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_resolve_as_rfc_3986_section_5_4_lists_them() {
+        let base = "http://a/b/c/d;p?q";
+        for (reference, expected) in [
+            ("g", "http://a/b/c/g"),
+            ("./g", "http://a/b/c/g"),
+            ("g/", "http://a/b/c/g/"),
+            ("/g", "http://a/g"),
+            ("//g", "http://g"),
+            ("?y", "http://a/b/c/d;p?y"),
+            ("g?y", "http://a/b/c/g?y"),
+            ("#s", "http://a/b/c/d;p?q#s"),
+            ("", "http://a/b/c/d;p?q"),
+            (".", "http://a/b/c/"),
+            ("..", "http://a/b/"),
+            ("../g", "http://a/b/g"),
+            ("../../g", "http://a/g"),
+            ("../../../g", "http://a/g"),
+            ("http://x/y", "http://x/y"),
+        ] {
+            assert_eq!(resolve(base, reference), expected, "{reference}");
+        }
+        assert_eq!(resolve("https://host", "a.mpd"), "https://host/a.mpd");
+        assert_eq!(resolve("https://host/x?u=/y/z", "a.ts"), "https://host/a.ts");
+    }
+
+    #[test]
+    fn templates_fill_numbers_with_widths_and_leave_what_they_do_not_know() {
+        assert_eq!(fill_template("s-$Number%05d$.m4s", 42, 0), "s-00042.m4s");
+        assert_eq!(fill_template("$Time$/$$/$Foo$", 1, 90_000), "90000/$/$Foo$");
+        assert_eq!(fill_template("a$Number", 1, 2), "a$Number");
+    }
+}
