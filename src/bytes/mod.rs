@@ -1,9 +1,11 @@
 //! Reading and writing of binary formats: big-endian fields, bits, exp-Golomb codes. Every read is checked.
 
 mod bits;
+mod media;
 mod writer;
 
 pub use bits::BitReader;
+pub use media::MediaBytes;
 pub use writer::ByteWriter;
 
 /// A cursor over bytes. Reads return `None` past the end and then leave the cursor where it was.

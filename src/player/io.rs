@@ -1,5 +1,6 @@
 //! The face of the core: what goes in, what comes out. The shell (browser or simulator) does nothing but carry these.
 
+use crate::bytes::MediaBytes;
 use crate::error::PlayerError;
 use crate::manifest::ByteRange;
 use crate::time::{Seconds, TimeRanges};
@@ -270,7 +271,7 @@ pub enum Command {
         /// Which buffer.
         buffer: BufferId,
         /// Whole boxes, or WebM bytes at any split.
-        data: Vec<u8>,
+        data: MediaBytes,
         /// Seconds.
         timestamp_offset: Seconds,
         /// `appendWindowStart`, `appendWindowEnd` (may be infinite).
