@@ -1,1 +1,345 @@
-//! Samples to fragmented MP4.
+//! Samples of any container become fragmented MP4 for Media Source Extensions (ISO/IEC 14496-12 §8.8).
+//!
+//! Import rule: `container` and what that may import.
+//!
+//! A demuxer writes each sample's bytes straight into the buffer that becomes the payload of `mdat`. Room is kept in front of
+//! it, into which `moof` is written once the samples are known: media is copied once on its way through the core.
+
+mod boxes;
+mod timing;
+
+use crate::bytes::{ByteWriter, MediaBytes};
+use crate::container::{Sample, Sink, TrackId, TrackInfo};
+use crate::time::Ticks;
+
+use timing::Clock;
+
+/// Room for `moof` in front of the payload, in bytes: the header of about 500 samples of video with B-frames. Where a fragment
+/// needs more, its payload is moved once and the room grows for the ones to come.
+const HEADROOM: usize = 4096;
+
+/// Payload of one fragment at most, in bytes; keeps every size and offset in 31 bits. What is over goes into the next one.
+const MAX_PAYLOAD: u64 = 1 << 30;
+
+/// Capacity that a new buffer gets at most from the size of the one before, in bytes: saves the copies of growing and does
+/// not keep the memory of one huge segment.
+const MAX_CAPACITY_HINT: usize = 1 << 20;
+
+/// Warnings kept until they are taken.
+const MAX_WARNINGS: usize = 64;
+
+/// Something that was skipped or put right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Bytes from the start of the input since the demuxer's last reset; `None` where the muxer noticed it.
+    pub offset: Option<u64>,
+    /// In words.
+    pub what: &'static str,
+}
+
+/// One `moof` + `mdat` of one track.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fragment {
+    /// Both boxes.
+    pub data: MediaBytes,
+    /// Counts the parameter sets of the track from 0. Where it differs from the fragment before (or is the first), the
+    /// init segment of [`Muxer::init_segment`] is appended before `data`.
+    pub generation: u32,
+    /// Decoding time of the first sample in ticks, as written: never negative.
+    pub first_dts: Ticks,
+    /// Earliest presentation time in ticks.
+    pub first_pts: Ticks,
+    /// Latest presentation time plus duration in ticks.
+    pub end: Ticks,
+    /// How many samples.
+    pub samples: u32,
+    /// Whether the first one, in decoding order, is a sync sample.
+    pub starts_with_sync: bool,
+}
+
+impl Fragment {
+    /// Both boxes, as one slice.
+    pub fn bytes(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+/// A sample as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    /// Never negative; increases within a fragment.
+    dts: Ticks,
+    pts: Ticks,
+    duration: u32,
+    /// Whether `duration` is final or still waits for the next sample.
+    timed: bool,
+    /// Whether the time line breaks before it, so that it starts a fragment.
+    breaks: bool,
+    sync: bool,
+    size: u32,
+}
+
+impl Entry {
+    /// `sample_composition_time_offset`, signed (§8.8.8.2); saturates.
+    fn composition_offset(&self) -> i32 {
+        self.pts.saturating_sub(self.dts).clamp(i32::MIN.into(), i32::MAX.into()) as i32
+    }
+}
+
+/// Samples that share one sample entry, with their payload.
+#[derive(Debug)]
+struct Run {
+    info: TrackInfo,
+    generation: u32,
+    samples: Vec<Entry>,
+    /// `headroom` unused bytes, the payload of `samples`, then what is written of the next sample. Empty before the first use.
+    buffer: Vec<u8>,
+    headroom: usize,
+    /// Where the payload of the last of `samples` ends in `buffer`.
+    done: usize,
+}
+
+impl Run {
+    fn new(info: TrackInfo, generation: u32, headroom: usize) -> Self {
+        Self { info, generation, samples: Vec::new(), buffer: Vec::new(), headroom, done: 0 }
+    }
+
+    fn payload(&mut self) -> &mut Vec<u8> {
+        if self.buffer.is_empty() {
+            self.start_buffer(&[], 0);
+        }
+        &mut self.buffer
+    }
+
+    /// Replaces the buffer by a new one that begins with `rest`, which counts as not completed.
+    fn start_buffer(&mut self, rest: &[u8], capacity_hint: usize) -> Vec<u8> {
+        let mut next =
+            Vec::with_capacity(self.headroom + rest.len().max(capacity_hint.min(MAX_CAPACITY_HINT)));
+        next.resize(self.headroom, 0);
+        next.extend_from_slice(rest);
+        self.done = self.headroom;
+        std::mem::replace(&mut self.buffer, next)
+    }
+}
+
+/// One track of the muxer.
+#[derive(Debug)]
+struct Track {
+    id: TrackId,
+    /// Never empty. The first one gives out fragments, the last one takes samples.
+    runs: Vec<Run>,
+    clock: Clock,
+    sequence: u32,
+}
+
+impl Track {
+    fn last(&mut self) -> &mut Run {
+        self.runs.last_mut().expect("a track has a run from its start, and the last one stays")
+    }
+}
+
+/// Rewrites samples as fragmented MP4, one track per SourceBuffer.
+///
+/// It is the [`Sink`] of a demuxer. After each `push`, `take_fragment` gives out what has become complete. Time stamps are written as
+/// they come: edit lists are not, so the presenter applies [`TrackInfo::edit_start`] itself. Two things differ from the
+/// input where they must: decoding times that are negative (not representable in `tfdt`) or that do not increase are moved
+/// forward, with composition offsets that keep the presentation times exact.
+///
+/// Auxiliary information of encrypted samples is not carried over.
+#[derive(Debug, Default)]
+pub struct Muxer {
+    /// As the init segments describe them; same order as `states`.
+    infos: Vec<TrackInfo>,
+    states: Vec<Track>,
+    complete: bool,
+    warnings: Vec<Warning>,
+    /// Takes payload that belongs to no known track.
+    stray: Vec<u8>,
+}
+
+impl Muxer {
+    /// No tracks.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The tracks seen so far.
+    pub fn tracks(&self) -> &[TrackInfo] {
+        &self.infos
+    }
+
+    /// Whether all tracks that the headers announce are there.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// What was noted since the last call; at most a few dozen are kept.
+    pub fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// `ftyp` + `moov` with one track. It goes with the fragment taken last or, before the first, with the one to
+    /// come. `None` for an unknown track or one without a sample entry.
+    pub fn init_segment(&self, track: TrackId) -> Option<Vec<u8>> {
+        let info = self.infos.iter().find(|info| info.id == track)?;
+        (!info.sample_entry.is_empty()).then(|| boxes::init_segment(info))
+    }
+
+    /// All samples of the track that are complete, as one fragment; `None` if there are none. A change of parameters or a break
+    /// in the time line ends a fragment early: call until `None`. The last sample is held back as long as its duration
+    /// depends on the next; with `flush`, at the end of a segment, it comes too and lasts as long as the one before.
+    pub fn take_fragment(&mut self, track: TrackId, flush: bool) -> Option<Fragment> {
+        let index = self.states.iter().position(|t| t.id == track)?;
+        let state = &mut self.states[index];
+        while state.runs.len() > 1 && state.runs[0].samples.is_empty() {
+            state.runs.remove(0);
+            self.infos[index] = state.runs[0].info.clone();
+        }
+        let last_run = state.runs.len() == 1;
+        let run = &mut state.runs[0];
+        let mut payload = 0u64;
+        let mut count = 0;
+        for (i, e) in run.samples.iter().enumerate() {
+            let held = !e.timed && !flush && last_run && i + 1 == run.samples.len();
+            if held || (e.breaks && i > 0) || (i > 0 && payload + u64::from(e.size) > MAX_PAYLOAD) {
+                break;
+            }
+            payload += u64::from(e.size);
+            count += 1;
+        }
+        let rest_of_samples = run.samples.split_off(count);
+        let taken = std::mem::replace(&mut run.samples, rest_of_samples);
+        let first = *taken.first()?;
+        state.sequence = state.sequence.wrapping_add(1);
+
+        let mut header = ByteWriter::append_to(Vec::with_capacity(160 + 16 * count));
+        boxes::fragment_header(&mut header, track.0, state.sequence, &taken, payload as u32);
+        let data = run.split_payload(payload as usize, header.as_slice());
+        Some(Fragment {
+            data,
+            generation: run.generation,
+            first_dts: first.dts,
+            first_pts: taken.iter().map(|e| e.pts).min().unwrap_or(first.pts),
+            end: taken.iter().map(|e| e.pts.saturating_add(e.duration.into())).max().unwrap_or(first.pts),
+            samples: count as u32,
+            starts_with_sync: first.sync,
+        })
+    }
+
+    /// Forgets all samples, taken or not, for a seek or a segment that does not follow. Tracks and generations stay.
+    pub fn reset(&mut self) {
+        for (state, info) in self.states.iter_mut().zip(&mut self.infos) {
+            if let Some(run) = state.runs.pop() {
+                info.clone_from(&run.info);
+                state.runs = vec![Run::new(run.info, run.generation, run.headroom)];
+            }
+            state.clock = Clock::default();
+        }
+        self.stray = Vec::new();
+    }
+
+    fn warn(&mut self, offset: Option<u64>, what: &'static str) {
+        if self.warnings.len() < MAX_WARNINGS {
+            self.warnings.push(Warning { offset, what });
+        }
+    }
+}
+
+impl Run {
+    /// Cuts the first `payload` bytes off, with `header` in front of them.
+    fn split_payload(&mut self, payload: usize, header: &[u8]) -> MediaBytes {
+        let room = self.headroom;
+        let end = (room + payload).min(self.buffer.len());
+        let completed = self.done.saturating_sub(end);
+        let rest = self.buffer.split_off(end);
+        if header.len() > room {
+            self.headroom = header.len().next_power_of_two();
+        }
+        let mut data = self.start_buffer(&rest, payload);
+        self.done += completed;
+        match room.checked_sub(header.len()) {
+            Some(start) if data.len() >= room => {
+                data[start..room].copy_from_slice(header);
+                MediaBytes::new(data, start)
+            }
+            _ => {
+                data.splice(..room.min(data.len()), header.iter().copied());
+                data.into()
+            }
+        }
+    }
+}
+
+impl Sink for Muxer {
+    fn track(&mut self, info: TrackInfo) {
+        let Some(index) = self.states.iter().position(|t| t.id == info.id) else {
+            let run = Run::new(info.clone(), 0, HEADROOM);
+            self.states.push(Track { id: info.id, runs: vec![run], clock: Clock::default(), sequence: 0 });
+            self.infos.push(info);
+            return;
+        };
+        let state = &mut self.states[index];
+        let run = state.last();
+        let old = &run.info;
+        let same_init =
+            (old.kind, old.timescale) == (info.kind, info.timescale) && old.sample_entry == info.sample_entry;
+        if same_init || run.samples.is_empty() {
+            run.generation += u32::from(!same_init);
+            run.info = info;
+        } else {
+            // What is written of the next sample belongs to the new parameters.
+            let mut next = Run::new(info, run.generation + 1, run.headroom);
+            let partial = run.buffer.split_off(run.done.min(run.buffer.len()));
+            next.start_buffer(&partial, 0);
+            state.runs.push(next);
+        }
+        if state.runs.len() == 1 {
+            self.infos[index].clone_from(&state.runs[0].info);
+        }
+    }
+
+    fn tracks_complete(&mut self) {
+        self.complete = true;
+    }
+
+    fn buffer(&mut self, track: TrackId) -> &mut Vec<u8> {
+        match self.states.iter_mut().find(|t| t.id == track) {
+            Some(state) => state.last().payload(),
+            None => &mut self.stray,
+        }
+    }
+
+    fn sample(&mut self, track: TrackId, sample: Sample) {
+        let Some(state) = self.states.iter_mut().find(|t| t.id == track) else {
+            self.stray.clear();
+            return self.warn(None, "a sample of an unknown track was dropped");
+        };
+        let Track { runs, clock, .. } = state;
+        let (run, earlier) = runs.split_last_mut().expect("a track has a run from its start");
+        run.payload();
+        let written = run.buffer.len().saturating_sub(run.done);
+        let size = written.min(sample.size as usize);
+        // The sample is the last bytes written; what the demuxer left before them is not part of it.
+        if size < written {
+            run.buffer.drain(run.done..run.done + (written - size));
+        }
+        run.done += size;
+        let previous = run.samples.last_mut().or_else(|| earlier.last_mut()?.samples.last_mut());
+        let (mut entry, timing_warning) = clock.place(&run.info, &sample, previous);
+        entry.size = size as u32;
+        run.samples.push(entry);
+        if size < sample.size as usize {
+            self.warn(None, "a sample is larger than its bytes");
+        }
+        if let Some(what) = timing_warning {
+            self.warn(None, what);
+        }
+    }
+
+    fn warning(&mut self, offset: u64, what: &'static str) {
+        self.warn(Some(offset), what);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! Decoding times and durations of the samples of one track, as fragments can express them: `tfdt` is unsigned, and the
+//! duration of a sample is the distance to the next one's decoding time.
+
+use crate::container::{Sample, TrackInfo, TrackKind};
+use crate::time::Ticks;
+
+use super::Entry;
+
+/// Remembers the sample before.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    last: Option<Last>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    /// As written.
+    dts: Ticks,
+    /// Best known.
+    duration: u32,
+}
+
+impl Clock {
+    /// The entry for `sample` (its size excepted), and what had to be put right. Settles the duration of `previous`, the
+    /// sample before it, if that has not been taken yet.
+    pub fn place(
+        &mut self,
+        info: &TrackInfo,
+        sample: &Sample,
+        previous: Option<&mut Entry>,
+    ) -> (Entry, Option<&'static str>) {
+        let second = Ticks::from(info.timescale.get());
+        let mut warning = (sample.dts < 0).then_some("a negative decoding time was moved to 0");
+        let mut dts = sample.dts.max(0);
+        let mut breaks = false;
+        if let Some(last) = self.last {
+            let usual = Ticks::from(last.duration);
+            let distance = dts - last.dts;
+            let told = previous.as_ref().is_none_or(|p| p.timed);
+            let mut duration = distance;
+            if distance <= -second {
+                // Another time line. Moving all of it forward would tear decoding and presentation apart.
+                warning = Some("decoding times jump back");
+                breaks = true;
+                duration = usual;
+            } else if distance <= 0 {
+                warning = warning.or(Some("decoding times do not increase"));
+                dts = last.dts.saturating_add(1);
+                duration = 1;
+            } else if (told && distance > 2 * usual + second / 20)
+                || (info.kind == TrackKind::Audio && distance > 4 * usual + second / 10)
+            {
+                // A hole. The sample before must not be stretched over it: the player has to see it and jump. A picture
+                // without a duration of its own, however, stays until the next one: its rate may vary.
+                breaks = true;
+                duration = usual;
+            }
+            if let Some(previous) = previous {
+                previous.duration = u32::try_from(duration).unwrap_or(u32::MAX);
+                previous.timed = true;
+            }
+        }
+        let told = sample.duration.filter(|&ticks| ticks > 0);
+        let duration = told.unwrap_or_else(|| match self.last {
+            // The sample before has just been measured, or its own duration is the best guess.
+            Some(last) if !breaks && dts - last.dts > 1 => u32::try_from(dts - last.dts).unwrap_or(u32::MAX),
+            Some(last) => last.duration,
+            None => default_duration(info),
+        });
+        self.last = Some(Last { dts, duration });
+        (
+            Entry {
+                dts,
+                pts: sample.pts,
+                duration,
+                timed: told.is_some(),
+                breaks,
+                sync: sample.sync,
+                size: 0,
+            },
+            warning,
+        )
+    }
+}
+
+/// For a sample that is alone: 1024 samples of audio (an AAC frame), or 1/25 s.
+fn default_duration(info: &TrackInfo) -> u32 {
+    let scale = u64::from(info.timescale.get());
+    let ticks = match info.sample_rate {
+        0 => scale / 25,
+        rate => 1024 * scale / u64::from(rate),
+    };
+    u32::try_from(ticks.max(1)).unwrap_or(u32::MAX)
+}
