@@ -97,8 +97,8 @@ pub struct TemplateIndex {
     pub timescale: Timescale,
     /// Number of the first segment.
     pub start_number: u64,
-    /// In order of time.
-    pub runs: Vec<TimelineRun>,
+    /// In order of time. Representations that inherit one SegmentTimeline share it.
+    pub runs: Rc<Vec<TimelineRun>>,
     /// Start of the period - presentationTimeOffset, in seconds.
     pub timestamp_offset: Seconds,
 }

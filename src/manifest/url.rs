@@ -83,6 +83,35 @@ pub fn fill_template(template: &str, number: u64, time: Ticks) -> String {
     })
 }
 
+/// Fills `$RepresentationID$` and `$Bandwidth$` (with a `%0Nd` width); all other identifiers and `$$` stay for [`fill_template`].
+pub fn fill_representation(template: &str, id: &str, bandwidth: u64) -> String {
+    let mut out = String::with_capacity(template.len() + id.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let Some((inside, tail)) = after.split_once('$') else {
+            out.push('$');
+            rest = after;
+            break;
+        };
+        let (name, format) = inside.split_once('%').unwrap_or((inside, "d"));
+        match (name, parse_width(format)) {
+            // A `$` of the id must not look like an identifier later.
+            ("RepresentationID", _) => out.push_str(&id.replace('$', "$$")),
+            ("Bandwidth", Some(width)) => push_padded(&mut out, &bandwidth.to_string(), width),
+            _ => out.extend(["$", inside, "$"]),
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn push_padded(out: &mut String, digits: &str, width: usize) {
+    out.extend(std::iter::repeat_n('0', width.saturating_sub(digits.len())));
+    out.push_str(digits);
+}
+
 /// Fills `$name$` and `$name%0Nd$` where `value` knows the name, and `$$`.
 fn fill(template: &str, value: impl Fn(&str) -> Option<i128>) -> String {
     let mut out = String::with_capacity(template.len() + 16);
@@ -102,9 +131,7 @@ fn fill(template: &str, value: impl Fn(&str) -> Option<i128>) -> String {
         match (value(name), width) {
             _ if inside.is_empty() => out.push('$'),
             (Some(v), Some(width)) => {
-                let digits = v.to_string();
-                out.extend(std::iter::repeat_n('0', width.saturating_sub(digits.len())));
-                out.push_str(&digits);
+                push_padded(&mut out, &v.to_string(), width);
             }
             _ => {
                 out.push_str(&rest[start..start + end + 2]);
@@ -160,5 +187,8 @@ mod tests {
         assert_eq!(fill_template("s-$Number%05d$.m4s", 42, 0), "s-00042.m4s");
         assert_eq!(fill_template("$Time$/$$/$Foo$", 1, 90_000), "90000/$/$Foo$");
         assert_eq!(fill_template("a$Number", 1, 2), "a$Number");
+        let filled = fill_representation("$RepresentationID$/$$x$Bandwidth%08d$-$Number%03d$", "v$1", 5000);
+        assert_eq!(filled, "v$$1/$$x00005000-$Number%03d$");
+        assert_eq!(fill_template(&filled, 7, 0), "v$1/$x00005000-007");
     }
 }

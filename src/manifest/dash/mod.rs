@@ -1,1 +1,271 @@
-//! DASH (ISO/IEC 23009-1).
+//! DASH (ISO/IEC 23009-1): an MPD becomes a [`Presentation`].
+//!
+//! `xml` reads the text into a flat tree with run-length encoded timelines (`timeline`), `de` fills the segment types of the
+//! `dash-mpd` crate from it with inheritance applied, `segments` turns these into indexes, `sets` classifies what is offered.
+
+mod datatypes;
+mod de;
+mod segments;
+mod sets;
+mod timeline;
+mod xml;
+
+use super::{Period, Presentation, PresentationType, Protocol, SegmentIndex, url};
+use crate::error::{Code, PlayerError, Result};
+use crate::time::Seconds;
+use segments::{Unusable, Window};
+use std::borrow::Cow;
+use timeline::MAX_SEGMENTS;
+use xml::Document;
+
+/// Longest list of warnings that is kept.
+const MAX_WARNINGS: usize = 50;
+
+/// Reads an MPD that was fetched from `base_url`. See [`parse_at`].
+pub fn parse(xml: &[u8], base_url: &str) -> Result<Presentation> {
+    parse_at(xml, base_url, None)
+}
+
+/// Reads an MPD that was fetched from `base_url`. For a dynamic MPD `now` (seconds since 1970) tells which segments of
+/// templates with `@duration` exist; without it none of them do. What cannot be used is left out with a warning. Errors:
+/// `MANIFEST_MALFORMED` (with the line), `MANIFEST_EMPTY`, `FORMAT_UNSUPPORTED`.
+pub fn parse_at(xml: &[u8], base_url: &str, now: Option<f64>) -> Result<Presentation> {
+    let mut warnings = Vec::new();
+    let text = decode(xml, &mut warnings);
+    let document = xml::parse(&text, &mut warnings).map_err(|e| e.with_url(base_url))?;
+    let reader = Reader { document, warnings, first_fault: None };
+    reader.mpd(base_url, now).map_err(|e| if e.url.is_none() { e.with_url(base_url) } else { e })
+}
+
+/// Whether the first bytes of a resource are those of an MPD.
+pub fn looks_like(prefix: &[u8]) -> bool {
+    let text = decode(prefix, &mut Vec::new());
+    let mut rest = text.trim_start();
+    loop {
+        let Some(tag) = rest.strip_prefix('<') else { return false };
+        let end = match tag.as_bytes() {
+            [b'?', ..] => "?>",
+            [b'!', b'-', b'-', ..] => "-->",
+            // Its internal subset may hold '>': what follows then is no '<', and the answer no.
+            [b'!', ..] => ">",
+            _ => {
+                let name = tag
+                    .split(|c: char| c.is_ascii_whitespace() || c == '>' || c == '/')
+                    .next()
+                    .unwrap_or(tag);
+                return name.rsplit(':').next() == Some("MPD");
+            }
+        };
+        let Some((_, after)) = tag.split_once(end) else { return false };
+        rest = after.trim_start();
+    }
+}
+
+/// Text of any of the encodings that MPDs come in: UTF-8, UTF-16 (XML 1.0 §4.3.3), and Latin-1 if it says so.
+fn decode<'a>(bytes: &'a [u8], warnings: &mut Vec<String>) -> Cow<'a, str> {
+    match bytes {
+        [0xfe, 0xff, rest @ ..] | rest @ [0, b'<', ..] => {
+            return Cow::Owned(utf_16(rest, u16::from_be_bytes));
+        }
+        [0xff, 0xfe, rest @ ..] | rest @ [b'<', 0, ..] => {
+            return Cow::Owned(utf_16(rest, u16::from_le_bytes));
+        }
+        _ => {}
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let declaration = bytes.split(|&b| b == b'>').next().unwrap_or_default().to_ascii_lowercase();
+    let says = |name: &[u8]| declaration.windows(name.len()).any(|w| w == name);
+    if says(b"iso-8859-1") || says(b"windows-1252") {
+        return Cow::Owned(bytes.iter().map(|&b| char::from(b)).collect());
+    }
+    warnings.push("The MPD is not valid UTF-8: unreadable characters were replaced.".into());
+    String::from_utf8_lossy(bytes)
+}
+
+fn utf_16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> String {
+    let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+    char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+}
+
+/// What is known of the MPD as a whole while its periods are read.
+struct Mpd {
+    dynamic: bool,
+    /// `@mediaPresentationDuration`.
+    duration: Option<Seconds>,
+    window: Option<Window>,
+    base: String,
+    has_base: bool,
+}
+
+struct Reader<'a> {
+    document: Document<'a>,
+    warnings: Vec<String>,
+    /// Why the first Representation that had to be left out was.
+    first_fault: Option<(Code, String)>,
+}
+
+impl Reader<'_> {
+    fn warn(&mut self, parts: &[&str]) {
+        self.warnings.push(parts.concat());
+    }
+
+    fn seconds(&mut self, element: usize, name: &str) -> Option<Seconds> {
+        let text = self.document.attribute(element, name)?;
+        let value = datatypes::duration(text).filter(|d| *d >= 0.0);
+        if value.is_none() {
+            self.warnings.push(["Attribute ", name, " was left out: not a valid duration."].concat());
+        }
+        value
+    }
+
+    /// BaseURL (§5.6): the first one; others are alternatives.
+    fn base(&self, element: usize, outer: &str) -> Option<String> {
+        self.document.child(element, "BaseURL").map(|b| url::resolve(outer, self.document.text(b)))
+    }
+
+    fn mpd(mut self, base_url: &str, now: Option<f64>) -> Result<Presentation> {
+        const ROOT: usize = 0;
+        let dynamic = self.document.attribute(ROOT, "type") == Some("dynamic");
+        let own_base = self.base(ROOT, base_url);
+        let start = self.document.attribute(ROOT, "availabilityStartTime").and_then(datatypes::date_time);
+        if dynamic && start.is_none() {
+            self.warn(&[
+                "A dynamic MPD without a valid @availabilityStartTime: taken for 1970-01-01T00:00:00Z.",
+            ]);
+        }
+        let depth = self.seconds(ROOT, "timeShiftBufferDepth");
+        let mpd = Mpd {
+            dynamic,
+            duration: self.seconds(ROOT, "mediaPresentationDuration"),
+            window: now.filter(|_| dynamic).map(|now| Window { now: now - start.unwrap_or(0.0), depth }),
+            has_base: own_base.is_some(),
+            base: own_base.unwrap_or_else(|| base_url.to_owned()),
+        };
+        let periods = self.periods(&mpd)?;
+        if periods.is_empty() {
+            return Err(self.nothing_to_play());
+        }
+        let end = periods.last().and_then(|p| p.duration.map(|d| p.start + d));
+        if self.warnings.len() > MAX_WARNINGS {
+            let more = self.warnings.len() - MAX_WARNINGS;
+            self.warnings.truncate(MAX_WARNINGS);
+            self.warn(&["… and ", &more.to_string(), " more."]);
+        }
+        Ok(Presentation {
+            protocol: Protocol::Dash,
+            kind: if dynamic { PresentationType::Dynamic } else { PresentationType::Static },
+            duration: mpd.duration.or(end.filter(|_| !dynamic)),
+            periods,
+            start_hint: None,
+            warnings: self.warnings,
+        })
+    }
+
+    fn nothing_to_play(self) -> PlayerError {
+        match self.first_fault {
+            Some((code, what)) => PlayerError::new(code, what),
+            None => PlayerError::new(Code::ManifestEmpty, "The MPD has no Representation."),
+        }
+    }
+
+    /// Periods with their times (§5.3.2.1).
+    fn periods(&mut self, mpd: &Mpd) -> Result<Vec<Period>> {
+        let elements: Vec<usize> = self.document.children_named(0, "Period").collect();
+        let mut times: Vec<(usize, Seconds, Option<Seconds>)> = Vec::with_capacity(elements.len());
+        for element in elements {
+            if self.document.is_remote(element) {
+                self.warn(&["A remote Period (xlink) was not fetched."]);
+                if self.document.child(element, "AdaptationSet").is_none() {
+                    continue;
+                }
+            }
+            let follows = match times.last() {
+                Some((_, start, duration)) => duration.map(|d| start + d),
+                None => (!mpd.dynamic).then_some(0.0),
+            };
+            let Some(start) = self.seconds(element, "start").or(follows) else {
+                // An "early available" period, or one that has not begun.
+                self.warn(&["A Period was left out: nothing tells when it starts."]);
+                continue;
+            };
+            let duration = self.seconds(element, "duration");
+            // A period ends at the latest where the next begins.
+            if let Some((_, before, length)) = times.last_mut() {
+                let until = start - *before;
+                if until < 0.0 {
+                    self.warn(&["A Period was left out: it starts before the one that it follows."]);
+                    continue;
+                }
+                *length = Some(length.map_or(until, |l| l.min(until)));
+            }
+            times.push((element, start, duration));
+        }
+        if let (Some((_, start, length @ None)), Some(total)) = (times.last_mut(), mpd.duration) {
+            *length = Some(total - *start).filter(|d| *d > 0.0);
+        }
+        let mut periods = Vec::with_capacity(times.len());
+        for (i, &(element, start, duration)) in times.iter().enumerate() {
+            let id = match self.document.attribute(element, "id") {
+                Some(id) if !id.is_empty() => id.to_owned(),
+                _ => ["period-", &(i + 1).to_string()].concat(),
+            };
+            if duration.is_some_and(|d| d <= 0.0) {
+                self.warn(&["Period ", &id, " was left out: it lasts no time."]);
+                continue;
+            }
+            if let Some(scheme) = self.unknown_essential_property(element) {
+                self.unusable(Code::FormatUnsupported, &["Period ", &id, " needs ", &scheme]);
+                continue;
+            }
+            let mut period = Period { id, start, duration, sets: Vec::new() };
+            self.adaptation_sets(mpd, element, &mut period)?;
+            if period.sets.is_empty() {
+                self.warn(&["Period ", &period.id, " has nothing to play."]);
+                continue;
+            }
+            if duration.is_none() && !mpd.dynamic {
+                let ends = period.sets.iter().flat_map(|s| &s.representations).filter_map(|r| r.index.end());
+                period.duration = ends.reduce(f64::max).map(|end| end - start);
+            }
+            periods.push(period);
+        }
+        Ok(periods)
+    }
+
+    /// Records that something was left out.
+    fn unusable(&mut self, code: Code, what: &[&str]) {
+        let what = what.concat();
+        self.warnings.push([&what, ": left out."].concat());
+        self.first_fault.get_or_insert((code, what + "."));
+    }
+
+    /// The segments of a Representation. `Err` only for what must end the load.
+    fn segments(
+        &mut self,
+        context: &segments::Context<'_>,
+        shared: &mut Option<segments::Shared>,
+    ) -> Result<Option<SegmentIndex>> {
+        let fault = match segments::index(&mut self.document, context, shared, &mut self.warnings) {
+            Ok(index) if index.len() as u64 > MAX_SEGMENTS => {
+                let offset = self.document.elements[context.levels[0]].offset;
+                let what = format!(
+                    "Representation {} has an absurd number of segments (byte {offset}).",
+                    context.id
+                );
+                return Err(PlayerError::new(Code::ManifestMalformed, what).at(u64::from(offset)));
+            }
+            Ok(index) => return Ok(Some(index)),
+            Err(fault) => fault,
+        };
+        let (code, why) = match fault {
+            Unusable::Malformed(why) => (Code::ManifestMalformed, why),
+            Unusable::Unsupported(why) => (Code::FormatUnsupported, why),
+            Unusable::Empty(why) => (Code::ManifestEmpty, why),
+        };
+        self.unusable(code, &["Representation ", context.id, " cannot be used: ", why]);
+        Ok(None)
+    }
+}

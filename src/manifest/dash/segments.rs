@@ -1,0 +1,491 @@
+//! Where the segments of a Representation are: SegmentTemplate, SegmentList, SegmentBase (ISO/IEC 23009-1 §5.3.9).
+
+use super::datatypes::byte_range;
+use super::de::{self, View};
+use super::timeline::{self, MAX_SEGMENTS, Timeline};
+use super::xml::Document;
+use crate::manifest::url::{fill_representation, fill_template, resolve};
+use crate::manifest::{
+    ByteRange, IndexKind, IndexSource, InitRef, ListIndex, ListSegment, SegmentIndex, TemplateIndex,
+    TimelineRun,
+};
+use crate::time::{Seconds, Ticks, Timescale};
+use std::rc::Rc;
+
+/// Durations in an MPD are rounded, often to milliseconds: a last segment shorter than this is no segment.
+const SLIVER: Seconds = 0.002;
+
+/// Why a Representation cannot be used.
+#[derive(Debug)]
+pub(super) enum Unusable {
+    /// It breaks the rules.
+    Malformed(&'static str),
+    /// It uses something that this version lacks.
+    Unsupported(&'static str),
+    /// It has no segments, at present at least.
+    Empty(&'static str),
+}
+
+/// What a Representation inherits and what its templates need.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'c> {
+    /// Representation, AdaptationSet, Period.
+    pub levels: [usize; 3],
+    pub id: &'c str,
+    pub bandwidth: u64,
+    /// Absolute.
+    pub base: &'c str,
+    /// Whether any level has a BaseURL.
+    pub has_base: bool,
+    pub mime_type: &'c str,
+    /// On the presentation's timeline.
+    pub period_start: Seconds,
+    /// On the presentation's timeline; `None`: open or unknown.
+    pub period_end: Option<Seconds>,
+    /// For a dynamic MPD: what is available now.
+    pub window: Option<Window>,
+}
+
+/// What of a dynamic MPD is available (ISO/IEC 23009-1 §5.3.9.5.3).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    /// Now, on the presentation's timeline.
+    pub now: Seconds,
+    /// `@timeShiftBufferDepth`.
+    pub depth: Option<Seconds>,
+}
+
+/// The runs of a timeline after cutting, shared by the representations that inherit it.
+#[derive(Debug)]
+pub(super) struct Shared {
+    timeline: u32,
+    from: Ticks,
+    to: Option<Ticks>,
+    runs: Rc<Vec<TimelineRun>>,
+    /// Segments before the first that is left.
+    dropped: u64,
+}
+
+/// Finds the segments of a Representation.
+pub(super) fn index(
+    document: &mut Document<'_>,
+    context: &Context<'_>,
+    shared: &mut Option<Shared>,
+    warnings: &mut Vec<String>,
+) -> Result<SegmentIndex, Unusable> {
+    const KINDS: [&str; 3] = ["SegmentTemplate", "SegmentList", "SegmentBase"];
+    let kind =
+        context.levels.iter().find_map(|&l| KINDS.into_iter().find(|k| document.child(l, k).is_some()));
+    let levels =
+        kind.map_or(Vec::new(), |k| context.levels.iter().filter_map(|&l| document.child(l, k)).collect());
+    let view = View { levels };
+    match kind {
+        Some("SegmentTemplate") => template(document, &view, context, shared, warnings),
+        Some("SegmentList") => list(document, &view, context, warnings),
+        Some(_) => base(document, &view, context, warnings),
+        None if !context.has_base => Err(Unusable::Malformed("it names no segments")),
+        None if context.mime_type.starts_with("text/")
+            || context.mime_type.starts_with("image/")
+            || context.mime_type == "application/ttml+xml" =>
+        {
+            single_file(context)
+        }
+        None => Ok(SegmentIndex::Pending(pending(context, None, None, context.period_start))),
+    }
+}
+
+/// `@timescale`, 1 by default (§5.3.9.2.2).
+fn timescale(value: Option<u64>) -> Result<Timescale, Unusable> {
+    let value = u32::try_from(value.unwrap_or(1)).ok();
+    value.and_then(Timescale::new).ok_or(Unusable::Malformed("its @timescale is 0 or too large"))
+}
+
+fn ticks(value: Option<u64>) -> Result<Ticks, Unusable> {
+    Ticks::try_from(value.unwrap_or(0))
+        .map_err(|_| Unusable::Malformed("its @presentationTimeOffset is too large"))
+}
+
+fn init_ref(
+    init: Option<dash_mpd::Initialization>,
+    context: &Context<'_>,
+    warnings: &mut Vec<String>,
+) -> Option<Rc<InitRef>> {
+    let init = init?;
+    let range = range(init.range.as_deref(), warnings);
+    let url = init.sourceURL.map_or_else(|| context.base.to_owned(), |u| resolve(context.base, &u));
+    Some(Rc::new(InitRef { url, range }))
+}
+
+fn range(text: Option<&str>, warnings: &mut Vec<String>) -> Option<ByteRange> {
+    let text = text?;
+    let range = byte_range(text);
+    if range.is_none() {
+        warnings.push("A byte range that is none was left out.".into());
+    }
+    range
+}
+
+/// SegmentTemplate (§5.3.9.4).
+fn template(
+    document: &mut Document<'_>,
+    view: &View,
+    context: &Context<'_>,
+    shared: &mut Option<Shared>,
+    warnings: &mut Vec<String>,
+) -> Result<SegmentIndex, Unusable> {
+    let template: dash_mpd::SegmentTemplate = de::read(document, view, warnings)
+        .ok_or(Unusable::Malformed("its SegmentTemplate cannot be read"))?;
+    let Some(media) = &template.media else {
+        return Err(Unusable::Malformed("its SegmentTemplate has no @media"));
+    };
+    if media.contains("$SubNumber") {
+        return Err(Unusable::Unsupported("it uses $SubNumber$"));
+    }
+    let fill = |text: &str| fill_representation(text, context.id, context.bandwidth);
+    let init = match &template.initialization {
+        Some(text) => Some(Rc::new(InitRef {
+            url: resolve(context.base, &fill_template(&fill(text), 0, 0)),
+            range: None,
+        })),
+        None => init_ref(template.Initialization.clone(), context, warnings),
+    };
+    let mut timescale = timescale(template.timescale)?;
+    let mut offset = ticks(template.presentationTimeOffset)?;
+    let mut start_number = template.startNumber.unwrap_or(1);
+    let mut runs;
+    if let Some(at) = timeline_of(document, view) {
+        let timeline = &document.timelines[at as usize];
+        start_number = timeline.first_number.unwrap_or(start_number);
+        let cut = cut_shared(at, timeline, shared, timescale, offset, context, warnings);
+        start_number = start_number.saturating_add(cut.1);
+        runs = cut.0;
+    } else {
+        let duration = match template.duration {
+            Some(d) if d > 0.0 => {
+                // The specification has whole ticks; fractions are seen in practice and want a finer clock.
+                if d.fract() != 0.0
+                    && let Some(finer) = timescale.get().checked_mul(1000).and_then(Timescale::new)
+                    && let Some(finer_offset) = offset.checked_mul(1000)
+                {
+                    (timescale, offset) = (finer, finer_offset);
+                    Some((d * 1000.0).round())
+                } else {
+                    Some(d.round().max(1.0))
+                }
+            }
+            Some(_) => return Err(Unusable::Malformed("its @duration is not positive")),
+            None => None,
+        };
+        let early = template.eptDelta.unwrap_or(0);
+        let made = by_duration(
+            duration,
+            timescale,
+            offset.saturating_add(early),
+            early,
+            availability(&template),
+            context,
+        )?;
+        start_number = start_number.saturating_add(made.1);
+        runs = Rc::new(made.0);
+    }
+    if let Some(end) = template.endNumber {
+        let count = end.saturating_add(1).saturating_sub(start_number);
+        if runs.last().is_some_and(|r| r.first.saturating_add(r.count) > count) {
+            runs = Rc::new(first_segments(&runs, count));
+        }
+    }
+    if runs.is_empty() && context.window.is_none() && context.period_end.is_some() {
+        return Err(Unusable::Empty("none of its segments lies within its period"));
+    }
+    Ok(SegmentIndex::Template(TemplateIndex {
+        media: resolve(context.base, &fill(media)),
+        init,
+        timescale,
+        start_number,
+        runs,
+        timestamp_offset: context.period_start - timescale.seconds(offset),
+    }))
+}
+
+/// The lowest level's SegmentTimeline.
+fn timeline_of(document: &Document<'_>, view: &View) -> Option<u32> {
+    let child = view.levels.iter().find_map(|&l| document.child(l, "SegmentTimeline"))?;
+    document.elements[child].timeline
+}
+
+/// `@availabilityTimeOffset` in seconds.
+fn availability(template: &dash_mpd::SegmentTemplate) -> Seconds {
+    template.availabilityTimeOffset.unwrap_or(0.0)
+}
+
+/// The part of a timeline that lies in the period; computed once for representations that share it.
+fn cut_shared(
+    at: u32,
+    timeline: &Timeline,
+    shared: &mut Option<Shared>,
+    timescale: Timescale,
+    offset: Ticks,
+    context: &Context<'_>,
+    warnings: &mut Vec<String>,
+) -> (Rc<Vec<TimelineRun>>, u64) {
+    let sliver = timescale.ticks(SLIVER);
+    let end = match (context.period_end, context.window) {
+        (Some(end), _) => Some(end),
+        (None, Some(window)) if timeline.open => Some(window.now.max(context.period_start)),
+        (None, _) => None,
+    };
+    let from = offset;
+    let to = end.map(|e| offset.saturating_add(timescale.ticks(e - context.period_start)));
+    if let Some(s) = shared
+        && (s.timeline, s.from, s.to) == (at, from, to)
+    {
+        return (s.runs.clone(), s.dropped);
+    }
+    if timeline.open && to.is_none() {
+        warnings.push("SegmentTimeline: @r=\"-1\" in a period without an end; taken for one segment.".into());
+    }
+    let (runs, dropped) = cut(timeline, from.saturating_add(sliver), to.map(|t| t.saturating_sub(sliver)));
+    let runs = Rc::new(runs);
+    *shared = Some(Shared { timeline: at, from, to, runs: runs.clone(), dropped });
+    (runs, dropped)
+}
+
+/// Segments that end after `from` and start before `to`, and how many there are before them. An open end is filled.
+fn cut(timeline: &Timeline, from: Ticks, to: Option<Ticks>) -> (Vec<TimelineRun>, u64) {
+    let mut out: Vec<TimelineRun> = Vec::with_capacity(timeline.runs.len());
+    let (mut dropped, mut kept) = (0u64, 0u64);
+    for (i, run) in timeline.runs.iter().enumerate() {
+        let mut run = *run;
+        if let Some(to) = to {
+            if run.time >= to {
+                break;
+            }
+            let until = timeline::segments_until(&run, to);
+            let is_open = timeline.open && i + 1 == timeline.runs.len();
+            run.count = if is_open { until } else { run.count.min(until) };
+        }
+        // Segments that end at or before `from`.
+        let before = from.saturating_sub(run.time).max(0) / run.duration;
+        let before = (before as u64).min(run.count);
+        dropped = dropped.saturating_add(before);
+        run.count -= before;
+        run.time = run.time.saturating_add(run.duration.saturating_mul(before as Ticks));
+        if run.count > 0 {
+            run.first = kept;
+            kept = kept.saturating_add(run.count);
+            out.push(run);
+        }
+    }
+    (out, dropped)
+}
+
+/// Segments of equal `@duration` (§5.3.9.5.3), the last one shorter; and how many there are before the first.
+fn by_duration(
+    duration: Option<f64>,
+    timescale: Timescale,
+    start: Ticks,
+    early: i64,
+    availability: Seconds,
+    context: &Context<'_>,
+) -> Result<(Vec<TimelineRun>, u64), Unusable> {
+    const NO_END: Unusable =
+        Unusable::Malformed("it has a @duration, but nothing tells how long its period is");
+    let rate = f64::from(timescale.get());
+    let total = context.period_end.map(|end| (end - context.period_start) * rate - early as f64);
+    let Some(duration) = duration else {
+        // Neither @duration nor a timeline: one segment is the whole period.
+        let ticks = total.map(|t| t.round() as Ticks).filter(|t| *t > 0).ok_or(NO_END)?;
+        return Ok((vec![TimelineRun { time: start, duration: ticks, count: 1, first: 0 }], 0));
+    };
+    let sliver = (SLIVER * rate).min(duration / 2.0);
+    let count = total.map(|t| ((t - sliver) / duration).ceil().max(0.0));
+    let each = duration as Ticks;
+    let Some(window) = context.window else {
+        let (total, count) = (total.ok_or(NO_END)?, count.ok_or(NO_END)? as u64);
+        let Some(full) = count.checked_sub(1) else { return Ok((Vec::new(), 0)) };
+        if full >= MAX_SEGMENTS {
+            // The caller counts and refuses; the arithmetic below is not meant for it.
+            return Ok((vec![TimelineRun { time: start, duration: each, count, first: 0 }], 0));
+        }
+        let last = (total - full as f64 * duration).round().clamp(1.0, duration) as Ticks;
+        let mut runs = Vec::with_capacity(2);
+        if full > 0 {
+            runs.push(TimelineRun { time: start, duration: each, count: full, first: 0 });
+        }
+        match runs.last_mut() {
+            Some(run) if last == each => run.count += 1,
+            _ => {
+                let time = start.saturating_add(each.saturating_mul(full as Ticks));
+                runs.push(TimelineRun { time, duration: last, count: 1, first: full });
+            }
+        }
+        return Ok((runs, 0));
+    };
+    // A segment is available once it is complete, `availability` earlier if the server sends it while it is made.
+    let elapsed = window.now - context.period_start;
+    let complete = ((elapsed + availability) * rate / duration).floor().max(0.0);
+    let complete = count.map_or(complete, |c| complete.min(c));
+    if !complete.is_finite() {
+        return Err(NO_END);
+    }
+    let first =
+        window.depth.map_or(0.0, |d| ((elapsed - d) * rate / duration).floor().max(0.0)).min(complete);
+    let (first, complete) = (first as u64, complete as u64);
+    if first == complete {
+        return Ok((Vec::new(), first));
+    }
+    let time = start.saturating_add(each.saturating_mul(first as Ticks));
+    Ok((vec![TimelineRun { time, duration: each, count: complete - first, first: 0 }], first))
+}
+
+/// The first `count` segments.
+fn first_segments(runs: &[TimelineRun], count: u64) -> Vec<TimelineRun> {
+    let within = runs.iter().take_while(|r| r.first < count);
+    within.map(|r| TimelineRun { count: r.count.min(count - r.first), ..*r }).collect()
+}
+
+/// SegmentList (§5.3.9.3).
+fn list(
+    document: &mut Document<'_>,
+    view: &View,
+    context: &Context<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<SegmentIndex, Unusable> {
+    if view.levels.iter().any(|&l| document.is_remote(l)) {
+        return Err(Unusable::Unsupported("its SegmentList is remote (xlink)"));
+    }
+    let list: dash_mpd::SegmentList =
+        de::read(document, view, warnings).ok_or(Unusable::Malformed("its SegmentList cannot be read"))?;
+    let timescale = timescale(list.timescale)?;
+    // The crate's SegmentList lacks @presentationTimeOffset.
+    let offset = view.levels.iter().find_map(|&l| document.attribute(l, "presentationTimeOffset"));
+    let offset = ticks(offset.and_then(|o| o.parse().ok()))?;
+    let timestamp_offset = context.period_start - timescale.seconds(offset);
+    let times: Vec<TimelineRun> = match (timeline_of(document, view), list.duration) {
+        (Some(at), _) => {
+            // Cut by the list itself below: only an open end is filled.
+            let timeline = &document.timelines[at as usize];
+            let mut runs = timeline.runs.clone();
+            if let Some(last) = runs.last_mut().filter(|_| timeline.open) {
+                last.count = u64::MAX - last.first;
+            }
+            runs
+        }
+        (None, Some(0)) => return Err(Unusable::Malformed("its @duration is not positive")),
+        (None, Some(duration)) => {
+            let duration =
+                Ticks::try_from(duration).map_err(|_| Unusable::Malformed("its @duration is too large"))?;
+            vec![TimelineRun { time: offset, duration, count: u64::MAX, first: 0 }]
+        }
+        (None, None) if list.segment_urls.len() == 1 => {
+            by_duration(None, timescale, offset, 0, 0.0, &Context { window: None, ..*context })?.0
+        }
+        (None, None) => {
+            return Err(Unusable::Malformed("its SegmentList has neither @duration nor a SegmentTimeline"));
+        }
+    };
+    let spans = times.iter().flat_map(|run| {
+        (0..run.count)
+            .map(|i| (run.time.saturating_add(run.duration.saturating_mul(i as Ticks)), run.duration))
+    });
+    let limit = context.period_end.map(|end| end - SLIVER);
+    let mut segments = Vec::with_capacity(list.segment_urls.len());
+    for (url, (time, duration)) in list.segment_urls.into_iter().zip(spans) {
+        let start = timescale.seconds(time) + timestamp_offset;
+        let mut duration = timescale.seconds(duration);
+        if limit.is_some_and(|limit| start >= limit) {
+            break;
+        }
+        if start + duration <= context.period_start + SLIVER {
+            continue;
+        }
+        if let (None, Some(end)) = (timeline_of(document, view), context.period_end) {
+            duration = duration.min(end - start);
+        }
+        segments.push(ListSegment {
+            uri: url.media.unwrap_or_default().into_boxed_str(),
+            range: range(url.mediaRange.as_deref(), warnings),
+            start,
+            duration,
+            discontinuity: 0,
+            gap: false,
+            init: None,
+            keys: None,
+        });
+    }
+    if segments.is_empty() {
+        return Err(Unusable::Empty("none of its segments lies within its period"));
+    }
+    let inits: Vec<_> = init_ref(list.Initialization, context, warnings).into_iter().collect();
+    if !inits.is_empty() {
+        for segment in &mut segments {
+            segment.init = Some(0);
+        }
+    }
+    Ok(SegmentIndex::List(ListIndex {
+        base: context.base.to_owned(),
+        segments,
+        inits,
+        keys: Vec::new(),
+        timestamp_offset: Some(timestamp_offset),
+    }))
+}
+
+/// SegmentBase (§5.3.9.2): the file holds its own index.
+fn base(
+    document: &mut Document<'_>,
+    view: &View,
+    context: &Context<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<SegmentIndex, Unusable> {
+    let base: dash_mpd::SegmentBase =
+        de::read(document, view, warnings).ok_or(Unusable::Malformed("its SegmentBase cannot be read"))?;
+    let timescale = timescale(base.timescale)?;
+    let offset = ticks(base.presentationTimeOffset)?;
+    if base.representation_index.as_ref().is_some_and(|i| i.sourceURL.is_some()) {
+        return Err(Unusable::Unsupported("its index is in a file of its own (RepresentationIndex)"));
+    }
+    let index_range = base.indexRange.or(base.representation_index.and_then(|i| i.range));
+    let index_range = range(index_range.as_deref(), warnings);
+    let init = init_ref(base.Initialization, context, warnings);
+    let timestamp_offset = context.period_start - timescale.seconds(offset);
+    Ok(SegmentIndex::Pending(pending(context, index_range, init, timestamp_offset)))
+}
+
+fn pending(
+    context: &Context<'_>,
+    range: Option<ByteRange>,
+    init: Option<Rc<InitRef>>,
+    timestamp_offset: Seconds,
+) -> IndexSource {
+    let webm = context.mime_type.ends_with("/webm");
+    IndexSource {
+        kind: if webm { IndexKind::Cues } else { IndexKind::Sidx },
+        url: context.base.to_owned(),
+        range,
+        init,
+        timestamp_offset,
+        end: context.period_end,
+    }
+}
+
+/// A text or image that is one file for the whole period.
+fn single_file(context: &Context<'_>) -> Result<SegmentIndex, Unusable> {
+    let end = context.period_end.ok_or(Unusable::Malformed("nothing tells how long its period is"))?;
+    let segment = ListSegment {
+        uri: Box::default(),
+        range: None,
+        start: context.period_start,
+        duration: end - context.period_start,
+        discontinuity: 0,
+        gap: false,
+        init: None,
+        keys: None,
+    };
+    Ok(SegmentIndex::List(ListIndex {
+        base: context.base.to_owned(),
+        segments: vec![segment],
+        timestamp_offset: Some(context.period_start),
+        ..ListIndex::default()
+    }))
+}
