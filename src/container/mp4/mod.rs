@@ -1,1 +1,5 @@
-//! ISO BMFF (ISO/IEC 14496-12).
+//! ISO base media file format (ISO/IEC 14496-12): fragmented MP4 and CMAF as they arrive, the segment index, and the sample
+//! tables of progressive files.
+
+pub(crate) mod boxes;
+pub mod sidx;
