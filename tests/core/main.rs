@@ -1,4 +1,8 @@
 //! Native tests of the core as a whole. One binary, so that it links once.
+// In helpers of tests too: clippy's own exception stops at functions marked `#[test]`.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 #[cfg(feature = "dash")]
 mod dash;
+#[cfg(feature = "hls")]
+mod hls;

@@ -1,1 +1,86 @@
-//! HLS (RFC 8216bis).
+//! HLS (RFC 8216bis): multivariant playlists through `m3u8-rs`, media playlists by a one-pass reader of our own.
+//!
+//! Import rule: as the parent's. Variants become representations of one video set, rendition groups become audio and
+//! text sets; nothing else of HLS is seen outside this module but [`MediaPlaylist`].
+
+mod attributes;
+mod low_latency;
+mod media;
+mod multivariant;
+mod normalize;
+mod time;
+mod variables;
+
+pub use low_latency::{LowLatency, Part, PreloadHint, RenditionReport, ServerControl};
+pub use media::{DateRange, MediaPlaylist, PlaylistType, Start};
+pub use variables::Variables;
+
+use super::Presentation;
+use crate::error::{Code, PlayerError, Result};
+use std::borrow::Cow;
+
+/// A playlist that was read.
+#[derive(Clone, Debug)]
+pub enum Playlist {
+    /// Lists variants. The variables are to be given to [`parse`] with its media playlists (EXT-X-DEFINE:IMPORT).
+    Multivariant(Presentation, Variables),
+    /// Lists segments.
+    Media(Box<MediaPlaylist>),
+}
+
+/// Whether a resource that starts with `prefix` is an HLS playlist. 16 bytes are enough unless white space comes first.
+pub fn looks_like(prefix: &[u8]) -> bool {
+    let text = prefix.strip_prefix(b"\xef\xbb\xbf").unwrap_or(prefix).trim_ascii_start();
+    text.strip_prefix(b"#EXTM3U").is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
+}
+
+/// Reads a playlist. `url` is where it came from after redirects: references resolve against it. `variables` are those of the
+/// multivariant playlist that names this one, empty for the first playlist.
+///
+/// Errors are `ManifestMalformed` with the line, `ManifestEmpty` without a segment or variant, and `FormatUnknown` where
+/// the first line is not `#EXTM3U`.
+pub fn parse(text: &[u8], url: &str, variables: &Variables) -> Result<Playlist> {
+    if !looks_like(text) {
+        return Err(PlayerError::new(Code::FormatUnknown, "The playlist does not start with #EXTM3U.")
+            .with_url(url)
+            .at(1));
+    }
+    // RFC 8216bis §4.1 asks for UTF-8. Latin-1 does occur, in titles and names, and is no reason not to play.
+    let text = std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed);
+    let read = if is_multivariant(&text) {
+        multivariant::parse(&text, url, variables).map(|(p, v)| Playlist::Multivariant(p, v))
+    } else {
+        media::parse(&text, url, variables).map(|m| Playlist::Media(Box::new(m)))
+    };
+    read.map_err(|e| e.with_url(url))
+}
+
+/// The first tag that only one of the two kinds has decides (RFC 8216bis §4.1). `m3u8_rs::is_master_playlist` would stop at
+/// the first tag that it does not know.
+fn is_multivariant(text: &str) -> bool {
+    for line in text.split('\n') {
+        let Some(tag) = line.trim_ascii().strip_prefix("#EXT") else { continue };
+        match tag.split(':').next().unwrap_or(tag) {
+            "-X-STREAM-INF"
+            | "-X-MEDIA"
+            | "-X-I-FRAME-STREAM-INF"
+            | "-X-SESSION-KEY"
+            | "-X-SESSION-DATA"
+            | "-X-CONTENT-STEERING" => return true,
+            "INF" | "-X-TARGETDURATION" | "-X-MEDIA-SEQUENCE" | "-X-ENDLIST" | "-X-PLAYLIST-TYPE"
+            | "-X-KEY" | "-X-MAP" | "-X-PART" | "-X-PART-INF" | "-X-SERVER-CONTROL" | "-X-I-FRAMES-ONLY" => {
+                return false;
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// At most this many warnings are kept: a broken playlist of 10,000 segments would else repeat one 10,000 times.
+const MAX_WARNINGS: usize = 20;
+
+/// An error at a line, counted from 1.
+fn malformed(line: usize, what: impl Into<Cow<'static, str>>) -> PlayerError {
+    PlayerError::new(Code::ManifestMalformed, what).at(line as u64)
+}

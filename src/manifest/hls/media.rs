@@ -1,0 +1,562 @@
+//! Media playlists (RFC 8216bis §4.4.3 to §4.4.5), in one pass.
+//!
+//! `m3u8-rs` reads them too, but keeps one EXT-X-KEY per segment and forgets it after that segment, has durations in f32, one
+//! EXT-X-DATERANGE per segment, and drops all that comes after the last segment; so this reader is our own, and the crate a
+//! cross-check in the tests.
+
+use super::attributes::{Attributes, byte_range, decimal, signed_decimal, to_range};
+use super::low_latency::{LowLatency, Part, PreloadHint, RenditionReport, ServerControl};
+use super::{Variables, malformed, time};
+use crate::error::{Code, PlayerError, Result};
+use crate::manifest::{
+    ByteRange, ContentType, InitRef, KeyRef, ListIndex, ListSegment, Period, Presentation, PresentationType,
+    Protocol, Representation, SegmentIndex, url,
+};
+use crate::time::Seconds;
+use std::borrow::Cow;
+use std::rc::Rc;
+
+/// EXT-X-PLAYLIST-TYPE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaylistType {
+    /// Never changes.
+    Vod,
+    /// Only grows.
+    Event,
+}
+
+/// EXT-X-START.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Start {
+    /// Seconds from the start of the playlist, or from its end if negative.
+    pub offset: Seconds,
+    /// PRECISE=YES: samples before the offset are not to be shown.
+    pub precise: bool,
+}
+
+/// EXT-X-DATERANGE.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DateRange {
+    /// ID.
+    pub id: Box<str>,
+    /// CLASS.
+    pub class: Option<Box<str>>,
+    /// START-DATE in seconds since 1970.
+    pub start_date: Option<f64>,
+    /// END-DATE in seconds since 1970.
+    pub end_date: Option<f64>,
+    /// DURATION.
+    pub duration: Option<Seconds>,
+    /// PLANNED-DURATION.
+    pub planned_duration: Option<Seconds>,
+    /// END-ON-NEXT=YES.
+    pub end_on_next: bool,
+    /// All others: X-…, SCTE35-…, CUE.
+    pub other: Vec<(Box<str>, Box<str>)>,
+}
+
+/// A media playlist.
+#[derive(Clone, Debug, Default)]
+pub struct MediaPlaylist {
+    /// The segments. Their times start from 0; media time is not tied to them.
+    pub index: ListIndex,
+    /// EXT-X-VERSION; 1 without it.
+    pub version: u32,
+    /// EXT-X-TARGETDURATION; 0 where it is missing.
+    pub target_duration: Seconds,
+    /// EXT-X-MEDIA-SEQUENCE: number of the first segment.
+    pub media_sequence: u64,
+    /// EXT-X-DISCONTINUITY-SEQUENCE.
+    pub discontinuity_sequence: u32,
+    /// EXT-X-ENDLIST was there.
+    pub end_list: bool,
+    /// EXT-X-PLAYLIST-TYPE.
+    pub kind: Option<PlaylistType>,
+    /// EXT-X-I-FRAMES-ONLY.
+    pub i_frames_only: bool,
+    /// EXT-X-INDEPENDENT-SEGMENTS.
+    pub independent_segments: bool,
+    /// EXT-X-START.
+    pub start: Option<Start>,
+    /// Sum of the segments' durations.
+    pub duration: Seconds,
+    /// Some segment is encrypted.
+    pub encrypted: bool,
+    /// EXT-X-PROGRAM-DATE-TIME as (index of the segment, seconds since 1970).
+    pub dates: Vec<(usize, f64)>,
+    /// EXT-X-BITRATE as (index of the first segment that it applies to, bit/s).
+    pub bitrates: Vec<(usize, u64)>,
+    /// EXT-X-DATERANGE.
+    pub date_ranges: Vec<DateRange>,
+    /// Low-latency tags, if there are any.
+    pub low_latency: Option<Box<LowLatency>>,
+    /// What was skipped or repaired.
+    pub warnings: Vec<String>,
+}
+
+impl MediaPlaylist {
+    /// Whether nothing will be added: EXT-X-ENDLIST, or the type VOD (some packagers leave the former out).
+    pub fn is_complete(&self) -> bool {
+        self.end_list || self.kind == Some(PlaylistType::Vod)
+    }
+
+    /// The presentation of a playlist that was loaded by itself: one set with one representation. Nothing in it tells whether
+    /// there are pictures; the name of the first segment decides where it is a sound file's, else video is assumed and the
+    /// segments' own headers have the last word.
+    pub fn into_presentation(self) -> Presentation {
+        const SOUND: [&str; 8] = ["aac", "mp3", "m4a", "ac3", "ec3", "oga", "opus", "flac"];
+        let first = self.index.segments.first().map_or("", |s| &*s.uri);
+        let path = first.split(['?', '#']).next().unwrap_or(first);
+        let extension = path.rsplit_once('.').map_or("", |(_, e)| e);
+        let sound = SOUND.iter().any(|s| extension.eq_ignore_ascii_case(s));
+        let content = if sound { ContentType::Audio } else { ContentType::Video };
+        let complete = self.is_complete();
+        let mut set = super::multivariant::new_set(content.as_str().to_owned(), content);
+        set.default = true;
+        set.roles.push("main".to_owned());
+        set.encrypted = self.encrypted;
+        set.representations.push(Representation {
+            id: "main".to_owned(),
+            bandwidth: self.bitrates.iter().map(|b| b.1).max().unwrap_or(0),
+            average_bandwidth: None,
+            codecs: String::new(),
+            mime_type: String::new(),
+            width: 0,
+            height: 0,
+            frame_rate: 0.0,
+            sample_rate: 0,
+            channels: 0,
+            audio_sets: Vec::new(),
+            index: SegmentIndex::List(self.index),
+        });
+        let duration = complete.then_some(self.duration);
+        Presentation {
+            protocol: Protocol::Hls,
+            kind: if complete { PresentationType::Static } else { PresentationType::Dynamic },
+            duration,
+            periods: vec![Period { id: "0".to_owned(), start: 0.0, duration, sets: vec![set] }],
+            start_hint: self.start.map(|s| s.offset),
+            warnings: self.warnings,
+        }
+    }
+}
+
+/// Reads the text of a media playlist that is known to begin with `#EXTM3U`.
+pub(super) fn parse(text: &str, url: &str, parent: &Variables) -> Result<MediaPlaylist> {
+    let mut reader = Reader::new(text, url, parent);
+    reader.run(text)?;
+    reader.finish()
+}
+
+/// How far back initialization segments and key sets are compared before another copy is kept. Playlists that come and go
+/// between a programme and its adverts have two or three; a bound keeps hostile input linear.
+const MAX_COMPARED: usize = 32;
+
+/// The state of the one pass. Lines can be handed over from any place on, so that a reload may read only what is new.
+struct Reader<'a> {
+    url: &'a str,
+    parent: &'a Variables,
+    variables: Variables,
+    /// The text has `{$` somewhere; else no value is searched for it.
+    has_references: bool,
+    text_length: usize,
+    out: MediaPlaylist,
+    line: usize,
+    /// From EXTINF, for the next URI.
+    duration: Option<Seconds>,
+    /// From EXT-X-BYTERANGE, for the next URI.
+    byte_range: Option<(u64, Option<u64>)>,
+    gap: bool,
+    discontinuity: u32,
+    init: Option<u32>,
+    keys: Vec<KeyRef>,
+    keys_index: Option<u32>,
+    keys_changed: bool,
+    /// End of the last part's range, for a part that goes on in the same resource.
+    part_end: u64,
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &str, url: &'a str, parent: &'a Variables) -> Self {
+        let mut out = MediaPlaylist { version: 1, ..MediaPlaylist::default() };
+        out.index.base = url.to_owned();
+        Self {
+            url,
+            parent,
+            variables: Variables::default(),
+            has_references: text.contains("{$"),
+            text_length: text.len(),
+            out,
+            line: 0,
+            duration: None,
+            byte_range: None,
+            gap: false,
+            discontinuity: 0,
+            init: None,
+            keys: Vec::new(),
+            keys_index: None,
+            keys_changed: false,
+            part_end: 0,
+        }
+    }
+
+    fn run(&mut self, text: &str) -> Result<()> {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let end = rest.as_bytes().iter().position(|b| *b == b'\n').unwrap_or(rest.len());
+            let (line, tail) = rest.split_at(end);
+            rest = tail.get(1..).unwrap_or("");
+            self.line += 1;
+            let line = line.trim_ascii();
+            match line.as_bytes() {
+                [] => {}
+                [b'#', ..] => {
+                    if let Some(tag) = line.strip_prefix("#EXT") {
+                        self.tag(tag)?;
+                    }
+                }
+                _ => self.uri(line, rest.len())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn tag(&mut self, tag: &str) -> Result<()> {
+        if let Some(info) = tag.strip_prefix("INF:") {
+            return self.inf(info);
+        }
+        let Some(tag) = tag.strip_prefix("-X-") else { return Ok(()) };
+        let (name, value) = tag.split_once(':').unwrap_or((tag, ""));
+        let value = value.trim_ascii();
+        match name {
+            "BYTERANGE" => {
+                self.byte_range = Some(self.number(byte_range(value), "EXT-X-BYTERANGE is not <n>[@<o>].")?)
+            }
+            "DISCONTINUITY" => self.discontinuity = self.discontinuity.saturating_add(1),
+            "PROGRAM-DATE-TIME" => match time::unix_seconds(value) {
+                Some(date) => self.out.dates.push((self.out.index.segments.len(), date)),
+                None => self.warn("EXT-X-PROGRAM-DATE-TIME is no date"),
+            },
+            "GAP" => self.gap = true,
+            "KEY" => self.key(value)?,
+            "MAP" => self.map(value)?,
+            "BITRATE" => match value.parse::<u64>() {
+                Ok(kbps) => {
+                    self.out.bitrates.push((self.out.index.segments.len(), kbps.saturating_mul(1000)));
+                }
+                Err(_) => self.warn("EXT-X-BITRATE is no number"),
+            },
+            "TARGETDURATION" => {
+                self.out.target_duration =
+                    self.number(decimal(value), "EXT-X-TARGETDURATION is no number.")?;
+            }
+            "MEDIA-SEQUENCE" => {
+                self.out.media_sequence =
+                    self.number(value.parse().ok(), "EXT-X-MEDIA-SEQUENCE is no number.")?;
+            }
+            "DISCONTINUITY-SEQUENCE" => self.discontinuity_sequence(value)?,
+            "VERSION" => self.out.version = value.parse().unwrap_or(1),
+            "ENDLIST" => self.out.end_list = true,
+            "PLAYLIST-TYPE" => match value {
+                "VOD" => self.out.kind = Some(PlaylistType::Vod),
+                "EVENT" => self.out.kind = Some(PlaylistType::Event),
+                _ => self.warn("EXT-X-PLAYLIST-TYPE is neither VOD nor EVENT"),
+            },
+            "I-FRAMES-ONLY" => self.out.i_frames_only = true,
+            "INDEPENDENT-SEGMENTS" => self.out.independent_segments = true,
+            "START" => match start(value) {
+                Some(start) => self.out.start = Some(start),
+                None => self.warn("EXT-X-START has no TIME-OFFSET"),
+            },
+            "DEFINE" => self.variables.define(value, self.url, self.parent, self.line)?,
+            "DATERANGE" => self.date_range(value)?,
+            "SERVER-CONTROL" | "PART-INF" | "PART" | "PRELOAD-HINT" | "RENDITION-REPORT" | "SKIP" => {
+                self.low_latency(name, value)?;
+            }
+            "STREAM-INF" => {
+                return Err(malformed(self.line, "EXT-X-STREAM-INF stands in a media playlist."));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// `<duration>,[<title>]` (§4.4.4.1).
+    fn inf(&mut self, info: &str) -> Result<()> {
+        let end = info.as_bytes().iter().position(|b| *b == b',').unwrap_or(info.len());
+        let text = info.get(..end).unwrap_or(info).trim_ascii();
+        // Some ingest tools of IPTV add attributes after the duration.
+        let text = text.split(' ').next().unwrap_or(text);
+        // A billion seconds are 30 years; more cannot be meant and would drown the fractions of the others.
+        let duration = decimal(text).filter(|d| *d < 1e9);
+        self.duration = Some(self.number(duration, "EXTINF has no duration.")?);
+        Ok(())
+    }
+
+    fn uri(&mut self, line: &str, remaining: usize) -> Result<()> {
+        let uri: Box<str> = self.expand(line)?.into();
+        let duration = match self.duration.take() {
+            Some(duration) => duration,
+            None if self.out.target_duration > 0.0 => {
+                self.warn("a segment has no EXTINF and is taken to last the target duration");
+                self.out.target_duration
+            }
+            None => return Err(malformed(self.line, "A segment has no EXTINF.")),
+        };
+        let range = match self.byte_range.take() {
+            Some((length, offset)) => Some(self.segment_range(&uri, length, offset)?),
+            None => None,
+        };
+        if self.keys_changed {
+            self.keys_changed = false;
+            self.keys_index = self.share_keys();
+        }
+        let segments = &mut self.out.index.segments;
+        if segments.len() == 64 {
+            // Enough are read to tell how many there will be; growing step by step would copy them all several times.
+            let each = (self.text_length - remaining.min(self.text_length)) / 64;
+            segments.reserve(remaining / each.max(16) + 16);
+        }
+        segments.push(ListSegment {
+            uri,
+            range,
+            start: self.out.duration,
+            duration,
+            discontinuity: self.discontinuity,
+            gap: std::mem::take(&mut self.gap),
+            init: self.init,
+            keys: self.keys_index,
+        });
+        self.out.duration += duration;
+        Ok(())
+    }
+
+    /// Without an offset the range goes on where the one of the segment before it ended, in the same resource (§4.4.4.2).
+    fn segment_range(&mut self, uri: &str, length: u64, offset: Option<u64>) -> Result<ByteRange> {
+        let offset =
+            match offset {
+                Some(offset) => offset,
+                None => match self.out.index.segments.last() {
+                    Some(ListSegment {
+                        uri: last, range: Some(ByteRange { last: Some(end), .. }), ..
+                    }) if **last == *uri => end.saturating_add(1),
+                    _ => {
+                        self.warn(
+                            "EXT-X-BYTERANGE has no offset and no range before it; it is taken to start at 0",
+                        );
+                        0
+                    }
+                },
+            };
+        self.number(to_range(length, offset), "EXT-X-BYTERANGE is empty or too large.")
+    }
+
+    fn discontinuity_sequence(&mut self, value: &str) -> Result<()> {
+        let number = self.number(value.parse().ok(), "EXT-X-DISCONTINUITY-SEQUENCE is no number.")?;
+        if self.out.index.segments.is_empty() {
+            self.discontinuity = self.discontinuity.saturating_sub(self.out.discontinuity_sequence);
+            self.discontinuity = self.discontinuity.saturating_add(number);
+            self.out.discontinuity_sequence = number;
+        } else {
+            self.warn("EXT-X-DISCONTINUITY-SEQUENCE comes after a segment and is ignored");
+        }
+        Ok(())
+    }
+
+    /// A key is in force up to the next one with the same KEYFORMAT; METHOD=NONE ends all (§4.4.4.4).
+    fn key(&mut self, list: &str) -> Result<()> {
+        let (mut method, mut uri, mut key_format, mut iv) = ("", None, "identity", None);
+        for a in Attributes::new(list) {
+            match a.name {
+                "METHOD" => method = a.value,
+                "URI" => uri = Some(url::resolve(self.url, &self.expand(a.value)?)),
+                "KEYFORMAT" => key_format = a.value,
+                "IV" => {
+                    iv = Some(self.number(
+                        hex_128(&self.expand(a.value)?),
+                        "The IV of EXT-X-KEY is no 128-bit number.",
+                    )?)
+                }
+                _ => {}
+            }
+        }
+        if method.is_empty() {
+            return Err(malformed(self.line, "EXT-X-KEY has no METHOD."));
+        }
+        self.keys_changed = true;
+        if method == "NONE" {
+            self.keys.clear();
+            return Ok(());
+        }
+        self.out.encrypted = true;
+        let key = KeyRef { method: method.to_owned(), uri, key_format: key_format.to_owned(), iv };
+        match self.keys.iter_mut().find(|k| k.key_format == key.key_format) {
+            Some(k) => *k = key,
+            None => self.keys.push(key),
+        }
+        Ok(())
+    }
+
+    fn share_keys(&mut self) -> Option<u32> {
+        if self.keys.is_empty() {
+            return None;
+        }
+        let known = &mut self.out.index.keys;
+        let found = known.iter().rposition(|k| *k == self.keys);
+        let at = found.filter(|at| known.len() - at <= MAX_COMPARED).unwrap_or_else(|| {
+            known.push(self.keys.clone());
+            known.len() - 1
+        });
+        u32::try_from(at).ok()
+    }
+
+    fn map(&mut self, list: &str) -> Result<()> {
+        let (mut uri, mut range) = (None, None);
+        for a in Attributes::new(list) {
+            match a.name {
+                "URI" => uri = Some(url::resolve(self.url, &self.expand(a.value)?)),
+                "BYTERANGE" => {
+                    let value = self.expand(a.value)?;
+                    let read = byte_range(&value).and_then(|(n, o)| to_range(n, o.unwrap_or(0)));
+                    range = Some(self.number(read, "The BYTERANGE of EXT-X-MAP is not <n>[@<o>].")?);
+                }
+                _ => {}
+            }
+        }
+        let init = InitRef { url: self.number(uri, "EXT-X-MAP has no URI.")?, range };
+        let known = &mut self.out.index.inits;
+        let found = known.iter().rev().take(MAX_COMPARED).position(|i| **i == init);
+        let at = found.map_or(known.len(), |back| known.len() - 1 - back);
+        if at == known.len() {
+            known.push(Rc::new(init));
+        }
+        self.init = u32::try_from(at).ok();
+        Ok(())
+    }
+
+    fn date_range(&mut self, list: &str) -> Result<()> {
+        let mut range = DateRange::default();
+        for a in Attributes::new(list) {
+            let value = self.expand(a.value)?;
+            match a.name {
+                "ID" => range.id = value.into(),
+                "CLASS" => range.class = Some(value.into()),
+                "START-DATE" => range.start_date = time::unix_seconds(&value),
+                "END-DATE" => range.end_date = time::unix_seconds(&value),
+                "DURATION" => range.duration = decimal(&value),
+                "PLANNED-DURATION" => range.planned_duration = decimal(&value),
+                "END-ON-NEXT" => range.end_on_next = value == "YES",
+                name => range.other.push((name.into(), value.into())),
+            }
+        }
+        self.out.date_ranges.push(range);
+        Ok(())
+    }
+
+    fn low_latency(&mut self, name: &str, list: &str) -> Result<()> {
+        let get = |name| Attributes::get(list, name);
+        let yes = |name| get(name) == Some("YES");
+        let seconds = |name| get(name).and_then(decimal);
+        let number = |name| get(name).and_then(|v| v.parse::<u64>().ok());
+        let uri: Option<Box<str>> = match get("URI") {
+            Some(uri) => Some(self.expand(uri)?.into()),
+            None => None,
+        };
+        let line = self.line;
+        let needs = move |what: &'static str| malformed(line, what);
+        let mut ll = self.out.low_latency.take().unwrap_or_default();
+        match name {
+            "SERVER-CONTROL" => {
+                ll.server_control = Some(ServerControl {
+                    can_skip_until: seconds("CAN-SKIP-UNTIL"),
+                    can_skip_dateranges: yes("CAN-SKIP-DATERANGES"),
+                    hold_back: seconds("HOLD-BACK"),
+                    part_hold_back: seconds("PART-HOLD-BACK"),
+                    can_block_reload: yes("CAN-BLOCK-RELOAD"),
+                });
+            }
+            "PART-INF" => ll.part_target = seconds("PART-TARGET"),
+            "SKIP" => ll.skipped = number("SKIPPED-SEGMENTS").unwrap_or(0),
+            "PART" => {
+                let segment = self.out.index.segments.len();
+                let uri = uri.ok_or_else(|| needs("EXT-X-PART has no URI."))?;
+                let range = match get("BYTERANGE") {
+                    None => None,
+                    Some(text) => {
+                        let (length, offset) = byte_range(text)
+                            .ok_or_else(|| needs("The BYTERANGE of EXT-X-PART is not <n>[@<o>]."))?;
+                        let goes_on = ll.parts.last().is_some_and(|p| p.uri == uri);
+                        let offset = offset.unwrap_or(if goes_on { self.part_end } else { 0 });
+                        self.part_end = offset.saturating_add(length);
+                        Some(
+                            to_range(length, offset)
+                                .ok_or_else(|| needs("The BYTERANGE of EXT-X-PART is empty."))?,
+                        )
+                    }
+                };
+                let duration = seconds("DURATION").ok_or_else(|| needs("EXT-X-PART has no DURATION."))?;
+                let (independent, gap) = (yes("INDEPENDENT"), yes("GAP"));
+                ll.parts.push(Part { segment, uri, range, duration, independent, gap });
+            }
+            "PRELOAD-HINT" => ll.preload_hints.push(PreloadHint {
+                map: get("TYPE") == Some("MAP"),
+                uri: uri.ok_or_else(|| needs("EXT-X-PRELOAD-HINT has no URI."))?,
+                first: number("BYTERANGE-START").unwrap_or(0),
+                length: number("BYTERANGE-LENGTH"),
+            }),
+            _ => ll.rendition_reports.push(RenditionReport {
+                uri: uri.ok_or_else(|| needs("EXT-X-RENDITION-REPORT has no URI."))?,
+                last_msn: number("LAST-MSN"),
+                last_part: number("LAST-PART"),
+            }),
+        }
+        self.out.low_latency = Some(ll);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<MediaPlaylist> {
+        let has_parts =
+            self.out.low_latency.as_ref().is_some_and(|ll| !ll.parts.is_empty() || ll.skipped > 0);
+        if self.out.index.segments.is_empty() && !has_parts {
+            return Err(PlayerError::new(Code::ManifestEmpty, "The media playlist has no segments."));
+        }
+        if self.duration.is_some() {
+            self.warn("the last EXTINF has no URI: the playlist may be cut off");
+        }
+        if self.out.is_complete() && !self.out.end_list {
+            self.warn("EXT-X-ENDLIST is missing from a playlist of type VOD");
+        }
+        Ok(self.out)
+    }
+
+    fn expand<'t>(&self, text: &'t str) -> Result<Cow<'t, str>> {
+        if self.has_references { self.variables.expand(text, self.line) } else { Ok(Cow::Borrowed(text)) }
+    }
+
+    /// What was read, or an error at this line.
+    fn number<T>(&self, read: Option<T>, what: &'static str) -> Result<T> {
+        read.ok_or_else(|| malformed(self.line, what))
+    }
+
+    #[cold]
+    fn warn(&mut self, what: &str) {
+        if self.out.warnings.len() < super::MAX_WARNINGS {
+            self.out.warnings.push(["line ", &self.line.to_string(), ": ", what].concat());
+        }
+    }
+}
+
+/// The attributes of EXT-X-START (§4.4.2.2).
+fn start(list: &str) -> Option<Start> {
+    let offset = signed_decimal(Attributes::get(list, "TIME-OFFSET")?)?;
+    Some(Start { offset, precise: Attributes::get(list, "PRECISE") == Some("YES") })
+}
+
+/// A hexadecimal-sequence of up to 128 bits.
+fn hex_128(text: &str) -> Option<[u8; 16]> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    if digits.starts_with('+') {
+        return None;
+    }
+    u128::from_str_radix(digits, 16).ok().map(u128::to_be_bytes)
+}
