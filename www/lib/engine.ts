@@ -1,0 +1,91 @@
+// The engine's end of the protocol; the same in a worker and on the page. Bundled once per build, with that build's WASM glue.
+import init, { Engine } from 'build:wasm';
+import type { Fetched, FromEngine, ToEngine } from './types.ts';
+
+/** One instance of the module serves all engines of a thread. */
+let instance: Promise<unknown> | undefined;
+
+/** Statuses whose responses must be made without a body. */
+const bodiless = [204, 205, 304];
+
+function response({ status, url, type, body }: Fetched): Response {
+  const made = new Response(bodiless.includes(status) ? null : body, { status, headers: type ? { 'content-type': type } : {} });
+  // A made response has an empty `url`; redirects must stay visible.
+  return Object.defineProperty(made, 'url', { value: url });
+}
+
+/** Makes an engine that tells by `send`; the result takes the messages for it. */
+export function connect(send: (message: FromEngine, transfer: Transferable[]) => void): (message: ToEngine) => void {
+  const early: ToEngine[] = [];
+  let engine: Engine | undefined;
+  let dead = false;
+  let load = 0;
+  let url = '';
+  let prefetched: ((response: Response | Promise<Response>) => void) | undefined;
+
+  const tell = (message: FromEngine & { load: number }) => {
+    if (dead) return;
+    message.load = load;
+    const handle = message.type === 'source' && message.handle;
+    // On the page the handle is the MediaSource itself, and nothing is transferred.
+    send(message, handle && typeof document === 'undefined' ? [handle as Transferable] : []);
+    if (message.type === 'event' && (message.detail as { code?: string }).code === 'INTERNAL') dead = true;
+  };
+
+  const defect = (error: unknown) => tell({ type: 'event', load, name: 'error', detail: {
+    severity: 'fatal', category: 'internal', code: 'INTERNAL', message: String(error), advice: 'This is a bug in the player: please report it.' } });
+
+  const handle = (message: ToEngine) => {
+    if (dead) return;
+    if (message.type === 'init') {
+      instance ??= init({ module_or_path: message.module });
+      instance.then(() => {
+        if (dead) return;
+        engine = new Engine(tell as never, message.config);
+        send({ type: 'ready' }, []);
+        early.splice(0).forEach(handle);
+      }).catch((error: unknown) => {
+        instance = undefined;
+        send({ type: 'failed', message: error instanceof Error ? error.message : String((error as { message?: unknown } | null)?.message ?? error) }, []);
+      });
+    } else if (message.type === 'destroy') {
+      dead = true;
+      engine?.destroy();
+      // Perhaps we are inside one of its callbacks: freeing has to wait until it has returned.
+      if (engine) queueMicrotask(() => engine?.free());
+    } else if (!engine) {
+      early.push(message);
+    } else {
+      try {
+        switch (message.type) {
+          case 'load': {
+            ({ load, url } = message);
+            let given: Promise<Response> | undefined;
+            prefetched = undefined;
+            if (message.prefetch) {
+              given = new Promise((resolve) => { prefetched = resolve; });
+              // Whoever uses it hears of a rejection.
+              given.catch(() => {});
+            }
+            engine.load(url, message.kind, message.startTime, given);
+            break;
+          }
+          case 'prefetched':
+            if (message.load !== load) break;
+            prefetched?.(message.response ? response(message.response)
+              : message.error === undefined ? fetch(url) : Promise.reject(new TypeError(message.error)));
+            break;
+          case 'state': engine.media_state(...message.state); break;
+          case 'elementerror': engine.element_error(message.code, message.message); break;
+          case 'quality': engine.select_quality(message.id); break;
+          case 'audio': engine.select_audio(message.id); break;
+          case 'configure': engine.configure(message.config); break;
+          case 'stop': engine.stop(); break;
+        }
+      } catch (error) {
+        defect(error);
+      }
+    }
+  };
+  return handle;
+}

@@ -1,0 +1,151 @@
+// The element's side: sets its source, reports its state coarsely. The engine extrapolates between reports, so that a page
+// that plays costs its thread next to nothing.
+import type { State, ToEngine } from './types.ts';
+
+const reported = ['play', 'pause', 'seeking', 'seeked', 'waiting', 'playing', 'ratechange', 'ended', 'loadedmetadata', 'loadeddata', 'resize'];
+/** Milliseconds between reports while it plays. */
+const REPORT_EVERY = 1000;
+/** Milliseconds that a change of size may wait. */
+const SIZE_AFTER = 250;
+
+/** @internal A player's hold on its element. */
+export class Media {
+  readonly element: HTMLMediaElement;
+  /** When the first frame of this load was shown, on the clock of `performance.now()`. */
+  firstFrame: number | undefined;
+  readonly #post: (message: ToEngine) => void;
+  readonly #listening = new AbortController();
+  readonly #size: ResizeObserver | undefined;
+  #sizeTimer: ReturnType<typeof setTimeout> | undefined;
+  #tick: ReturnType<typeof setInterval> | undefined;
+  #frame = 0;
+  /** The element plays what the engine sent for the present load. */
+  #active = false;
+  #set = false;
+  #width = 0;
+  #height = 0;
+
+  constructor(element: HTMLMediaElement, post: (message: ToEngine) => void) {
+    this.element = element;
+    this.#post = post;
+    const options = { signal: this.#listening.signal };
+    for (const type of reported) element.addEventListener(type, () => this.#report(type), options);
+    element.addEventListener('timeupdate', () => this.#report('timeupdate'), options);
+    element.addEventListener('error', () => {
+      const { error } = element;
+      if (this.#active && error) post({ type: 'elementerror', code: error.code, message: error.message });
+    }, options);
+    if (typeof ResizeObserver === 'function') {
+      this.#size = new ResizeObserver(() => {
+        this.#sizeTimer ??= setTimeout(() => {
+          this.#sizeTimer = undefined;
+          this.#measure();
+          this.#report('size');
+        }, SIZE_AFTER);
+      });
+      this.#size.observe(element);
+    }
+  }
+
+  /** A load begins: whatever the element still shows is not of it. */
+  begin(): void {
+    this.#active = false;
+    this.firstFrame = undefined;
+    this.#measure();
+    this.#post({ type: 'state', state: [0, 0, this.element.paused ? 1 : 0, this.element.playbackRate, 0, 0, this.#width, this.#height] });
+  }
+
+  /** Sets a MediaSource or its handle; `null` takes away what was set. */
+  source(handle: MediaSourceHandle | MediaSource | null): void {
+    const { element } = this;
+    this.#active = false;
+    this.#rest();
+    if (!handle) {
+      if (!this.#set) return;
+      this.#set = false;
+      element.srcObject = null;
+      element.removeAttribute('src');
+      element.load();
+      return;
+    }
+    this.#set = this.#active = true;
+    if ('addSourceBuffer' in handle) {
+      const url = URL.createObjectURL(handle);
+      handle.addEventListener('sourceopen', () => URL.revokeObjectURL(url), { once: true });
+      // Safari opens a ManagedMediaSource only where the element cannot be sent elsewhere (AirPlay).
+      if (typeof MediaSource === 'undefined') element.disableRemotePlayback = true;
+      element.srcObject = null;
+      element.src = url;
+    } else {
+      element.srcObject = handle as MediaProvider;
+    }
+    const { element: video } = this;
+    if ('requestVideoFrameCallback' in video) {
+      this.#frame = (video as HTMLVideoElement).requestVideoFrameCallback((now) => this.#shown(now));
+    }
+    this.#pace();
+  }
+
+  seek(time: number): void {
+    if (this.#active) this.element.currentTime = time;
+  }
+
+  /** Lets go of the element for good. */
+  release(): void {
+    this.source(null);
+    this.#listening.abort();
+    this.#size?.disconnect();
+    clearTimeout(this.#sizeTimer);
+  }
+
+  frames(): { total: number; dropped: number } {
+    const quality = this.#active ? (this.element as Partial<HTMLVideoElement>).getVideoPlaybackQuality?.() : undefined;
+    return { total: quality?.totalVideoFrames ?? 0, dropped: quality?.droppedVideoFrames ?? 0 };
+  }
+
+  #rest(): void {
+    clearInterval(this.#tick);
+    this.#tick = undefined;
+    if (this.#frame) (this.element as HTMLVideoElement).cancelVideoFrameCallback(this.#frame);
+    this.#frame = 0;
+  }
+
+  #measure(): void {
+    this.#width = Math.round(this.element.clientWidth * devicePixelRatio);
+    this.#height = Math.round(this.element.clientHeight * devicePixelRatio);
+  }
+
+  /** Reports once a second while it plays, never while it rests. */
+  #pace(): void {
+    const playing = this.#active && !this.element.paused && !this.element.ended;
+    if (playing && this.#tick === undefined) {
+      this.#tick = setInterval(() => this.#report('tick'), REPORT_EVERY);
+    } else if (!playing && this.#tick !== undefined) {
+      clearInterval(this.#tick);
+      this.#tick = undefined;
+    }
+  }
+
+  #shown(now: number): void {
+    if (!this.#active || this.firstFrame !== undefined) return;
+    this.#frame = 0;
+    this.firstFrame = now;
+    this.#report('frame');
+  }
+
+  #report(why: string): void {
+    if (!this.#active) return;
+    const { element } = this;
+    if (why === 'timeupdate') {
+      // Without video there is no frame, and none is presented in a hidden tab: then time that was played counts.
+      if (this.firstFrame === undefined && element.played.length > 0 && element.played.end(0) > element.played.start(0)) this.#shown(performance.now());
+      return;
+    }
+    if (why === 'loadeddata' && !this.#frame && 'videoWidth' in element && this.firstFrame === undefined) this.firstFrame = performance.now();
+    const { total, dropped } = this.frames();
+    const flags = (element.paused ? 1 : 0) | (element.seeking ? 2 : 0) | (element.ended ? 4 : 0) | (this.firstFrame === undefined ? 0 : 8);
+    const state: State = [element.currentTime, element.readyState, flags, element.playbackRate, total, dropped, this.#width, this.#height];
+    this.#post({ type: 'state', state });
+    this.#pace();
+  }
+}

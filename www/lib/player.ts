@@ -1,0 +1,323 @@
+// The player: owns the element, starts engines, turns their messages into events. All decisions are made in the core.
+import { check } from './config.ts';
+import { PlayerError, failure } from './errors.ts';
+import { type Build, Host } from './host.ts';
+import { Media } from './media.ts';
+import type { AudioTrack, BuildName, ErrorDetail, Fetched, FromEngine, LoadOptions, PlayerConfig, PlayerEventDetails, PlayerEventMap,
+  Quality, Stats, ToEngine } from './types.ts';
+
+/** @internal The builds that an entry offers. */
+export type Builds = Partial<Record<BuildName, Build>>;
+
+/** A manifest larger than this is fetched by the engine, which reads it while it arrives. */
+const PREFETCH_BYTES = 4e6;
+
+/** One load, from `load()` until another one or its end. */
+interface Load {
+  readonly number: number;
+  readonly url: string;
+  readonly options: LoadOptions;
+  readonly began: number;
+  /** Cancels the page's own fetch of the manifest. */
+  readonly prefetch: AbortController;
+  /** Settles the promise; gone once it is settled. */
+  settle: ((error?: PlayerError) => void) | undefined;
+}
+
+const noStats = { stalls: { count: 0, seconds: 0 }, switches: 0, averageBitrate: 0, bytes: 0, estimate: 0, buffer: 0, totalFrames: 0,
+  droppedFrames: 0, position: 0, inWorker: false };
+
+/** The smallest build that can play what the URL (or its declared type) looks like. */
+function wanted(url: URL, type: string | undefined): BuildName {
+  const hint = (type ?? url.pathname).toLowerCase();
+  return /mpegurl|m3u8?$|^hls$/.test(hint) ? 'hls' : /\.mpd$|dash/.test(type ? hint : hint.slice(-4)) ? 'dash' : 'full';
+}
+
+const isElement = (value: object): value is HTMLMediaElement => 'canPlayType' in value;
+
+export interface BasePlayer {
+  addEventListener<K extends keyof PlayerEventMap>(type: K, listener: (event: PlayerEventMap[K]) => void, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+  removeEventListener<K extends keyof PlayerEventMap>(type: K, listener: (event: PlayerEventMap[K]) => void, options?: boolean | EventListenerOptions): void;
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
+}
+
+/** What all entries share; see `Player`. */
+export class BasePlayer extends EventTarget {
+  readonly #builds: Builds;
+  #config: Omit<PlayerConfig, 'worker'>;
+  readonly #worker: boolean;
+  #host: Host | undefined;
+  #media: Media | undefined;
+  /** A source that came before an element was attached. */
+  #source: MediaSourceHandle | MediaSource | null = null;
+  #load: Load | undefined;
+  #number = 0;
+  #destroyed = false;
+  #qualities: readonly Quality[] = [];
+  #audio: readonly AudioTrack[] = [];
+  #quality: string | undefined;
+  #auto = true;
+  #stats: Stats = noStats;
+
+  /** @internal */
+  constructor(builds: Builds, elementOrConfig: HTMLMediaElement | PlayerConfig = {}, config: PlayerConfig = {}) {
+    super();
+    this.#builds = builds;
+    const element = isElement(elementOrConfig) ? elementOrConfig : undefined;
+    const { worker = true, ...rest } = check({ ...(element ? undefined : elementOrConfig as PlayerConfig), ...config });
+    this.#config = rest;
+    this.#worker = worker;
+    if (element) this.attach(element);
+    // The engine warms up while the page decides what to play; a load() right after this line chooses its own build.
+    setTimeout(() => {
+      const build = builds.full ?? builds.hls ?? builds.dash;
+      if (build && !this.#host && !this.#destroyed && this.#number === 0) this.#start(build);
+    });
+  }
+
+  /** Plays in this element from now on. A presentation that runs in another one goes on here, after a moment. */
+  attach(element: HTMLMediaElement): void {
+    if (this.#destroyed || this.#media?.element === element) return;
+    const load = this.#load;
+    const old = this.#media;
+    const position = old?.element.currentTime;
+    old?.release();
+    this.#media = new Media(element, (message) => this.#post(message));
+    if (!load) return;
+    if (old) {
+      // A MediaSource cannot move to another element.
+      void this.load(load.url, { ...load.options, startTime: load.settle ? load.options.startTime : position });
+    } else {
+      this.#media.begin();
+      if (this.#source) this.#media.source(this.#source);
+      this.#source = null;
+    }
+  }
+
+  /** Ends the load and gives the element back. */
+  detach(): void {
+    this.#stop('the element was detached.');
+    this.#media?.release();
+    this.#media = undefined;
+  }
+
+  /**
+   * Plays a URL. Resolves when the manifest is read and the first segments are under way; rejects with a `PlayerError`, which an
+   * `error` event carries too (except LOAD_ABORTED, when another `load()`, `detach()`, `destroy()` or the signal ended this load).
+   */
+  load(url: string | URL, options: LoadOptions = {}): Promise<void> {
+    const promise = new Promise<void>((resolve, reject) => this.#begin(String(url), options, (error) => (error ? reject(error) : resolve())));
+    // Who listens for `error` events need not catch this as well.
+    promise.catch(() => {});
+    return promise;
+  }
+
+  /** Ends everything: worker, requests, timers, listeners. Safe at any moment and any number of times. */
+  destroy(): Promise<void> {
+    if (!this.#destroyed) {
+      this.detach();
+      this.#destroyed = true;
+      this.#host?.close();
+      this.#host = undefined;
+    }
+    return Promise.resolve();
+  }
+
+  /** Numbers of the running load. */
+  stats(): Stats {
+    const { total: totalFrames = 0, dropped: droppedFrames = 0 } = this.#media?.frames() ?? {};
+    const first = this.#media?.firstFrame;
+    return { ...this.#stats, totalFrames, droppedFrames, inWorker: this.#host?.inWorker ?? false, position: this.#media?.element.currentTime ?? 0,
+      ...(first !== undefined && this.#load ? { startupTime: Math.max(0, first - this.#load.began) / 1000 } : undefined) };
+  }
+
+  /** The element that is attached. */
+  get element(): HTMLMediaElement | undefined { return this.#media?.element; }
+  /** What can be chosen, by ascending bandwidth. */
+  get qualities(): readonly Quality[] { return this.#qualities; }
+  /** Audio tracks. */
+  get audioTracks(): readonly AudioTrack[] { return this.#audio; }
+  /** The quality that is fetched now. */
+  get quality(): Quality | undefined { return this.#qualities.find(({ id }) => id === this.#quality); }
+  /** Whether the quality is chosen automatically. */
+  get auto(): boolean { return this.#auto; }
+
+  /** Plays this quality only; `null`: automatic. */
+  selectQuality(id: string | null): void {
+    if (id !== null && this.#qualities.length > 0 && !this.#qualities.some((quality) => quality.id === id)) {
+      throw failure('CONFIG_INVALID', `There is no quality \`${id}\`.`);
+    }
+    this.#auto = id === null;
+    this.#post({ type: 'quality', id: id ?? undefined });
+  }
+
+  /** Plays this audio track. */
+  selectAudio(id: string): void {
+    if (this.#audio.length > 0 && !this.#audio.some((track) => track.id === id)) throw failure('CONFIG_INVALID', `There is no audio track \`${id}\`.`);
+    this.#post({ type: 'audio', id });
+  }
+
+  /** Changes options; those not named keep their values. */
+  configure(config: Omit<PlayerConfig, 'worker'>): void {
+    this.#config = { ...this.#config, ...check(config) };
+    this.#post({ type: 'configure', config: this.#config });
+  }
+
+  #post(message: ToEngine): void {
+    this.#host?.post(message);
+  }
+
+  #begin(given: string, options: LoadOptions, settle: (error?: PlayerError) => void): void {
+    this.#stop('another load began.');
+    const { signal, type, startTime } = options;
+    if (this.#destroyed) return settle(failure('LOAD_ABORTED', 'The player is destroyed.', given));
+    if (signal?.aborted) return settle(failure('LOAD_ABORTED', 'The signal is aborted.', given, signal.reason));
+    let url: URL | undefined;
+    try {
+      url = new URL(given, document.baseURI);
+    } catch {
+      // Told below.
+    }
+    const wrong = !url || !given.trim() ? failure('URL_INVALID', `\`${given}\` is not a URL.`, given)
+      : !/^(https?|blob|data):$/.test(url.protocol) ? failure('URL_SCHEME', `\`${url.protocol}\` cannot be played.`, url.href)
+      : typeof MediaSource === 'undefined' && !('ManagedMediaSource' in globalThis) ? failure('MSE_UNAVAILABLE', 'MediaSource is missing.', url.href)
+      : undefined;
+    if (wrong || !url) {
+      if (wrong) this.#dispatch('error', wrong);
+      return settle(wrong);
+    }
+
+    const onAbort = () => this.#stop('the signal was aborted.', signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const load: Load = {
+      number: ++this.#number, url: url.href, options: { type, startTime }, began: performance.now(), prefetch: new AbortController(),
+      settle: (error) => {
+        load.settle = undefined;
+        signal?.removeEventListener('abort', onAbort);
+        settle(error);
+      },
+    };
+    this.#load = load;
+    const name = wanted(url, type);
+    // A build that runs already is better than a smaller one that has to be fetched.
+    const running = this.#host && (this.#host.build.name === 'full' || this.#host.build.name === name);
+    const build = this.#builds[name] ?? this.#builds.full ?? this.#builds.hls ?? this.#builds.dash;
+    if (!running && build && this.#host?.build !== build) this.#start(build);
+    this.#open(load);
+  }
+
+  /** Sends a load to the engine; while that is still loading, the page fetches the manifest. */
+  #open(load: Load): void {
+    const { number, url, options: { type, startTime } } = load;
+    const prefetch = !this.#host?.ready;
+    this.#post({ type: 'load', load: number, url, kind: type, startTime, prefetch });
+    this.#media?.begin();
+    if (prefetch) void this.#prefetch(load);
+  }
+
+  async #prefetch({ number, url, prefetch: { signal } }: Load): Promise<void> {
+    const answer = (result: { response?: Fetched; error?: string }) => this.#post({ type: 'prefetched', load: number, ...result });
+    try {
+      const response = await fetch(url, { signal });
+      const type = response.headers.get('content-type');
+      if (Number(response.headers.get('content-length')) > PREFETCH_BYTES || /^(video|audio)\/(?!.*mpegurl)/i.test(type ?? '')) {
+        void response.body?.cancel();
+        return answer({});
+      }
+      answer({ response: { status: response.status, url: response.url, type, body: await response.arrayBuffer() } });
+    } catch (error) {
+      if (!signal.aborted) answer({ error: (error as Error).message });
+    }
+  }
+
+  #start(build: Build): void {
+    this.#host?.close();
+    const host: Host = new Host(build, this.#config, this.#worker, (message) => this.#host === host && this.#told(message), (error) => this.#host === host && this.#fail(error));
+    this.#host = host;
+  }
+
+  /** Ends the present load, whatever its state. */
+  #stop(why: string, cause?: unknown): void {
+    const load = this.#load;
+    if (!load) return;
+    this.#load = undefined;
+    load.prefetch.abort();
+    this.#source = null;
+    this.#qualities = this.#audio = [];
+    this.#quality = undefined;
+    this.#auto = true;
+    this.#stats = noStats;
+    this.#post({ type: 'stop' });
+    this.#media?.source(null);
+    load.settle?.(failure('LOAD_ABORTED', `The load ended because ${why}`, load.url, cause));
+  }
+
+  #fail(error: PlayerError): void {
+    const load = this.#load;
+    // A defect may have left anything behind: the next load gets a new engine.
+    if (error.code === 'INTERNAL' || error.code === 'ENGINE_LOAD') {
+      this.#host?.close();
+      this.#host = undefined;
+    }
+    if (!load && error.code === 'ENGINE_LOAD') return; // Warming up failed: the next load tells.
+    this.#dispatch('error', error);
+    if (load && this.#load === load) load.settle?.(error);
+  }
+
+  #dispatch<K extends keyof PlayerEventDetails>(name: K, detail: PlayerEventDetails[K]): void {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  #told(message: FromEngine): void {
+    const load = this.#load;
+    if (!load || !('load' in message) || message.load !== load.number) return;
+    if (message.type === 'source') {
+      if (this.#media) this.#media.source(message.handle);
+      else this.#source = message.handle;
+    } else if (message.type === 'seek') {
+      this.#media?.seek(message.time);
+    } else if (message.type === 'event') {
+      this.#event(load, message.name as keyof PlayerEventDetails | 'needsfeature', message.detail);
+    }
+  }
+
+  #event(load: Load, name: keyof PlayerEventDetails | 'needsfeature', detail: unknown): void {
+    switch (name) {
+      case 'needsfeature': {
+        const { full } = this.#builds;
+        if (full && this.#host?.build !== full) {
+          this.#media?.source(null);
+          this.#start(full);
+          this.#open(load);
+        } else {
+          this.#fail(failure('FORMAT_UNSUPPORTED', `The content needs the player's \`${(detail as { feature: string }).feature}\` build.`, load.url));
+        }
+        return;
+      }
+      case 'error': {
+        const error = new PlayerError(detail as ErrorDetail);
+        if (error.severity === 'fatal') this.#fail(error);
+        else this.#dispatch(name, error);
+        return;
+      }
+      case 'tracks': {
+        const tracks = detail as PlayerEventDetails['tracks'];
+        this.#qualities = tracks.qualities;
+        this.#audio = tracks.audio;
+        break;
+      }
+      case 'qualitychange': {
+        const change = detail as PlayerEventDetails['qualitychange'];
+        this.#quality = change.to;
+        this.#auto = change.auto;
+        break;
+      }
+      case 'stats':
+        this.#stats = detail as Stats;
+        return this.#dispatch(name, this.stats());
+    }
+    this.#dispatch(name, detail as never);
+    if (name === 'loaded') load.settle?.();
+  }
+}

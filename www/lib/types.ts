@@ -1,0 +1,172 @@
+// The public types, and the protocol between the page side and the engine (a worker or the page itself).
+import type { PlayerError } from './errors.ts';
+
+/** Options of a player. All are optional; an unknown key is an error. */
+export interface PlayerConfig {
+  /** Seconds to keep buffered ahead of the playhead. Default 30. */
+  bufferAhead?: number | undefined;
+  /** Seconds kept behind the playhead. Default 30. */
+  bufferBehind?: number | undefined;
+  /** Bytes that the forward buffer may hold; time or bytes, whichever is reached first. Default 60,000,000. */
+  bufferBytes?: number | undefined;
+  /** Never choose a video quality above this many bit/s. Default `null`: no limit. */
+  maxBandwidth?: number | null | undefined;
+  /** Cap the quality by the element's size in device pixels. Default true. */
+  capToElement?: boolean | undefined;
+  /** Estimate before anything was measured, in bit/s. Default 2,000,000. */
+  initialBandwidth?: number | undefined;
+  /** Preferred language (BCP 47). Default `null`: the stream's own. */
+  language?: string | null | undefined;
+  /** Attempts per request, the first included. Default 4. */
+  maxAttempts?: number | undefined;
+  /** Seconds without a byte after which a request is given up. Default 10. */
+  requestTimeout?: number | undefined;
+  /** Gaps of up to this many seconds in the media are jumped. Default 2. */
+  maxGap?: number | undefined;
+  /** Seconds between `stats` events; 0: none. Default 1. */
+  statsInterval?: number | undefined;
+  /** Run in a worker where the browser allows it. Only the constructor heeds it. Default true. */
+  worker?: boolean | undefined;
+}
+
+/** Options of one load. */
+export interface LoadOptions {
+  /** Where to start, in seconds; negative: before the end. */
+  startTime?: number | undefined;
+  /** `'dash'`, `'hls'` or a MIME type of theirs: overrides what the content looks like. */
+  type?: string | undefined;
+  /** Ends the load when aborted before `load()` has resolved. */
+  signal?: AbortSignal | undefined;
+}
+
+/** A video quality (an audio quality, where there is no video). */
+export interface Quality {
+  /** Stable; for `selectQuality`. */
+  readonly id: string;
+  /** Peak, bit/s. */
+  readonly bandwidth: number;
+  /** Pixels; 0 where unknown. */
+  readonly width: number;
+  /** Pixels; 0 where unknown. */
+  readonly height: number;
+  /** Frames per second; 0 where unknown. */
+  readonly frameRate: number;
+  /** RFC 6381. */
+  readonly codecs: string;
+}
+
+/** An audio track. */
+export interface AudioTrack {
+  /** Stable; for `selectAudio`. */
+  readonly id: string;
+  /** BCP 47. */
+  readonly language?: string;
+  /** For people. */
+  readonly label?: string;
+  /** DASH roles. */
+  readonly roles: readonly string[];
+  /** The one that plays. */
+  readonly active: boolean;
+}
+
+/** Numbers of the running load. */
+export interface Stats {
+  /** Seconds from `load()` to the first frame. */
+  readonly startupTime?: number;
+  /** After the first frame, seeks not counted. */
+  readonly stalls: { readonly count: number; readonly seconds: number };
+  /** Changes of quality. */
+  readonly switches: number;
+  /** Of what was played, weighted by time, bit/s. */
+  readonly averageBitrate: number;
+  /** Received, manifests included. */
+  readonly bytes: number;
+  /** Present throughput estimate, bit/s. */
+  readonly estimate: number;
+  /** Seconds buffered ahead. */
+  readonly buffer: number;
+  /** `getVideoPlaybackQuality().totalVideoFrames`. */
+  readonly totalFrames: number;
+  /** `getVideoPlaybackQuality().droppedVideoFrames`. */
+  readonly droppedFrames: number;
+  /** Id of the present quality. */
+  readonly quality?: string;
+  /** Playhead, seconds. */
+  readonly position: number;
+  /** Whether the engine runs in a worker. */
+  readonly inWorker: boolean;
+}
+
+/** What each event's `detail` holds. */
+export interface PlayerEventDetails {
+  /** The manifest is read and the first segments are under way. */
+  loaded: { protocol: 'dash' | 'hls'; duration?: number; live: boolean };
+  /** What can be chosen. */
+  tracks: { qualities: readonly Quality[]; audio: readonly AudioTrack[] };
+  /** Segments of another quality are fetched from now on. `reason`: see the API reference. */
+  qualitychange: { from?: string; to: string; reason: string; auto: boolean };
+  /** Playback waits. */
+  stall: { reason: string; position: number };
+  /** Playback goes on after `seconds`. */
+  recovered: { reason: string; seconds: number };
+  /** The playhead was carried over a hole. */
+  gap: { reason: string; from: number; to: number };
+  /** Something went wrong; `severity` tells whether playback goes on. */
+  error: PlayerError;
+  /** The end was reached. */
+  ended: Record<string, never>;
+  /** Now and then, see `statsInterval`. */
+  stats: Stats;
+}
+
+/** The events of a player by name. */
+export type PlayerEventMap = { [K in keyof PlayerEventDetails]: CustomEvent<PlayerEventDetails[K]> };
+
+/** @internal The names of the builds. */
+export type BuildName = 'full' | 'hls' | 'dash';
+
+/** @internal The element as numbers: position, readyState, flags (1 paused, 2 seeking, 4 ended, 8 first frame shown), rate, frames, dropped, width, height. */
+export type State = readonly [number, number, number, number, number, number, number, number];
+
+/** @internal A response that the page fetched while the engine was still loading. */
+export interface Fetched {
+  status: number;
+  url: string;
+  type: string | null;
+  body: ArrayBuffer;
+}
+
+/** @internal From the page side to the engine. */
+export type ToEngine =
+  | { type: 'init'; module: WebAssembly.Module; config: object }
+  | { type: 'load'; load: number; url: string; kind: string | undefined; startTime: number | undefined; prefetch: boolean }
+  /** Neither response nor error: the engine is to fetch by itself. */
+  | { type: 'prefetched'; load: number; response?: Fetched; error?: string }
+  | { type: 'state'; state: State }
+  | { type: 'elementerror'; code: number; message: string }
+  | { type: 'quality'; id: string | undefined }
+  | { type: 'audio'; id: string }
+  | { type: 'configure'; config: object }
+  | { type: 'stop' }
+  | { type: 'destroy' };
+
+/** @internal An error as the engine sends it. */
+export interface ErrorDetail {
+  severity: 'recoverable' | 'fatal';
+  category: string;
+  code: string;
+  message: string;
+  advice: string;
+  url?: string;
+  status?: number;
+  position?: number;
+  tried?: string;
+}
+
+/** @internal What the engine tells; `load` names the load that it belongs to. */
+export type FromEngine =
+  | { type: 'ready' }
+  | { type: 'failed'; message: string }
+  | { type: 'source'; load: number; handle: MediaSourceHandle | MediaSource | null }
+  | { type: 'seek'; load: number; time: number }
+  | { type: 'event'; load: number; name: string; detail: unknown };
