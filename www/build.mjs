@@ -53,7 +53,7 @@ async function buildWasm({ target, profile }, build, debug) {
   done.made();
 }
 
-/** Bundles www/lib: the entries with shared chunks, then a worker and a page engine for each build with that build's glue inside. */
+/** Bundles www/lib: the entries, then a worker and a page engine for each build with that build's glue inside. */
 async function bundle(builds, debug) {
   const { build: esbuild } = await import('esbuild');
   const options = { bundle: true, format: 'esm', target: 'es2022', minify: !debug, sourcemap: debug, absWorkingDir: root, metafile: true,
@@ -67,16 +67,20 @@ async function bundle(builds, debug) {
     name: 'glue',
     setup: (b) => b.onResolve({ filter: /^build:wasm$/ }, () => ({ path: path.join(pkgDir(build), 'millrace.js') })),
   });
+  // Entries are whole files: shared chunks would cost a cold page one more round trip. The element's player is that of `millrace`.
+  const index = {
+    name: 'index',
+    setup: (b) => b.onResolve({ filter: /^\.\/index\.ts$/ }, () => ({ path: './index.js', external: true })),
+  };
   const results = await Promise.all([
-    esbuild({ ...options, entryPoints: entries.map((name) => `www/lib/${name}.ts`), outdir: 'dist', splitting: true,
-      chunkNames: 'chunk-[hash]', plugins: [engines] }),
+    esbuild({ ...options, entryPoints: entries.map((name) => `www/lib/${name}.ts`), outdir: 'dist', plugins: [engines, index] }),
     ...builds.map((build) => esbuild({ ...options, entryPoints: ['www/lib/worker.ts', 'www/lib/engine.ts'],
       outdir: `dist/${build.name}`, plugins: [glue(build), engines] })),
   ]);
   for (const build of builds) copyFileSync(path.join(pkgDir(build), wasmFile), path.join(dist, build.name, wasmFile));
   const outputs = Object.assign({}, ...results.map(({ metafile }) => metafile.outputs));
   writeFileSync(path.join(cache, 'outputs.json'), JSON.stringify(Object.fromEntries(Object.entries(outputs).map(([file, { imports }]) =>
-    [file, imports.filter(({ kind, external }) => kind === 'import-statement' && !external).map((i) => i.path)]))));
+    [file, imports.filter(({ kind }) => kind === 'import-statement').map((i) => i.path.replace(/^\.\//, 'dist/'))]))));
 }
 
 /** Type-checks www/lib and writes the .d.ts that the public entries lead to (the worker's and engine's stay private). */

@@ -1,7 +1,6 @@
 // npm: `millrace/element`. <millrace-player src="…" controls>: behaves like a media element, so that what drives <video>
 // (media-chrome and its like) drives it too.
-import { PlayerError } from './errors.ts';
-import { Player } from './index.ts';
+import { Player, PlayerError } from './index.ts';
 import type { PlayerConfig } from './types.ts';
 
 /** Where there is no DOM (rendering on a server) the module can be loaded all the same. */
