@@ -42,9 +42,9 @@ const gst = (file) => `/usr/lib/x86_64-linux-gnu/gstreamer-1.0/${file}`;
 const packages = {
   build: [['build-essential', 'cc']],
   samples: [['ffmpeg', 'ffmpeg'], ['fonts-dejavu-core', '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf']],
-  browsers: [
-    ['chromium', 'chromium'], ['chromium-driver', 'chromedriver'], ['firefox-esr', 'firefox-esr'],
-    ['webkit2gtk-driver', 'WebKitWebDriver'], ['xvfb', 'Xvfb'],
+  chromium: [['chromium', 'chromium'], ['chromium-driver', 'chromedriver']],
+  firefox: [['firefox-esr', 'firefox-esr']],
+  webkit: [['webkit2gtk-driver', 'WebKitWebDriver'], ['xvfb', 'Xvfb'],
     ['gstreamer1.0-plugins-base', gst('libgstplayback.so')], ['gstreamer1.0-plugins-good', gst('libgstisomp4.so')],
     ['gstreamer1.0-plugins-bad', gst('libgstvideoparsersbad.so')], ['gstreamer1.0-libav', gst('libgstlibav.so')],
   ],
@@ -125,6 +125,8 @@ async function rust() {
 
 /** Programs from crates.io, built where a build is quick rather than its result (they run for seconds). */
 async function cargoInstall(crate, version) {
+  await debian(['build']);
+  await rust();
   await step(`cargo install ${crate}${version ? ` ${version}` : ''}`, (note) => run('cargo',
     ['install', crate, ...(version ? ['--version', version] : ['--locked'])], {
       env: { CARGO_TARGET_DIR: path.join(cache, 'tools-target'), CARGO_PROFILE_RELEASE_OPT_LEVEL: '1', CARGO_PROFILE_RELEASE_LTO: 'off',
@@ -175,10 +177,6 @@ function webdriverConfig() {
   if (!existsSync(file) || readFileSync(file, 'utf8') !== text) writeFileSync(file, text);
 }
 
-async function browsers() {
-  if (!find('geckodriver')) await cargoInstall('geckodriver');
-  webdriverConfig();
-}
 
 async function lints() {
   if (!find('cargo-clippy') || !find('cargo-fmt') || (find('rustup') && !says('cargo-clippy', '--version'))) {
@@ -187,8 +185,8 @@ async function lints() {
 }
 
 /**
- * Makes sure of what `needs` names: 'build' (Rust, wasm tools, node_modules), 'samples' (ffmpeg), 'browsers' (three engines
- * and their drivers), 'lints'. Looks first, installs only what is missing.
+ * Makes sure of what `needs` names: 'build' (Rust, wasm tools, node_modules), 'samples' (ffmpeg), 'chromium', 'firefox', 'webkit'
+ * (an engine and its driver), 'lints'. Looks first, installs only what is missing.
  */
 export async function ensure(needs) {
   await debian(needs);
@@ -197,14 +195,15 @@ export async function ensure(needs) {
     await rust();
     await wasmTools();
   }
-  if (needs.includes('browsers')) await browsers();
+  if (needs.includes('chromium')) webdriverConfig();
+  if (needs.includes('firefox') && !find('geckodriver')) await cargoInstall('geckodriver');
   if (needs.includes('lints')) await lints();
   rmSync(path.join(cache, 'tools-target'), { recursive: true, force: true });
 }
 
 if (isMain(import.meta)) {
   await main(async () => {
-    const all = ['build', 'samples', 'browsers', 'lints'];
+    const all = ['build', 'samples', 'chromium', 'firefox', 'webkit', 'lints'];
     const asked = process.argv.slice(2);
     const unknown = asked.find((need) => !all.includes(need));
     if (unknown) throw new Told(`Unknown need ${unknown}. Known: ${all.join(', ')}; none named means all.`);
