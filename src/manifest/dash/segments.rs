@@ -42,6 +42,8 @@ pub(super) struct Context<'c> {
     pub period_start: Seconds,
     /// On the presentation's timeline; `None`: open or unknown.
     pub period_end: Option<Seconds>,
+    /// The period may be open: without an end and a window, templates have no segments as yet.
+    pub dynamic: bool,
     /// For a dynamic MPD: what is available now.
     pub window: Option<Window>,
 }
@@ -194,7 +196,7 @@ fn template(
             runs = Rc::new(first_segments(&runs, count));
         }
     }
-    if runs.is_empty() && context.window.is_none() && context.period_end.is_some() {
+    if runs.is_empty() && !context.dynamic {
         return Err(Unusable::Empty("none of its segments lies within its period"));
     }
     Ok(SegmentIndex::Template(TemplateIndex {
@@ -301,13 +303,16 @@ fn by_duration(
     let count = total.map(|t| ((t - sliver) / duration).ceil().max(0.0));
     let each = duration as Ticks;
     let Some(window) = context.window else {
+        if total.is_none() && context.dynamic {
+            return Ok((Vec::new(), 0));
+        }
         let (total, count) = (total.ok_or(NO_END)?, count.ok_or(NO_END)? as u64);
         let Some(full) = count.checked_sub(1) else { return Ok((Vec::new(), 0)) };
         if full >= MAX_SEGMENTS {
             // The caller counts and refuses; the arithmetic below is not meant for it.
             return Ok((vec![TimelineRun { time: start, duration: each, count, first: 0 }], 0));
         }
-        let last = (total - full as f64 * duration).round().clamp(1.0, duration) as Ticks;
+        let last = (total - full as f64 * duration).round().min(duration).max(1.0) as Ticks;
         let mut runs = Vec::with_capacity(2);
         if full > 0 {
             runs.push(TimelineRun { time: start, duration: each, count: full, first: 0 });

@@ -55,6 +55,7 @@ impl Reader<'_> {
                     mime_type: &representation.mime_type,
                     period_start: period.start,
                     period_end: period.duration.map(|d| period.start + d),
+                    dynamic: mpd.dynamic,
                     window: mpd.window,
                 };
                 let Some(index) = self.segments(&context, &mut shared)? else { continue };
