@@ -46,9 +46,9 @@ export class Household {
     running.add(this);
   }
 
-  spawn(command, args, { env = {}, stdio = ['ignore', 'pipe', 'pipe'] } = {}) {
+  spawn(command, args, { env = {}, cwd, stdio = ['ignore', 'pipe', 'pipe'] } = {}) {
     // A group of its own keeps the terminal's Ctrl-C from it: we end it, in order.
-    const child = spawn(command, args, { stdio, detached: true, env: { ...process.env, TMPDIR: this.folder, ...env } });
+    const child = spawn(command, args, { stdio, cwd, detached: true, env: { ...process.env, TMPDIR: this.folder, ...env } });
     this.#children.push(child);
     child.output = '';
     for (const stream of [child.stdout, child.stderr]) {
