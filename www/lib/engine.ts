@@ -51,8 +51,8 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
     } else if (message.type === 'destroy') {
       dead = true;
       engine?.destroy();
-      // Perhaps we are inside one of its callbacks: freeing has to wait until it has returned.
-      if (engine) queueMicrotask(() => engine?.free());
+      // Perhaps we are inside one of its callbacks: freeing has to wait until it has returned. After a panic it never does.
+      queueMicrotask(() => { try { engine?.free(); } catch { /* stays as the panic left it */ } });
     } else if (!engine) {
       early.push(message);
     } else {

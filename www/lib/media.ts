@@ -52,6 +52,10 @@ export class Media {
     this.#active = false;
     this.firstFrame = undefined;
     this.#measure();
+  }
+
+  /** What the engine should know before it chooses a first quality. */
+  introduce(): void {
     this.#post({ type: 'state', state: [0, 0, this.element.paused ? 1 : 0, this.element.playbackRate, 0, 0, this.#width, this.#height] });
   }
 

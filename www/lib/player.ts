@@ -90,6 +90,7 @@ export class BasePlayer extends EventTarget {
       void this.load(load.url, { ...load.options, startTime: load.settle ? load.options.startTime : position });
     } else {
       this.#media.begin();
+      this.#media.introduce();
       if (this.#source) this.#media.source(this.#source);
       this.#source = null;
     }
@@ -211,8 +212,9 @@ export class BasePlayer extends EventTarget {
   #open(load: Load): void {
     const { number, url, options: { type, startTime } } = load;
     const prefetch = !this.#host?.ready;
-    this.#post({ type: 'load', load: number, url, kind: type, startTime, prefetch });
     this.#media?.begin();
+    this.#post({ type: 'load', load: number, url, kind: type, startTime, prefetch });
+    this.#media?.introduce();
     if (prefetch) void this.#prefetch(load);
   }
 
