@@ -1,1 +1,6 @@
-//! Elementary streams: headers, decoder configuration, RFC 6381 strings.
+//! Elementary streams: headers, decoder configuration, sample entries, RFC 6381 strings.
+//!
+//! Import rule: `time`, `bytes`, `error` only.
+
+pub mod aac;
+pub mod avc;

@@ -1,0 +1,555 @@
+//! H.264 in PES packets: Annex B byte stream to samples with length prefixes (ISO/IEC 14496-10 annex B, ISO/IEC 14496-15 §5).
+//!
+//! Payload bytes go once from the pushed chunk into the sink's buffer. A start code becomes a length: four bytes are
+//! written before each NAL unit and filled in when its end is found. Small units that come before a picture are
+//! collected aside until its first slice tells what it is.
+
+use super::start_code;
+use crate::bytes::ByteWriter;
+use crate::codec::avc::{self, SliceStart, Sps, nal};
+use crate::container::{Sample, Sink, TrackId, TrackInfo, TrackKind};
+use crate::time::{Ticks, Timescale};
+
+/// Bytes of a slice that tell the second field of a frame from a new frame; only asked for where fields may occur.
+const FIELD_HEAD: usize = 16;
+/// Largest access unit. Level 6.2 pictures stay far below; damaged streams must not fill the memory.
+const MAX_ACCESS_UNIT: usize = 64 << 20;
+/// Largest parameter set or SEI before a picture; `avcC` has 16 bits for the length of a set.
+const MAX_ASIDE: usize = 0xffff;
+/// Frame duration assumed where neither time stamps nor the SPS tell: 30 frames/s.
+const DEFAULT_STEP: Ticks = 3000;
+
+/// Where the bytes of the current NAL unit go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Nowhere,
+    /// The sink's buffer, as part of the access unit.
+    Sample,
+    /// `prefix`: SEI before the first slice.
+    Prefix,
+    /// `set`: a parameter set.
+    Set,
+}
+
+#[derive(Clone, Debug)]
+struct ParameterSet {
+    id: u8,
+    /// For a PPS, the SPS it refers to.
+    sps_id: u8,
+    bytes: Vec<u8>,
+}
+
+/// The access unit in progress.
+#[derive(Clone, Copy, Debug, Default)]
+struct AccessUnit {
+    /// A slice was taken: it has a time, and its track is known.
+    open: bool,
+    /// Bytes in the sink's buffer.
+    size: usize,
+    sync: bool,
+    pts: Ticks,
+    dts: Ticks,
+    first: Option<SliceStart>,
+    second_field: bool,
+}
+
+/// Reads one H.264 elementary stream.
+#[derive(Debug)]
+pub struct AvcReader {
+    track: TrackId,
+    language: Option<String>,
+    sps: Vec<ParameterSet>,
+    pps: Vec<ParameterSet>,
+    /// The first of `sps`, parsed.
+    active: Option<Sps>,
+    /// The sets differ from those of the last `Sink::track`.
+    sets_changed: bool,
+    announced: bool,
+
+    /// First bytes of a NAL unit whose kind is not decided yet.
+    head: [u8; FIELD_HEAD],
+    /// `None` within a NAL unit, or before the first.
+    head_len: Option<usize>,
+    target: Target,
+    /// Where the length of the current NAL unit is written: offset in the access unit or in `prefix`.
+    length_at: usize,
+    /// Zero bytes at the end of what was given, up to 2: a start code may go on in the next packet.
+    zeros: usize,
+
+    set: Vec<u8>,
+    prefix: Vec<u8>,
+    /// Changed parameter sets with length prefixes, for an access unit at which no new track can start.
+    in_band: Vec<u8>,
+    recovery_point: bool,
+    saw_sps: bool,
+
+    unit: AccessUnit,
+    /// Bytes of an access unit given up while no sink was at hand.
+    stale: usize,
+    /// Time stamps of the PES packet, for the first access unit that begins in it.
+    next_time: Option<(Ticks, Ticks)>,
+    last_time: Option<(Ticks, Ticks)>,
+    step: Ticks,
+    warned: bool,
+}
+
+impl AvcReader {
+    /// A reader that calls the sink with this track.
+    pub fn new(track: TrackId, language: Option<String>) -> Self {
+        Self {
+            track,
+            language,
+            sps: Vec::new(),
+            pps: Vec::new(),
+            active: None,
+            sets_changed: false,
+            announced: false,
+            head: [0; FIELD_HEAD],
+            head_len: None,
+            target: Target::Nowhere,
+            length_at: 0,
+            zeros: 0,
+            set: Vec::new(),
+            prefix: Vec::new(),
+            in_band: Vec::new(),
+            recovery_point: false,
+            saw_sps: false,
+            unit: AccessUnit::default(),
+            stale: 0,
+            next_time: None,
+            last_time: None,
+            step: 0,
+            warned: false,
+        }
+    }
+
+    /// Whether the sink knows the track.
+    pub fn announced(&self) -> bool {
+        self.announced
+    }
+
+    /// A PES packet begins.
+    pub fn begin_pes(&mut self, pts: Option<Ticks>, dts: Option<Ticks>) {
+        if let Some(pts) = pts {
+            self.next_time = Some((pts, dts.unwrap_or(pts)));
+        }
+    }
+
+    /// Takes payload bytes.
+    #[inline]
+    pub fn push(&mut self, data: &[u8], offset: u64, sink: &mut dyn Sink) {
+        let mut at = 0;
+        if self.stale > 0 {
+            self.drop_stale(sink);
+        }
+        loop {
+            if self.head_len.is_some() {
+                match self.collect_head(&data[at..], offset, sink) {
+                    Some(used) => at += used,
+                    None => return,
+                }
+            }
+            let rest = &data[at..];
+            // A start code that began in the bytes before.
+            let straddling = match (self.zeros, rest) {
+                (2.., [1, ..]) => Some(1),
+                (1.., [0, 1, ..]) => Some(2),
+                _ => None,
+            };
+            if let Some(used) = straddling {
+                self.end_nal(sink);
+                at += used;
+            } else if let Some(found) = start_code::find(rest, 0) {
+                self.write(&rest[..found], sink);
+                self.end_nal(sink);
+                at += found + 3;
+            } else {
+                self.write(rest, sink);
+                self.zeros = match rest {
+                    [.., 0, 0] => 2,
+                    [0] => (self.zeros + 1).min(2),
+                    [.., 0] => 1,
+                    [] => self.zeros,
+                    _ => 0,
+                };
+                return;
+            }
+            self.head_len = Some(0);
+        }
+    }
+
+    /// Collects the bytes that decide on a NAL unit and begins it. `None` when `data` is used up before that, else how many
+    /// bytes were taken.
+    fn collect_head(&mut self, data: &[u8], offset: u64, sink: &mut dyn Sink) -> Option<usize> {
+        let mut len = self.head_len.unwrap_or(0);
+        for (i, &b) in data.iter().enumerate() {
+            self.head[len] = b;
+            len += 1;
+            if self.head[..len].ends_with(&[0, 0, 1]) {
+                // A unit shorter than what was asked for, or none at all.
+                let end = self.head[..len - 3].iter().rposition(|&b| b != 0).map_or(0, |p| p + 1);
+                self.begin_nal(end, offset, sink);
+                self.end_nal(sink);
+                len = 0;
+                continue;
+            }
+            let wanted = match self.head[0] & 0x1f {
+                nal::SLICE | nal::PARTITION_A | nal::IDR if self.has_fields() => FIELD_HEAD,
+                nal::SLICE | nal::PARTITION_A | nal::IDR => 2,
+                _ => 1,
+            };
+            if len >= wanted {
+                self.begin_nal(len, offset, sink);
+                self.head_len = None;
+                self.zeros = self.head[..len].iter().rev().take(2).take_while(|&&b| b == 0).count();
+                return Some(i + 1);
+            }
+        }
+        self.head_len = Some(len);
+        None
+    }
+
+    fn has_fields(&self) -> bool {
+        self.active.as_ref().is_some_and(|sps| !sps.frames_only)
+    }
+
+    /// Begins a NAL unit whose first `len` bytes are in `head`.
+    fn begin_nal(&mut self, len: usize, offset: u64, sink: &mut dyn Sink) {
+        let head = self.head;
+        self.target = Target::Nowhere;
+        if len == 0 || head[0] & 0x80 != 0 {
+            return;
+        }
+        match head[0] & 0x1f {
+            nal::SLICE | nal::PARTITION_A | nal::IDR => {
+                self.begin_slice(&head[..len], offset, sink);
+                return;
+            }
+            // Partitions B and C of the picture; the decoder wants them with A.
+            3 | 4 if self.unit.open => {
+                self.begin_in_sample(&head[..len], sink);
+                return;
+            }
+            nal::SPS | nal::PPS => {
+                self.target = Target::Set;
+                self.set.clear();
+            }
+            nal::SEI => {
+                self.target = Target::Prefix;
+                if self.unit.open && !self.has_fields() {
+                    self.end_unit(sink);
+                }
+                if self.prefix.len() > MAX_ASIDE {
+                    self.target = Target::Nowhere;
+                } else {
+                    self.length_at = self.prefix.len();
+                    self.prefix.extend_from_slice(&[0; 4]);
+                }
+            }
+            // Delimiters have done their work with the start codes' end; SVC and MVC units are not for base decoders; filler
+            // and ends of sequence mean nothing in samples.
+            nal::AUD | nal::PREFIX..=nal::RESERVED_18 => {}
+            _ => return,
+        }
+        // All of these come before the first slice of a picture (§7.4.1.2.3). Where fields occur, only its slices tell
+        // whether the next one belongs to the same frame.
+        if self.unit.open && !self.has_fields() {
+            self.end_unit(sink);
+        }
+        self.write(&head[..len], sink);
+    }
+
+    fn begin_slice(&mut self, head: &[u8], offset: u64, sink: &mut dyn Sink) {
+        let Some(&first_byte) = head.get(1) else { return };
+        let starts_picture = avc::starts_picture(first_byte);
+        if self.unit.open && starts_picture && !self.joins_as_second_field(head) {
+            self.end_unit(sink);
+        }
+        if !self.unit.open {
+            // The rest of a picture whose start was lost is of no use.
+            if !starts_picture || !self.begin_unit(head, first_byte, offset, sink) {
+                self.prefix.clear();
+                return;
+            }
+        }
+        if !self.in_band.is_empty() || !self.prefix.is_empty() {
+            let out = sink.buffer(self.track);
+            out.extend_from_slice(&self.in_band);
+            out.extend_from_slice(&self.prefix);
+            self.unit.size += self.in_band.len() + self.prefix.len();
+            self.in_band.clear();
+            self.prefix.clear();
+        }
+        self.begin_in_sample(head, sink);
+    }
+
+    fn begin_in_sample(&mut self, head: &[u8], sink: &mut dyn Sink) {
+        self.target = Target::Sample;
+        self.length_at = self.unit.size;
+        let out = sink.buffer(self.track);
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(head);
+        self.unit.size += 4 + head.len();
+    }
+
+    /// Whether a slice with `first_mb_in_slice` 0 is of the second field of the frame in progress: both fields of a frame
+    /// make one sample.
+    fn joins_as_second_field(&mut self, head: &[u8]) -> bool {
+        let Some(sps) = self.active.as_ref().filter(|sps| !sps.frames_only) else { return false };
+        let (Some(first), Some(this)) = (self.unit.first, SliceStart::parse(head, sps)) else { return false };
+        let opposite = matches!((first.field, this.field), (Some(a), Some(b)) if a != b);
+        if self.unit.second_field || !opposite || first.frame_num != this.frame_num {
+            return false;
+        }
+        self.unit.second_field = true;
+        // Its own time stamp, if it has one, is within the frame.
+        self.next_time = None;
+        true
+    }
+
+    /// Starts an access unit with its first slice. `false` if it cannot be given out.
+    fn begin_unit(&mut self, head: &[u8], first_byte: u8, offset: u64, sink: &mut dyn Sink) -> bool {
+        let idr = head[0] & 0x1f == nal::IDR;
+        let sync = idr || self.recovery_point || (self.saw_sps && avc::is_intra_start(first_byte));
+        (self.recovery_point, self.saw_sps) = (false, false);
+        let time = self.next_time.take().or_else(|| {
+            // Not the first picture of its PES packet: one frame later (§2.4.3.7 leaves it to the decoder).
+            let (pts, dts) = self.last_time?;
+            let step = self.frame_step();
+            Some((pts + step, dts + step))
+        });
+        if self.sps.is_empty() || self.pps.is_empty() {
+            self.warn_once(offset, "H.264 picture before its parameter sets", sink);
+            return false;
+        }
+        let Some((pts, dts)) = time else {
+            self.warn_once(offset, "H.264 picture without time stamp", sink);
+            return false;
+        };
+        if self.sets_changed {
+            // A browser starts a new track at a key frame only: elsewhere changed sets stay in the stream.
+            if sync || !self.announced {
+                self.announce(sink);
+                self.in_band.clear();
+            }
+        } else {
+            self.in_band.clear();
+        }
+        if let Some((_, last)) = self.last_time {
+            let step = dts - last;
+            if (1..=10 * 90_000).contains(&step) {
+                self.step = step;
+            }
+        }
+        self.last_time = Some((pts, dts));
+        let first = match self.active.as_ref() {
+            Some(sps) if !sps.frames_only => SliceStart::parse(head, sps),
+            _ => None,
+        };
+        self.unit = AccessUnit { open: true, size: 0, sync, pts, dts, first, second_field: false };
+        true
+    }
+
+    fn frame_step(&self) -> Ticks {
+        if self.step > 0 {
+            return self.step;
+        }
+        match self.active.as_ref().and_then(|sps| sps.frame_duration) {
+            Some((units, scale)) => (i64::from(units) * 90_000 / i64::from(scale)).clamp(1, 90_000 * 10),
+            None => DEFAULT_STEP,
+        }
+    }
+
+    fn warn_once(&mut self, offset: u64, what: &'static str, sink: &mut dyn Sink) {
+        if !self.warned {
+            self.warned = true;
+            sink.warning(offset, what);
+        }
+    }
+
+    fn announce(&mut self, sink: &mut dyn Sink) {
+        let Some(sps) = &self.active else { return };
+        let mut w = ByteWriter::new();
+        avc::write_visual_entry(&mut w, b"avc1", (sps.width, sps.height), sps.sample_aspect, |w| {
+            avc::write_avcc(
+                w,
+                sps,
+                self.sps.iter().map(|s| s.bytes.as_slice()),
+                self.pps.iter().map(|s| s.bytes.as_slice()),
+            );
+        });
+        sink.track(TrackInfo {
+            id: self.track,
+            kind: TrackKind::Video,
+            timescale: Timescale::MPEG,
+            codec: sps.codec_string(),
+            sample_entry: w.into_vec(),
+            width: sps.width,
+            height: sps.height,
+            sample_rate: 0,
+            channels: 0,
+            language: self.language.clone(),
+            edit_start: 0,
+            encrypted: false,
+        });
+        self.announced = true;
+        self.sets_changed = false;
+        self.warned = false;
+    }
+
+    /// Adds bytes to the current NAL unit.
+    #[inline]
+    fn write(&mut self, bytes: &[u8], sink: &mut dyn Sink) {
+        match self.target {
+            Target::Sample => {
+                if self.unit.size + bytes.len() > MAX_ACCESS_UNIT {
+                    self.damage(sink);
+                    return;
+                }
+                sink.buffer(self.track).extend_from_slice(bytes);
+                self.unit.size += bytes.len();
+            }
+            Target::Nowhere => {}
+            Target::Prefix | Target::Set => {
+                let aside = if self.target == Target::Set { &mut self.set } else { &mut self.prefix };
+                if aside.len() + bytes.len() > 2 * MAX_ASIDE {
+                    aside.clear();
+                    self.target = Target::Nowhere;
+                } else {
+                    aside.extend_from_slice(bytes);
+                }
+            }
+        }
+    }
+
+    /// The current NAL unit has ended: fills in its length and takes note of what it says.
+    fn end_nal(&mut self, sink: &mut dyn Sink) {
+        self.zeros = 0;
+        match std::mem::replace(&mut self.target, Target::Nowhere) {
+            Target::Nowhere => {}
+            Target::Sample => {
+                let out = sink.buffer(self.track);
+                let Some(base) = out.len().checked_sub(self.unit.size) else { return };
+                end_length_prefixed(out, base + self.length_at);
+                self.unit.size = out.len() - base;
+            }
+            Target::Prefix => {
+                end_length_prefixed(&mut self.prefix, self.length_at);
+                let sei = self.prefix.get(self.length_at + 4..).unwrap_or_default();
+                self.recovery_point |= avc::has_recovery_point(sei);
+            }
+            Target::Set => {
+                while self.set.last() == Some(&0) {
+                    self.set.pop();
+                }
+                self.take_set();
+            }
+        }
+    }
+
+    /// Stores the parameter set in `set`, unless it is known or cannot be read.
+    fn take_set(&mut self) {
+        let set = &self.set;
+        let Some(&header) = set.first() else { return };
+        if set.len() > MAX_ASIDE {
+            return;
+        }
+        let (list, id, sps_id) = if header & 0x1f == nal::SPS {
+            self.saw_sps = true;
+            if self.sps.iter().any(|known| known.bytes == *set) {
+                return;
+            }
+            let Some(sps) = Sps::parse(set) else { return };
+            // The PPS of the old SPS may not fit the new one; those that still hold are sent again after it.
+            self.pps.retain(|pps| pps.sps_id != sps.id || !self.sps.iter().any(|known| known.id == sps.id));
+            let id = sps.id;
+            if self.sps.first().is_none_or(|first| first.id == id) {
+                self.active = Some(sps);
+            }
+            (&mut self.sps, id, id)
+        } else {
+            let Some((id, sps_id)) = avc::pps_ids(set) else { return };
+            (&mut self.pps, id, sps_id)
+        };
+        match list.iter_mut().find(|known| known.id == id) {
+            Some(known) if known.bytes == *set => return,
+            Some(known) => *known = ParameterSet { id, sps_id, bytes: set.clone() },
+            None => list.push(ParameterSet { id, sps_id, bytes: set.clone() }),
+        }
+        self.sets_changed = true;
+        if self.in_band.len() <= MAX_ASIDE {
+            self.in_band.extend_from_slice(&(set.len() as u32).to_be_bytes());
+            self.in_band.extend_from_slice(set);
+        }
+    }
+
+    /// Gives out the access unit in progress.
+    fn end_unit(&mut self, sink: &mut dyn Sink) {
+        let unit = std::mem::take(&mut self.unit);
+        if unit.open && unit.size > 0 {
+            let size = unit.size as u32;
+            sink.sample(
+                self.track,
+                Sample { dts: unit.dts, pts: unit.pts, duration: None, sync: unit.sync, size },
+            );
+        }
+    }
+
+    /// Bytes were lost: gives up the access unit in progress and waits for the next start code.
+    pub fn damage(&mut self, sink: &mut dyn Sink) {
+        self.forget_pending();
+        if self.stale > 0 {
+            self.drop_stale(sink);
+        }
+    }
+
+    #[cold]
+    fn drop_stale(&mut self, sink: &mut dyn Sink) {
+        let stale = std::mem::take(&mut self.stale);
+        let out = sink.buffer(self.track);
+        out.truncate(out.len().saturating_sub(stale));
+    }
+
+    /// Gives up all that is pending; its bytes leave the sink's buffer at the next call with a sink.
+    pub fn forget_pending(&mut self) {
+        self.stale += self.unit.size;
+        self.unit = AccessUnit::default();
+        self.prefix.clear();
+        self.set.clear();
+        self.head_len = None;
+        self.target = Target::Nowhere;
+        self.zeros = 0;
+        self.recovery_point = false;
+        self.saw_sps = false;
+        self.next_time = None;
+    }
+
+    /// Forgets pending data and time, for a seek.
+    pub fn reset(&mut self) {
+        self.forget_pending();
+        self.last_time = None;
+        self.warned = false;
+    }
+
+    /// The segment has ended: gives out the last access unit.
+    pub fn finish(&mut self, sink: &mut dyn Sink) {
+        if let Some(len) = self.head_len.take() {
+            self.begin_nal(len, 0, sink);
+        }
+        self.end_nal(sink);
+        self.end_unit(sink);
+        self.forget_pending();
+    }
+}
+
+/// Strips the zeros that belong to the next start code (`trailing_zero_8bits`, §B.1.1) and fills in the length at `at`. A NAL
+/// unit itself never ends in a zero byte (§7.4.1).
+fn end_length_prefixed(out: &mut Vec<u8>, at: usize) {
+    while out.len() > at + 5 && out.last() == Some(&0) {
+        out.pop();
+    }
+    let len = out.len().saturating_sub(at + 4) as u32;
+    if let Some(field) = out.get_mut(at..at + 4) {
+        field.copy_from_slice(&len.to_be_bytes());
+    }
+}
