@@ -8,3 +8,5 @@
 mod dash;
 #[cfg(feature = "hls")]
 mod hls;
+#[cfg(feature = "ts")]
+mod ts;

@@ -53,7 +53,6 @@ pub struct AdtsReader {
     held_frames: Vec<Held>,
     /// Bytes of `held` that belong to a frame cut by the end of a segment.
     carried: bool,
-    stale: usize,
     /// 90 kHz time stamp of the PES packet, for the first frame that begins in it.
     next_time: Option<Ticks>,
     /// The one for the frame in `head`.
@@ -79,7 +78,6 @@ impl AdtsReader {
             held: Vec::new(),
             held_frames: Vec::new(),
             carried: false,
-            stale: 0,
             next_time: None,
             frame_time: None,
             next: None,
@@ -105,10 +103,6 @@ impl AdtsReader {
 
     /// Takes payload bytes.
     pub fn push(&mut self, mut data: &[u8], offset: u64, sink: &mut dyn Sink) {
-        if self.stale > 0 {
-            let out = sink.buffer(self.track);
-            out.truncate(out.len().saturating_sub(std::mem::take(&mut self.stale)));
-        }
         if self.carried {
             self.resume(data, offset, sink);
         }
@@ -279,23 +273,24 @@ impl AdtsReader {
 
     /// Bytes were lost: gives up the frame in progress.
     pub fn damage(&mut self, sink: &mut dyn Sink) {
+        if self.open
+            && !self.carried
+            && let Some(Frame { pts: Some(_), size, .. }) = self.frame
+            && size > 0
+        {
+            let out = sink.buffer(self.track);
+            out.truncate(out.len().saturating_sub(size));
+        }
         self.forget_pending();
-        let out = sink.buffer(self.track);
-        out.truncate(out.len().saturating_sub(std::mem::take(&mut self.stale)));
     }
 
     /// Gives up the frame in progress, but not those held before the announcement.
     fn forget_pending(&mut self) {
         if let Some(frame) = self.frame.take()
             && frame.pts.is_some()
+            && (self.carried || !self.open)
         {
-            if self.carried {
-                self.held.clear();
-            } else if self.open {
-                self.stale += frame.size;
-            } else {
-                self.held.truncate(self.held.len() - frame.size);
-            }
+            self.held.truncate(self.held.len().saturating_sub(frame.size));
         }
         self.carried = false;
         self.head_len = 0;

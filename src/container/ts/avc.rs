@@ -84,8 +84,6 @@ pub struct AvcReader {
     saw_sps: bool,
 
     unit: AccessUnit,
-    /// Bytes of an access unit given up while no sink was at hand.
-    stale: usize,
     /// Time stamps of the PES packet, for the first access unit that begins in it.
     next_time: Option<(Ticks, Ticks)>,
     last_time: Option<(Ticks, Ticks)>,
@@ -115,7 +113,6 @@ impl AvcReader {
             recovery_point: false,
             saw_sps: false,
             unit: AccessUnit::default(),
-            stale: 0,
             next_time: None,
             last_time: None,
             step: 0,
@@ -129,7 +126,11 @@ impl AvcReader {
     }
 
     /// A PES packet begins.
-    pub fn begin_pes(&mut self, pts: Option<Ticks>, dts: Option<Ticks>) {
+    pub fn begin_pes(&mut self, pts: Option<Ticks>, dts: Option<Ticks>, offset: u64, sink: &mut dyn Sink) {
+        if let Some(len @ 2..) = self.head_len {
+            // A slice shorter than `FIELD_HEAD` begins in the packet before and takes its time stamp.
+            self.decide_head(len, offset, sink);
+        }
         if let Some(pts) = pts {
             self.next_time = Some((pts, dts.unwrap_or(pts)));
         }
@@ -139,9 +140,6 @@ impl AvcReader {
     #[inline]
     pub fn push(&mut self, data: &[u8], offset: u64, sink: &mut dyn Sink) {
         let mut at = 0;
-        if self.stale > 0 {
-            self.drop_stale(sink);
-        }
         loop {
             if self.head_len.is_some() {
                 match self.collect_head(&data[at..], offset, sink) {
@@ -199,14 +197,19 @@ impl AvcReader {
                 _ => 1,
             };
             if len >= wanted {
-                self.begin_nal(len, offset, sink);
-                self.head_len = None;
-                self.zeros = self.head[..len].iter().rev().take(2).take_while(|&&b| b == 0).count();
+                self.decide_head(len, offset, sink);
                 return Some(i + 1);
             }
         }
         self.head_len = Some(len);
         None
+    }
+
+    /// Begins the NAL unit that starts with the `len` bytes of `head`; its body follows.
+    fn decide_head(&mut self, len: usize, offset: u64, sink: &mut dyn Sink) {
+        self.begin_nal(len, offset, sink);
+        self.head_len = None;
+        self.zeros = self.head[..len].iter().rev().take(2).take_while(|&&b| b == 0).count();
     }
 
     fn has_fields(&self) -> bool {
@@ -497,22 +500,14 @@ impl AvcReader {
 
     /// Bytes were lost: gives up the access unit in progress and waits for the next start code.
     pub fn damage(&mut self, sink: &mut dyn Sink) {
-        self.forget_pending();
-        if self.stale > 0 {
-            self.drop_stale(sink);
+        if self.unit.size > 0 {
+            let out = sink.buffer(self.track);
+            out.truncate(out.len().saturating_sub(self.unit.size));
         }
+        self.forget_pending();
     }
 
-    #[cold]
-    fn drop_stale(&mut self, sink: &mut dyn Sink) {
-        let stale = std::mem::take(&mut self.stale);
-        let out = sink.buffer(self.track);
-        out.truncate(out.len().saturating_sub(stale));
-    }
-
-    /// Gives up all that is pending; its bytes leave the sink's buffer at the next call with a sink.
-    pub fn forget_pending(&mut self) {
-        self.stale += self.unit.size;
+    fn forget_pending(&mut self) {
         self.unit = AccessUnit::default();
         self.prefix.clear();
         self.set.clear();
@@ -524,7 +519,7 @@ impl AvcReader {
         self.next_time = None;
     }
 
-    /// Forgets pending data and time, for a seek.
+    /// Forgets pending data and time, for a seek. What the sink has of an access unit in progress is not part of any sample.
     pub fn reset(&mut self) {
         self.forget_pending();
         self.last_time = None;

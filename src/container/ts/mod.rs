@@ -389,7 +389,7 @@ impl Stream {
                 (*first, *last) = ((*first).min(t), (*last).max(t));
             }
             match &mut self.reader {
-                Reader::Avc(r) => r.begin_pes(pts, dts),
+                Reader::Avc(r) => r.begin_pes(pts, dts, offset, sink),
                 Reader::Adts(r) => r.begin_pes(pts),
             }
             payload = &whole[header.size..];
