@@ -2,4 +2,10 @@
 //! tables of progressive files.
 
 pub(crate) mod boxes;
+mod demux;
+mod moof;
+pub mod moov;
 pub mod sidx;
+mod stsd;
+
+pub use demux::FragmentDemuxer;
