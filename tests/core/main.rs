@@ -2,8 +2,6 @@
 // In helpers of tests too: clippy's own exception stops at functions marked `#[test]`.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-#![allow(clippy::panic, reason = "a test says so when it fails")]
-
 #[cfg(feature = "dash")]
 mod dash;
 #[cfg(feature = "hls")]

@@ -258,20 +258,23 @@ fn cut(timeline: &Timeline, from: Ticks, to: Option<Ticks>) -> (Vec<TimelineRun>
     let (mut dropped, mut kept) = (0u64, 0u64);
     for (i, run) in timeline.runs.iter().enumerate() {
         let mut run = *run;
+        let is_open = timeline.open && i + 1 == timeline.runs.len();
         if let Some(to) = to {
             if run.time >= to {
                 break;
             }
-            let until = timeline::segments_until(&run, to);
-            let is_open = timeline.open && i + 1 == timeline.runs.len();
-            run.count = if is_open { until } else { run.count.min(until) };
+            if is_open || timeline::end_of(&run) > to {
+                let until = timeline::segments_until(&run, to);
+                run.count = if is_open { until } else { run.count.min(until) };
+            }
         }
-        // Segments that end at or before `from`.
-        let before = from.saturating_sub(run.time).max(0) / run.duration;
-        let before = (before as u64).min(run.count);
-        dropped = dropped.saturating_add(before);
-        run.count -= before;
-        run.time = run.time.saturating_add(run.duration.saturating_mul(before as Ticks));
+        if run.time < from {
+            // Segments that end at or before `from`.
+            let before = ((from.saturating_sub(run.time) / run.duration) as u64).min(run.count);
+            dropped = dropped.saturating_add(before);
+            run.count -= before;
+            run.time = run.time.saturating_add(run.duration.saturating_mul(before as Ticks));
+        }
         if run.count > 0 {
             run.first = kept;
             kept = kept.saturating_add(run.count);

@@ -62,12 +62,13 @@ impl Reader<'_> {
                 representation.index = index;
                 representation.id =
                     unique(&representation.id, |id| representations.iter().any(|r| r.id == id));
-                representations.push(representation);
+                // Few, and often in order: no sorting routine is worth its bytes here.
+                let at = representations.partition_point(|r| r.bandwidth <= representation.bandwidth);
+                representations.insert(at, representation);
             }
             if representations.is_empty() {
                 continue;
             }
-            representations.sort_by_key(|r| r.bandwidth);
             let set = self.adaptation_set(element, &elements, representations, period);
             period.sets.push(set);
         }

@@ -61,8 +61,11 @@ impl Timeline {
         }
         self.open = repeat < 0;
         // Ticks of the last segment's end must not overflow, whatever @r says.
-        let room = ((Ticks::MAX - start) / duration) as u64;
-        let count = (repeat.max(0) as u64).saturating_add(1).min(room);
+        let mut count = (repeat.max(0) as u64).saturating_add(1);
+        let fits = |count| duration.checked_mul(Ticks::try_from(count).ok()?)?.checked_add(start);
+        if fits(count).is_none() {
+            count = ((Ticks::MAX - start) / duration) as u64;
+        }
         if count == 0 {
             self.faults.no_duration = true;
             return;

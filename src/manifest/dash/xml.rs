@@ -352,6 +352,9 @@ impl<'a> Reader<'a> {
                 self.document.timelines.push(Timeline::default());
                 if !closed {
                     self.timeline = Some(OpenTimeline { index, prefix, depth: self.open.len() + 1 });
+                    if prefix.is_empty() {
+                        self.plain_timeline_entries(index);
+                    }
                 }
                 index as u32
             });
@@ -472,29 +475,6 @@ impl<'a> Reader<'a> {
                     self.pos += 2;
                     break true;
                 }
-                // The usual form, `t="123"`, without a slice for name and value.
-                [name @ (b't' | b'd' | b'n'), b'=', b'"', first, ..] if first.is_ascii_digit() => {
-                    let from = self.pos;
-                    self.pos += 3;
-                    let mut value = Some(0u64);
-                    while let Some(digit) =
-                        self.bytes.get(self.pos).map(|b| b.wrapping_sub(b'0')).filter(|d| *d < 10)
-                    {
-                        value = value.and_then(|v| v.checked_mul(10)?.checked_add(u64::from(digit)));
-                        self.pos += 1;
-                    }
-                    if self.bytes.get(self.pos) == Some(&b'"') {
-                        self.pos += 1;
-                    } else {
-                        self.pos = from;
-                        value = self.attribute()?.1.trim().parse().ok();
-                    }
-                    match name {
-                        b't' => time = value,
-                        b'd' => duration = value,
-                        _ => number = value,
-                    }
-                }
                 [] => return Err((tag, "The document ends within a tag")),
                 _ => {
                     let (name, value) = self.attribute()?;
@@ -510,10 +490,59 @@ impl<'a> Reader<'a> {
             }
         };
         self.document.timelines[index].push(time, duration, repeat, number);
-        if !closed {
+        if closed {
+            if raw == "S" {
+                self.plain_timeline_entries(index);
+            }
+        } else {
             self.open.push(Open { raw, element: None, prefixes: self.prefixes.len() });
         }
         Ok(())
+    }
+
+    /// Takes `S` elements as long as they are written the usual way, `<S t="1" d="2" r="3"/>`, and stops before the first that is
+    /// not. A timeline of a long stream has ten thousand of them: this loop is what its parsing time consists of.
+    fn plain_timeline_entries(&mut self, index: usize) {
+        let bytes = self.bytes;
+        let timeline = &mut self.document.timelines[index];
+        'entries: loop {
+            let mut pos = self.pos;
+            while matches!(bytes.get(pos), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+                pos += 1;
+            }
+            let Some([b'<', b'S', ..]) = bytes.get(pos..) else { return };
+            pos += 2;
+            let (mut time, mut duration, mut repeat) = (None, None, 0);
+            loop {
+                match bytes.get(pos..) {
+                    Some([b' ', name @ (b't' | b'd' | b'r'), b'=', b'"', ..]) => {
+                        pos += 4;
+                        let from = pos;
+                        let mut value = 0u64;
+                        while let Some(&digit @ b'0'..=b'9') = bytes.get(pos) {
+                            value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+                            pos += 1;
+                        }
+                        // 18 digits cannot overflow.
+                        if pos == from || pos - from > 18 || bytes.get(pos) != Some(&b'"') {
+                            return;
+                        }
+                        pos += 1;
+                        match name {
+                            b't' => time = Some(value),
+                            b'd' => duration = Some(value),
+                            _ => repeat = value as i64,
+                        }
+                    }
+                    Some([b'/', b'>', ..]) => {
+                        timeline.push(time, duration, repeat, None);
+                        self.pos = pos + 2;
+                        continue 'entries;
+                    }
+                    _ => return,
+                }
+            }
+        }
     }
 
     fn namespace(&self, prefix: &str) -> Namespace {
