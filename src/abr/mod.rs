@@ -1,1 +1,14 @@
-//! Choice of quality.
+//! Choice of quality: how fast the link is, which representation to fetch next, and when to give a download up.
+//!
+//! Import rule: `time` only. No clock and no IO: the player tells what happened and when, and asks.
+
+mod abandon;
+mod estimator;
+mod selector;
+
+pub use abandon::{Download, abandon};
+pub use estimator::Estimator;
+pub use selector::{Decision, Reason, Selector, Situation};
+
+#[cfg(test)]
+mod tests;
