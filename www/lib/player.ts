@@ -224,7 +224,7 @@ export class BasePlayer extends EventTarget {
       const response = await fetch(url, { signal });
       const type = response.headers.get('content-type');
       if (Number(response.headers.get('content-length')) > PREFETCH_BYTES || /^(video|audio)\/(?!.*mpegurl)/i.test(type ?? '')) {
-        void response.body?.cancel();
+        response.body?.cancel().catch(() => {});
         return answer({});
       }
       answer({ response: { status: response.status, url: response.url, type, body: await response.arrayBuffer() } });
