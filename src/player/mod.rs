@@ -1,5 +1,266 @@
-//! The player: a sans-IO state machine. See `io` for its face.
+//! The player: a sans-IO state machine. `io` is its face; the shell hands it inputs with the time and carries out its outputs.
+//!
+//! Import rule: everything below may be used; nothing of the browser.
 
+mod buffer;
+mod fetching;
+mod indexes;
 mod io;
+mod loading;
+mod playhead;
+mod quality;
+mod requests;
+mod segment;
+mod session;
+mod stream;
 
+pub use indexes::{IndexReader, Variables};
 pub use io::*;
+
+use crate::error::{Code, PlayerError};
+use loading::{Loading, Outcome};
+use quality::Abr;
+use requests::Requests;
+use session::{Ctx, Session};
+use std::collections::VecDeque;
+
+enum State {
+    /// Nothing is loaded, or what was loaded has failed.
+    Idle,
+    /// The manifest is being read.
+    Loading(Box<Loading>),
+    /// A presentation plays.
+    Playing(Box<Session>),
+}
+
+/// The core of one player. It never fails: errors come out as [`Event::Error`].
+pub struct Player {
+    config: Config,
+    state: State,
+    out: VecDeque<Output>,
+    abr: Abr,
+    /// Numbers of requests go on over loads, so that late replies are never taken for others.
+    spare_requests: Requests,
+    source_open: bool,
+    has_source: bool,
+    fixed: Option<String>,
+    /// Kept from the last report, for a load that begins on an element that is laid out already.
+    media: MediaState,
+    now: Now,
+}
+
+impl Player {
+    /// A player that has nothing loaded.
+    pub fn new(config: Config) -> Self {
+        let abr = Abr::new(config.initial_bandwidth);
+        Self {
+            config,
+            state: State::Idle,
+            out: VecDeque::new(),
+            abr,
+            spare_requests: Requests::default(),
+            source_open: false,
+            has_source: false,
+            fixed: None,
+            media: MediaState::default(),
+            now: 0.0,
+        }
+    }
+
+    /// Takes one input. Then call [`Player::poll_output`] until it says [`Output::Wait`].
+    pub fn handle_input(&mut self, now: Now, input: Input) {
+        self.now = now;
+        match input {
+            Input::Load(request) => return self.load(now, request),
+            Input::Intent(UserIntent::Stop) => return self.stop(),
+            Input::Intent(UserIntent::Configure(config)) => {
+                self.config = *config;
+            }
+            Input::Intent(UserIntent::SelectQuality(id)) => {
+                self.fixed.clone_from(&id);
+                self.with_session(now, |session, ctx| {
+                    session.select_quality(ctx, id);
+                    Ok(())
+                });
+            }
+            Input::Intent(UserIntent::SelectAudio(id)) => self.with_session(now, |session, ctx| {
+                session.select_audio(ctx, &id);
+                Ok(())
+            }),
+            Input::SourceOpen => {
+                self.source_open = true;
+                self.with_session(now, |session, _| {
+                    session.source_opened();
+                    Ok(())
+                });
+            }
+            Input::SourceClosed => {
+                self.source_open = false;
+            }
+            Input::FetchHead { id, status, url, content_type, length } => {
+                if let State::Loading(loading) = &mut self.state {
+                    let mut ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
+                    let outcome = loading.head(&mut ctx, id, status, url, content_type);
+                    self.settle(now, outcome);
+                } else {
+                    self.with_session(now, |s, ctx| s.fetch_head(ctx, id, status, url, length));
+                }
+            }
+            Input::FetchBody { id, data } => {
+                if let State::Loading(loading) = &mut self.state {
+                    let outcome = loading.body(now, id, data);
+                    self.settle(now, outcome);
+                } else {
+                    self.with_session(now, |s, ctx| s.fetch_body(ctx, id, data));
+                }
+            }
+            Input::FetchEnd { id } => {
+                if let State::Loading(loading) = &mut self.state {
+                    let outcome = loading.end(id);
+                    self.settle(now, outcome);
+                } else {
+                    self.with_session(now, |s, ctx| s.fetch_end(ctx, id));
+                }
+            }
+            Input::FetchFailed { id, failure, message } => {
+                if let State::Loading(loading) = &mut self.state {
+                    let ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
+                    let outcome = loading.failed(&ctx, id, failure, message);
+                    self.settle(now, outcome);
+                } else {
+                    self.with_session(now, |s, ctx| s.fetch_failed(ctx, id, failure, message));
+                }
+            }
+            Input::TypesChecked(answers) => {
+                self.with_session(now, |s, ctx| s.types_checked(ctx, answers));
+            }
+            Input::BufferDone { buffer, buffered } => self.with_session(now, |s, _| {
+                s.buffer_done(buffer, buffered);
+                Ok(())
+            }),
+            Input::BufferFailed { buffer, quota, message } => {
+                self.with_session(now, |s, ctx| s.buffer_failed(ctx, buffer, quota, message));
+            }
+            Input::MediaState(media) => {
+                self.media = media;
+                self.with_session(now, |s, ctx| {
+                    s.media_state(ctx, media);
+                    Ok(())
+                });
+            }
+            Input::ElementError { code, message } => {
+                let mut error = PlayerError::new(Code::Decode, "the media element reports an error");
+                if !message.is_empty() {
+                    error.message = ["the media element reports: ", message].concat().into();
+                }
+                error.position = Some(u64::from(code));
+                self.source_open = false;
+                self.with_session(now, |s, ctx| s.recover_decode(ctx, error));
+            }
+            Input::Timeout => {
+                if let State::Loading(loading) = &mut self.state {
+                    let mut ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
+                    let outcome = loading.tick(&mut ctx);
+                    self.settle(now, outcome);
+                } else {
+                    self.with_session(now, |s, ctx| s.tick_requests(ctx));
+                }
+            }
+        }
+        self.with_session(now, |s, ctx| s.step(ctx));
+    }
+
+    /// The next thing to do, to tell, or how long there is nothing.
+    pub fn poll_output(&mut self) -> Output {
+        if let Some(output) = self.out.pop_front() {
+            return output;
+        }
+        let ctx = Ctx { now: self.now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
+        let until = match &self.state {
+            State::Idle => f64::INFINITY,
+            State::Loading(loading) => loading.deadline(&ctx),
+            State::Playing(session) => session.deadline(&ctx),
+        };
+        Output::Wait { until }
+    }
+
+    /// The numbers now; zeros while nothing is loaded.
+    pub fn stats(&mut self, now: Now) -> Stats {
+        let ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
+        match &self.state {
+            State::Playing(session) => session.stats_now(&ctx),
+            _ => Stats::default(),
+        }
+    }
+
+    fn load(&mut self, now: Now, request: LoadRequest) {
+        self.end_load();
+        self.fixed = None;
+        if let Err(error) = loading::check_url(&request.url) {
+            self.out.push_back(Output::Event(Event::Error(error)));
+            return;
+        }
+        // The element's source opens while the manifest is on its way.
+        self.out.push_back(Output::Command(Command::OpenSource));
+        self.has_source = true;
+        let requests = std::mem::take(&mut self.spare_requests);
+        let mut ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
+        self.state = State::Loading(Box::new(Loading::new(&mut ctx, request, requests)));
+    }
+
+    fn stop(&mut self) {
+        self.end_load();
+    }
+
+    /// Cancels what is under way and detaches the source.
+    fn end_load(&mut self) {
+        let mut requests = match std::mem::replace(&mut self.state, State::Idle) {
+            State::Idle => std::mem::take(&mut self.spare_requests),
+            State::Loading(loading) => loading.requests,
+            State::Playing(session) => session.requests,
+        };
+        requests.cancel_all(&mut self.out);
+        self.abr.begin_load();
+        self.spare_requests = requests;
+        self.source_open = false;
+        if std::mem::take(&mut self.has_source) {
+            self.out.push_back(Output::Command(Command::CloseSource));
+        }
+    }
+
+    fn fail(&mut self, error: PlayerError) {
+        self.end_load();
+        self.out.push_back(Output::Event(Event::Error(error)));
+    }
+
+    fn settle(&mut self, now: Now, outcome: Outcome) {
+        match outcome {
+            Outcome::Pending => {}
+            Outcome::Failed(error) => self.fail(error),
+            Outcome::NeedsFeature(feature) => {
+                self.end_load();
+                self.out.push_back(Output::Event(Event::NeedsFeature(feature)));
+            }
+            Outcome::Read { presentation, url } => {
+                let State::Loading(loading) = std::mem::replace(&mut self.state, State::Idle) else { return };
+                let mut ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
+                let media = self.media;
+                let mut session = Session::new(&mut ctx, *loading, url, *presentation, self.source_open);
+                session.playhead.lay_out(&media);
+                self.state = State::Playing(Box::new(session));
+            }
+        }
+    }
+
+    fn with_session(
+        &mut self,
+        now: Now,
+        act: impl FnOnce(&mut Session, &mut Ctx) -> Result<(), session::Fatal>,
+    ) {
+        let State::Playing(session) = &mut self.state else { return };
+        let mut ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
+        if let Err(error) = act(session, &mut ctx) {
+            self.fail(error);
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! One SourceBuffer as the core sees it: operations one at a time, what is buffered, what was appended, eviction.
+
+use super::io::{BufferId, Command, Output};
+use crate::bytes::MediaBytes;
+use crate::time::{Seconds, TimeRanges};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// Seams between segments of up to this many seconds do not stop any engine: audio frames and video frames do not end
+/// together, and packagers round.
+pub(super) const SEAM: Seconds = 0.12;
+
+/// Names an initialization segment as appended: who made it, and its generation.
+pub(super) type InitKey = (u32, u32);
+
+/// A piece of media on its way into a buffer.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    pub buffer: BufferId,
+    pub init_key: InitKey,
+    /// Full type with codecs, as MSE wants it.
+    pub mime: Rc<str>,
+    /// The initialization segment that `data` needs; empty for formats that carry it in their bytes.
+    pub init: Rc<[u8]>,
+    pub data: MediaBytes,
+    /// On the media's own timeline, in seconds, edit list applied.
+    pub start: Seconds,
+    pub end: Seconds,
+    /// Added to media time by the browser, before the presentation's own offset: the edit list.
+    pub edit: Seconds,
+    /// Appended bytes may end inside an element of the format, so that a broken-off append needs `abort()`.
+    pub partial: bool,
+}
+
+#[derive(Debug)]
+enum Op {
+    ChangeType(Rc<str>),
+    Append { data: MediaBytes, offset: Seconds, window: (Seconds, Seconds), span: Option<(Seconds, Seconds)> },
+    Remove { start: Seconds, end: Seconds },
+    Abort,
+}
+
+/// What was appended, for bytes and quality over time.
+#[derive(Debug)]
+struct Entry {
+    start: Seconds,
+    end: Seconds,
+    bytes: u64,
+    bandwidth: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Buffer {
+    id: BufferId,
+    mime: Rc<str>,
+    queue: VecDeque<Op>,
+    /// The operation that the shell works on.
+    current: Option<Op>,
+    /// The SourceBuffer is being made.
+    adding: bool,
+    init: Option<InitKey>,
+    buffered: TimeRanges,
+    inventory: Vec<Entry>,
+    /// The parser of the SourceBuffer may be inside an element.
+    mid_element: bool,
+    /// A Quota error came and nothing has been freed since.
+    pub full: bool,
+}
+
+impl Buffer {
+    /// Asks for the SourceBuffer.
+    pub fn add(id: BufferId, mime: Rc<str>, out: &mut VecDeque<Output>) -> Self {
+        out.push_back(Output::Command(Command::AddSourceBuffer { buffer: id, mime: mime.to_string() }));
+        Self {
+            id,
+            mime,
+            queue: VecDeque::new(),
+            current: None,
+            adding: true,
+            init: None,
+            buffered: TimeRanges::default(),
+            inventory: Vec::new(),
+            mid_element: false,
+            full: false,
+        }
+    }
+
+    /// Whether it is this one.
+    pub fn is(&self, id: BufferId) -> bool {
+        self.id == id
+    }
+
+    /// Whether no operation runs or waits.
+    pub fn idle(&self) -> bool {
+        !self.adding && self.current.is_none() && self.queue.is_empty()
+    }
+
+    /// Whether the shell works on an operation.
+    pub fn busy(&self) -> bool {
+        self.adding || self.current.is_some()
+    }
+
+    /// What the browser said last.
+    pub fn buffered(&self) -> &TimeRanges {
+        &self.buffered
+    }
+
+    /// What will be buffered once the queue is through.
+    pub fn expected(&self) -> TimeRanges {
+        let mut all: Vec<(Seconds, Seconds)> = self.buffered.iter().map(|r| (r.start, r.end)).collect();
+        for op in self.current.iter().chain(&self.queue) {
+            match op {
+                Op::Append { span: Some(span), .. } => all.push(*span),
+                Op::Remove { start, end } => {
+                    all = all
+                        .iter()
+                        .flat_map(|&(s, e)| [(s, e.min(*start)), (s.max(*end), e)])
+                        .filter(|(s, e)| e > s)
+                        .collect();
+                }
+                _ => {}
+            }
+        }
+        all.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut merged: Vec<(Seconds, Seconds)> = Vec::new();
+        for (s, e) in all {
+            match merged.last_mut() {
+                Some(last) if s <= last.1 + SEAM => last.1 = last.1.max(e),
+                _ => merged.push((s, e)),
+            }
+        }
+        TimeRanges::from_pairs(merged)
+    }
+
+    /// Queues a piece, with what must come before it.
+    pub fn append(&mut self, piece: Piece, offset: Seconds, window: (Seconds, Seconds), bandwidth: u64) {
+        if self.init != Some(piece.init_key) {
+            if self.mid_element {
+                self.queue.push_back(Op::Abort);
+                self.mid_element = false;
+            }
+            if !same_decoder(&self.mime, &piece.mime) {
+                self.queue.push_back(Op::ChangeType(piece.mime.clone()));
+            }
+            self.mime = piece.mime.clone();
+            self.init = Some(piece.init_key);
+            if !piece.init.is_empty() {
+                self.queue.push_back(Op::Append {
+                    data: piece.init.to_vec().into(),
+                    offset,
+                    window,
+                    span: None,
+                });
+            }
+        }
+        let span = (piece.start + offset, piece.end + offset);
+        self.mid_element = piece.partial;
+        self.note(span, piece.data.len() as u64, bandwidth);
+        self.queue.push_back(Op::Append {
+            data: piece.data,
+            offset: offset - piece.edit,
+            window,
+            span: (span.1 > span.0).then_some(span),
+        });
+    }
+
+    /// The media that was being appended breaks off here: what comes next is another segment.
+    pub fn break_off(&mut self) {
+        if std::mem::take(&mut self.mid_element) {
+            self.queue.push_back(Op::Abort);
+            self.init = None;
+        }
+    }
+
+    fn note(&mut self, span: (Seconds, Seconds), bytes: u64, bandwidth: u64) {
+        if let Some(last) = self.inventory.last_mut()
+            && last.bandwidth == bandwidth
+            && (last.end - span.0).abs() < SEAM
+            && span.1 - last.start < 10.0
+        {
+            last.end = last.end.max(span.1);
+            last.bytes += bytes;
+            return;
+        }
+        self.inventory.push(Entry { start: span.0, end: span.1, bytes, bandwidth });
+    }
+
+    /// Queues a removal.
+    pub fn remove(&mut self, start: Seconds, end: Seconds) {
+        self.inventory.retain(|e| e.end <= start || e.start >= end);
+        self.queue.push_back(Op::Remove { start, end });
+    }
+
+    /// Drops appends that wait and have not begun; those are fetched again when needed.
+    pub fn drop_waiting(&mut self) {
+        self.queue.retain(|op| !matches!(op, Op::Append { .. }));
+        // Whether the init segment went with them is not known: it is small, append it again.
+        self.init = None;
+    }
+
+    /// Starts the next operation, if none is under way.
+    pub fn pump(&mut self, out: &mut VecDeque<Output>) {
+        if self.busy() || (self.full && matches!(self.queue.front(), Some(Op::Append { .. }))) {
+            return;
+        }
+        let Some(mut op) = self.queue.pop_front() else { return };
+        let buffer = self.id;
+        let command = match &mut op {
+            Op::ChangeType(mime) => Command::ChangeType { buffer, mime: mime.to_string() },
+            // The bytes go out with the command; a refused append is fetched again, see `failed`.
+            Op::Append { data, offset, window, .. } => Command::Append {
+                buffer,
+                data: std::mem::take(data),
+                timestamp_offset: *offset,
+                window: *window,
+            },
+            Op::Remove { start, end } => Command::Remove { buffer, start: *start, end: *end },
+            Op::Abort => Command::AbortBuffer { buffer },
+        };
+        self.current = Some(op);
+        out.push_back(Output::Command(command));
+    }
+
+    /// The shell is done with the operation.
+    pub fn done(&mut self, buffered: TimeRanges) {
+        if matches!(self.current.take(), Some(Op::Remove { .. })) {
+            self.full = false;
+        }
+        self.adding = false;
+        self.buffered = buffered;
+    }
+
+    /// The shell could not do the operation. For an append of media, its span comes back.
+    pub fn failed(&mut self) -> Option<(Seconds, Seconds)> {
+        self.adding = false;
+        match self.current.take() {
+            Some(Op::Append { span, .. }) => span,
+            _ => None,
+        }
+    }
+
+    /// Bandwidth of what plays at `t`.
+    pub fn bandwidth_at(&self, t: Seconds) -> Option<u64> {
+        self.inventory.iter().rev().find(|e| t >= e.start && t < e.end).map(|e| e.bandwidth)
+    }
+
+    /// Bytes appended ahead of `t`.
+    pub fn bytes_ahead(&self, t: Seconds) -> u64 {
+        self.inventory.iter().filter(|e| e.end > t).map(|e| e.bytes).sum()
+    }
+
+    /// Seconds that could be evicted behind `t`.
+    pub fn behind(&self, t: Seconds) -> Seconds {
+        self.buffered.bounds().map_or(0.0, |b| t - b.start)
+    }
+}
+
+/// Whether the decoder that was set up for one type takes the other with a new initialization segment only: the same
+/// container, and the same codecs up to profile and level.
+fn same_decoder(a: &str, b: &str) -> bool {
+    fn essence(mime: &str) -> impl Iterator<Item = &str> {
+        mime.split([';', ',']).map(|part| {
+            let part = part.trim().trim_start_matches("codecs=").trim_matches('"');
+            // An in-band parameter set variant (avc3, hev1) uses the same decoder, yet engines want to be told.
+            part.split('.').next().unwrap_or(part)
+        })
+    }
+    essence(a).eq(essence(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(key: InitKey, mime: &str, start: f64, end: f64) -> Piece {
+        Piece {
+            buffer: BufferId::Video,
+            init_key: key,
+            mime: mime.into(),
+            init: Rc::from(&b"init"[..]),
+            data: vec![0; 10].into(),
+            start,
+            end,
+            edit: 0.0,
+            partial: false,
+        }
+    }
+
+    fn run(buffer: &mut Buffer) -> Vec<Command> {
+        let mut all = Vec::new();
+        loop {
+            let mut out = VecDeque::new();
+            buffer.pump(&mut out);
+            let Some(Output::Command(c)) = out.pop_front() else { return all };
+            all.push(c);
+            buffer.done(TimeRanges::default());
+        }
+    }
+
+    #[test]
+    fn an_init_segment_comes_once_and_a_type_change_before_another_codec() {
+        let (avc, vp9) = ("video/mp4; codecs=\"avc1.64001f\"", "video/mp4; codecs=\"vp09.00.10.08\"");
+        let mut out = VecDeque::new();
+        let mut b = Buffer::add(BufferId::Video, avc.into(), &mut out);
+        b.done(TimeRanges::default());
+        b.append(piece((1, 0), avc, 0.0, 1.0), 5.0, (0.0, f64::INFINITY), 1);
+        b.append(piece((1, 0), avc, 1.0, 2.0), 5.0, (0.0, f64::INFINITY), 1);
+        b.append(piece((2, 0), "video/mp4; codecs=\"avc1.4d401e\"", 2.0, 3.0), 5.0, (0.0, f64::INFINITY), 1);
+        b.append(piece((3, 0), vp9, 3.0, 4.0), 5.0, (0.0, f64::INFINITY), 1);
+        assert_eq!(b.expected(), TimeRanges::from_pairs([(5.0, 9.0)]));
+        let kinds: Vec<&str> = run(&mut b)
+            .iter()
+            .map(|c| match c {
+                Command::Append { data, .. } if data[..] == b"init"[..] => "init",
+                Command::Append { .. } => "media",
+                Command::ChangeType { .. } => "type",
+                _ => "other",
+            })
+            .collect();
+        assert_eq!(kinds, ["init", "media", "media", "init", "media", "type", "init", "media"]);
+    }
+
+    #[test]
+    fn what_is_expected_counts_queued_appends_and_removals() {
+        let mut b = Buffer::add(BufferId::Audio, "audio/mp4".into(), &mut VecDeque::new());
+        b.done(TimeRanges::from_pairs([(0.0, 10.0)]));
+        b.remove(4.0, f64::INFINITY);
+        b.append(piece((1, 0), "audio/mp4", 4.0, 6.0), 0.0, (0.0, f64::INFINITY), 1);
+        assert_eq!(b.expected(), TimeRanges::from_pairs([(0.0, 6.0)]));
+    }
+}

@@ -1,0 +1,714 @@
+//! From the cursor of a stream to appended media: which segment, its index and initialization segment, the bytes as they
+//! come, and what is done where one cannot be had.
+
+use super::indexes::IndexReader;
+use super::io::*;
+use super::requests::{Ticket, Verdict};
+use super::segment::{Pipeline, Wanted};
+use super::session::{Ctx, Fatal, Session, declared_mime};
+use super::stream::{Activity, HeldPiece, InitFetch, Job, RepKey, Stream};
+use crate::error::{Code, PlayerError};
+use crate::manifest::{ContentType, SegmentIndex, SegmentRef};
+use crate::time::{Seconds, TimeRange};
+use std::rc::Rc;
+
+/// Boundaries of representations differ by rounding up to this many seconds: a segment that begins so much after the end of
+/// the last one follows it.
+const ALIGNED: Seconds = 0.05;
+/// Seconds for which a representation that failed is left alone, while others can stand in.
+const AVOID_FOR: f64 = 60.0;
+/// Segments in a row that may be passed over because no representation has them, before it is given up.
+const MAX_SKIPPED: u32 = 3;
+/// The append window begins this many seconds before a period: rounding must not cost the first keyframe.
+const WINDOW_SLACK: Seconds = 0.01;
+
+impl Session {
+    /// Cancels what a stream has under way.
+    pub fn cancel_stream(&mut self, ctx: &mut Ctx, i: usize) {
+        for ticket in self.streams[i].tickets() {
+            ctx.abr.finished(ticket, ctx.now);
+            self.requests.cancel(ticket, ctx.out);
+        }
+        let stream = &mut self.streams[i];
+        if let Activity::Segment(_) = stream.activity
+            && let Some((_, pipeline)) = &mut stream.pipeline
+        {
+            pipeline.reset();
+            stream.last_fed = None;
+        }
+        let ids: Vec<BufferId> = stream.buffers.iter().map(|(b, _)| *b).collect();
+        stream.activity = Activity::Idle;
+        for id in ids {
+            if let Some(buffer) = self.buffer_mut(id) {
+                buffer.break_off();
+            }
+        }
+    }
+
+    /// How far ahead a stream may fetch.
+    fn limit_ahead(&self, ctx: &Ctx) -> Seconds {
+        self.quota_ahead.map_or(ctx.config.buffer_ahead, |q| q.min(ctx.config.buffer_ahead))
+    }
+
+    /// When a stream that waits for room goes on.
+    pub fn stream_deadline(&self, ctx: &Ctx, stream: &Stream) -> Now {
+        if !matches!(stream.activity, Activity::Idle) || !self.playhead.moving() {
+            return f64::INFINITY;
+        }
+        let ahead = stream.cursor - self.playhead.position(ctx.now);
+        let rate = self.playhead.media().rate.max(0.1);
+        ctx.now + ((ahead - self.limit_ahead(ctx)) / rate).max(0.25)
+    }
+
+    fn has_room(&self, ctx: &Ctx, stream: &Stream) -> bool {
+        if !stream.has_media {
+            return true;
+        }
+        let position = self.playhead.position(ctx.now);
+        let bytes: u64 = stream
+            .buffers
+            .iter()
+            .filter_map(|(id, _)| self.buffer(*id))
+            .map(|b| b.bytes_ahead(position))
+            .sum();
+        // A few seconds are always fetched, whatever they weigh: else a high bitrate would never play.
+        let ahead = stream.cursor - position;
+        ahead < self.limit_ahead(ctx) && (bytes < ctx.config.buffer_bytes || ahead < 4.0)
+    }
+
+    /// Lets a stream go on, if it is idle and there is room.
+    pub fn step_stream(&mut self, ctx: &mut Ctx, i: usize) -> Result<(), Fatal> {
+        // Each turn passes a gap or a period; an endless row of empty ones must not hold the page up.
+        for _ in 0..64 {
+            let stream = &self.streams[i];
+            if !matches!(stream.activity, Activity::Idle) || !self.has_room(ctx, stream) {
+                return Ok(());
+            }
+            if !stream.sequential {
+                let period = self.period_at(stream.cursor);
+                if period != stream.period && !self.enter_period(ctx, i, period) {
+                    self.streams[i].activity = Activity::Ended;
+                    return Ok(());
+                }
+            }
+            self.match_audio_group(i);
+            let rep = self.choose(ctx, i);
+            let stream = &self.streams[i];
+            let key = RepKey { period: stream.period, set: stream.set, rep };
+            let Some(r) = self.set(key.period, key.set).and_then(|s| s.representations.get(rep)) else {
+                self.streams[i].activity = Activity::Ended;
+                return Ok(());
+            };
+            if let SegmentIndex::Pending(source) = &r.index {
+                let reader = Box::new(IndexReader::new(source, self.variables.clone()));
+                self.request_index(ctx, i, key, reader);
+                return Ok(());
+            }
+            if !self.start_known() {
+                return Ok(());
+            }
+            let follows = match (&stream.pipeline, stream.last_fed) {
+                (Some((k, _)), Some((_, n))) if *k == key && stream.sequential => Some(n + 1),
+                _ => None,
+            };
+            let tolerance = if stream.sequential { ALIGNED } else { 0.0 };
+            let number = follows.or_else(|| r.index.find(stream.cursor + tolerance));
+            let Some(segment) = number.and_then(|n| r.index.segment(n)) else {
+                let next = key.period + 1;
+                if next >= self.presentation.periods.len() {
+                    self.streams[i].activity = Activity::Ended;
+                    return Ok(());
+                }
+                let start = self.presentation.periods[next].start;
+                if !self.enter_period(ctx, i, next) {
+                    // The next period has nothing for this stream: pass over it.
+                    self.streams[i].period = next;
+                }
+                let cursor = self.streams[i].cursor.max(start);
+                self.streams[i].move_to(cursor, true);
+                self.streams[i].last_fed = None;
+                continue;
+            };
+            if segment.gap {
+                let end = segment.start + segment.duration;
+                self.note_hole(segment.start, end);
+                let stream = &mut self.streams[i];
+                stream.move_to(end, true);
+                if let Some((k, _)) = &stream.pipeline
+                    && *k == key
+                {
+                    stream.last_fed = Some((u32::MAX, segment.number));
+                }
+                continue;
+            }
+            return self.start_job(ctx, i, key, segment);
+        }
+        Ok(())
+    }
+
+    fn note_hole(&mut self, start: Seconds, end: Seconds) {
+        match self.holes.last_mut() {
+            Some(last) if start >= last.start && start <= last.end + 0.1 => last.end = last.end.max(end),
+            _ => self.holes.push(TimeRange { start, end }),
+        }
+    }
+
+    /// Goes on in another period. False if it has no set of this kind.
+    fn enter_period(&mut self, ctx: &Ctx, i: usize, period: usize) -> bool {
+        let stream = &self.streams[i];
+        let model = self.set(stream.period, stream.set);
+        let Some(set) = self.pick_set(ctx, period, stream.content, model, &[]) else { return false };
+        let id = self.set(period, set).map(|s| s.id.clone()).unwrap_or_default();
+        let stream = &mut self.streams[i];
+        stream.period = period;
+        stream.set = set;
+        stream.set_id = id;
+        stream.rep = None;
+        stream.reason.get_or_insert(Reason::Period);
+        true
+    }
+
+    /// HLS: the audio group goes with the variant; the same language of the other group takes over.
+    fn match_audio_group(&mut self, i: usize) {
+        if self.streams[i].content != ContentType::Audio {
+            return;
+        }
+        let Some(main) = self.streams.iter().find(|s| s.content == ContentType::Video) else { return };
+        let Some(variant) = main.rep.and_then(|r| self.set(main.period, main.set)?.representations.get(r))
+        else {
+            return;
+        };
+        let stream = &self.streams[i];
+        if variant.audio_sets.is_empty() || variant.audio_sets.contains(&stream.set_id) {
+            return;
+        }
+        let Some(now) = self.set(stream.period, stream.set) else { return };
+        let period = stream.period;
+        let found = self.presentation.periods.get(period).and_then(|p| {
+            p.sets.iter().position(|s| {
+                variant.audio_sets.contains(&s.id) && s.lang == now.lang && s.label == now.label
+            })
+        });
+        if let Some(set) = found
+            && let Some(id) = self.set(period, set).map(|s| s.id.clone())
+        {
+            let stream = &mut self.streams[i];
+            stream.set = set;
+            stream.set_id = id;
+            stream.rep = None;
+        }
+    }
+
+    fn start_job(&mut self, ctx: &mut Ctx, i: usize, key: RepKey, segment: SegmentRef) -> Result<(), Fatal> {
+        if segment.keys.iter().any(|k| k.method != "NONE") {
+            let error =
+                PlayerError::new(Code::Encrypted, "the segments are encrypted").with_url(&segment.url);
+            return self.representation_failed(ctx, i, key, None, error);
+        }
+        let muxed_audio = !self.streams.iter().any(|s| s.content == ContentType::Audio);
+        let declared = self
+            .set(key.period, key.set)
+            .and_then(|s| s.representations.get(key.rep))
+            .map(|r| (declared_mime(&r.mime_type, &r.codecs), r.id.clone()));
+        let Some((mime, id)) = declared else { return Ok(()) };
+        let stream = &mut self.streams[i];
+        let wanted = match stream.content {
+            ContentType::Audio => Wanted { video: false, audio: true },
+            _ => Wanted { video: true, audio: muxed_audio },
+        };
+        let same = stream.pipeline.as_ref().is_some_and(|(k, _)| *k == key);
+        let contiguous =
+            same && stream.last_fed == Some((segment.discontinuity, segment.number.wrapping_sub(1)));
+        let same_timeline =
+            same && stream.last_fed.is_none_or(|(d, _)| d == segment.discontinuity || d == u32::MAX);
+        if !same_timeline {
+            self.serial += 1;
+            stream.pipeline = Some((key, Pipeline::new(self.serial, wanted, &mime)));
+            stream.last_init = None;
+        } else if !contiguous && let Some((_, pipeline)) = &mut stream.pipeline {
+            pipeline.reset();
+        }
+        let mut init = None;
+        if stream.last_init != segment.init
+            && let Some(reference) = &segment.init
+        {
+            match stream.cached_init(reference) {
+                Some(bytes) => {
+                    if let Some((_, pipeline)) = &mut stream.pipeline
+                        && let Err(error) = pipeline.push_init(&bytes)
+                    {
+                        return self.representation_failed(ctx, i, key, None, error.with_url(&reference.url));
+                    }
+                }
+                None => {
+                    let (url, range) = (reference.url.clone(), reference.range);
+                    let ticket = self.requests.send(ctx.now, FetchKind::Init, url, range, ctx.out);
+                    ctx.abr.started(ticket, ctx.now);
+                    init = Some(InitFetch { ticket, body: Vec::new() });
+                }
+            }
+        }
+        let stream = &mut self.streams[i];
+        stream.last_init = segment.init.clone();
+        let (url, range) = (segment.url.clone(), segment.range);
+        let ticket = self.requests.send(ctx.now, FetchKind::Segment, url, range, ctx.out);
+        ctx.abr.started(ticket, ctx.now);
+        let reason = stream.reason.take();
+        let changed = stream.rep != Some(key.rep);
+        stream.rep = Some(key.rep);
+        stream.activity = Activity::Segment(Box::new(Job {
+            key,
+            length: range.and_then(|r| r.len()),
+            segment,
+            ticket,
+            init,
+            held: Vec::new(),
+            complete: false,
+            received: 0,
+            sent: ctx.now,
+            first_byte: None,
+            starts: Vec::new(),
+        }));
+        if i == 0 && changed {
+            let reason = reason.unwrap_or(Reason::Start);
+            self.note_quality(ctx, &id, reason);
+        }
+        Ok(())
+    }
+
+    fn stream_of(&self, ticket: Ticket) -> Option<usize> {
+        self.streams.iter().position(|s| s.tickets().contains(&ticket))
+    }
+
+    /// A response begins.
+    pub fn fetch_head(
+        &mut self,
+        ctx: &mut Ctx,
+        id: FetchId,
+        status: u16,
+        url: &str,
+        length: Option<u64>,
+    ) -> Result<(), Fatal> {
+        let policy = self.policy_for(ctx, id);
+        match self.requests.head(ctx.now, id, status, policy, ctx.out) {
+            Ok(Some(ticket)) => {
+                if let Some(i) = self.stream_of(ticket) {
+                    match &mut self.streams[i].activity {
+                        Activity::Index { url: at, .. } => *at = url.to_owned(),
+                        Activity::Segment(job) if job.ticket == ticket => {
+                            job.length = job.length.or(length);
+                        }
+                        _ => {}
+                    }
+                }
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(verdict) => self.verdict(ctx, verdict),
+        }
+    }
+
+    /// Fewer attempts once a stream has met failures: waiting through all pauses for each rung would take minutes.
+    fn policy_for(&self, ctx: &Ctx, id: FetchId) -> super::requests::RetryPolicy {
+        let mut policy = ctx.policy();
+        let troubled = self.requests.ticket_of(id).and_then(|t| self.stream_of(t)).is_some_and(|i| {
+            self.streams[i].failed.iter().any(|(_, until)| ctx.now < *until) || self.streams[i].skipped > 0
+        });
+        if troubled {
+            policy.max_attempts = policy.max_attempts.min(2);
+        }
+        policy
+    }
+
+    /// Bytes of a response.
+    pub fn fetch_body(&mut self, ctx: &mut Ctx, id: FetchId, data: &[u8]) -> Result<(), Fatal> {
+        let Some(ticket) = self.requests.body(ctx.now, id) else { return Ok(()) };
+        self.stats.bytes += data.len() as u64;
+        ctx.abr.bytes(ticket, ctx.now, data.len());
+        let Some(i) = self.stream_of(ticket) else { return Ok(()) };
+        let stream = &mut self.streams[i];
+        match &mut stream.activity {
+            Activity::Index { body, .. } => body.extend_from_slice(data),
+            Activity::Segment(job) if job.ticket == ticket => {
+                // A server that ignores Range sends more than was asked for.
+                let rest = job
+                    .segment
+                    .range
+                    .and_then(|r| r.len())
+                    .map_or(u64::MAX, |l| l.saturating_sub(job.received));
+                let data = &data[..data.len().min(usize::try_from(rest).unwrap_or(usize::MAX))];
+                job.received += data.len() as u64;
+                job.first_byte.get_or_insert(ctx.now);
+                if job.init.is_some() {
+                    job.held.extend_from_slice(data);
+                    return Ok(());
+                }
+                self.feed(ctx, i, data)?;
+                self.consider_abandoning(ctx, i);
+            }
+            Activity::Segment(job) => {
+                if let Some(init) = &mut job.init {
+                    init.body.extend_from_slice(data);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A response is complete.
+    pub fn fetch_end(&mut self, ctx: &mut Ctx, id: FetchId) -> Result<(), Fatal> {
+        let Some(ticket) = self.requests.end(id) else { return Ok(()) };
+        ctx.abr.finished(ticket, ctx.now);
+        let Some(i) = self.stream_of(ticket) else { return Ok(()) };
+        match &mut self.streams[i].activity {
+            Activity::Index { .. } => {
+                let Activity::Index { key, reader, body, url, .. } =
+                    std::mem::replace(&mut self.streams[i].activity, Activity::Idle)
+                else {
+                    return Ok(());
+                };
+                self.index_read(ctx, i, key, reader, &body, &url)
+            }
+            Activity::Segment(job) if job.ticket == ticket => {
+                job.complete = true;
+                if job.init.is_none() { self.finish_job(ctx, i) } else { Ok(()) }
+            }
+            Activity::Segment(_) => self.init_read(ctx, i),
+            _ => Ok(()),
+        }
+    }
+
+    fn index_read(
+        &mut self,
+        ctx: &mut Ctx,
+        i: usize,
+        key: RepKey,
+        mut reader: Box<IndexReader>,
+        body: &[u8],
+        url: &str,
+    ) -> Result<(), Fatal> {
+        let Some(rep) = self
+            .presentation
+            .periods
+            .get_mut(key.period)
+            .and_then(|p| p.sets.get_mut(key.set))
+            .and_then(|s| s.representations.get_mut(key.rep))
+        else {
+            return Ok(());
+        };
+        match reader.read(body, url) {
+            Ok(Some(list)) => {
+                rep.index = SegmentIndex::List(list);
+                Ok(())
+            }
+            Ok(None) => {
+                self.request_index(ctx, i, key, reader);
+                Ok(())
+            }
+            Err(error) => self.representation_failed(ctx, i, key, None, error.with_url(url)),
+        }
+    }
+
+    fn request_index(&mut self, ctx: &mut Ctx, i: usize, key: RepKey, reader: Box<IndexReader>) {
+        let (kind, url, range) = reader.request();
+        let ticket = self.requests.send(ctx.now, kind, url.clone(), range, ctx.out);
+        ctx.abr.started(ticket, ctx.now);
+        self.streams[i].activity = Activity::Index { key, reader, ticket, body: Vec::new(), url };
+    }
+
+    fn init_read(&mut self, ctx: &mut Ctx, i: usize) -> Result<(), Fatal> {
+        let stream = &mut self.streams[i];
+        let Activity::Segment(job) = &mut stream.activity else { return Ok(()) };
+        let (Some(init), Some(reference)) = (job.init.take(), job.segment.init.clone()) else {
+            return Ok(());
+        };
+        let (key, complete) = (job.key, job.complete);
+        let held = std::mem::take(&mut job.held);
+        // A server that ignores Range sends the whole file.
+        let length = reference.range.and_then(|r| r.len()).and_then(|l| usize::try_from(l).ok());
+        let bytes: Rc<[u8]> = init.body[..init.body.len().min(length.unwrap_or(usize::MAX))].into();
+        if let Some((_, pipeline)) = &mut stream.pipeline
+            && let Err(error) = pipeline.push_init(&bytes)
+        {
+            return self.representation_failed(ctx, i, key, None, error.with_url(&reference.url));
+        }
+        stream.keep_init(reference, bytes);
+        self.feed(ctx, i, &held)?;
+        if complete && matches!(self.streams[i].activity, Activity::Segment(_)) {
+            return self.finish_job(ctx, i);
+        }
+        Ok(())
+    }
+
+    /// Media bytes into the pipeline, pieces out of it.
+    fn feed(&mut self, ctx: &mut Ctx, i: usize, data: &[u8]) -> Result<(), Fatal> {
+        let Some((_, pipeline)) = &mut self.streams[i].pipeline else { return Ok(()) };
+        let result = pipeline.push(data);
+        self.collect(ctx, i, false, result)
+    }
+
+    fn collect(
+        &mut self,
+        ctx: &mut Ctx,
+        i: usize,
+        flush: bool,
+        mut result: crate::error::Result<()>,
+    ) -> Result<(), Fatal> {
+        let stream = &mut self.streams[i];
+        let (Some((_, pipeline)), Activity::Segment(job)) = (&mut stream.pipeline, &mut stream.activity)
+        else {
+            return Ok(());
+        };
+        let mut pieces = Vec::new();
+        let offset = job.segment.timestamp_offset.unwrap_or(0.0);
+        let span = (job.segment.start - offset, job.segment.start + job.segment.duration - offset);
+        if result.is_ok() {
+            result = pipeline.drain(flush, span, &mut pieces);
+        }
+        if stream.buffers.is_empty()
+            && let Some(tracks) = pipeline.tracks()
+        {
+            if tracks.is_empty() && result.is_ok() {
+                result =
+                    Err(PlayerError::new(Code::MediaEmpty, "the segment has no track that can be played"));
+            }
+            stream.buffers = tracks;
+        }
+        let (key, segment) = (job.key, job.segment.clone());
+        stream.held.extend(pieces.into_iter().map(|piece| HeldPiece {
+            piece,
+            key,
+            segment: segment.clone(),
+        }));
+        match result {
+            Ok(()) => {
+                self.release_held(ctx);
+                Ok(())
+            }
+            Err(error) => {
+                self.representation_failed(ctx, i, key, Some(segment.clone()), error.with_url(&segment.url))
+            }
+        }
+    }
+
+    fn finish_job(&mut self, ctx: &mut Ctx, i: usize) -> Result<(), Fatal> {
+        let stream = &mut self.streams[i];
+        let (Some((_, pipeline)), Activity::Segment(job)) = (&mut stream.pipeline, &mut stream.activity)
+        else {
+            return Ok(());
+        };
+        let short = job.length.is_some_and(|l| job.received < l);
+        let result = if short {
+            Err(PlayerError::new(Code::Truncated, "the segment is shorter than announced").at(job.received))
+        } else {
+            pipeline.finish()
+        };
+        let url = job.segment.url.clone();
+        let (key, segment) = (job.key, job.segment.clone());
+        self.collect(ctx, i, true, result)?;
+        let stream = &mut self.streams[i];
+        if !matches!(stream.activity, Activity::Segment(_)) {
+            return Ok(());
+        }
+        if stream.buffers.is_empty() {
+            let error =
+                PlayerError::new(Code::MediaMalformed, "the segment came without its headers").with_url(&url);
+            return self.representation_failed(ctx, i, key, Some(segment), error);
+        }
+        stream.move_to(segment.start + segment.duration, true);
+        stream.last_fed = Some((segment.discontinuity, segment.number));
+        stream.skipped = 0;
+        Ok(())
+    }
+
+    /// A request failed.
+    pub fn fetch_failed(
+        &mut self,
+        ctx: &mut Ctx,
+        id: FetchId,
+        failure: FetchFailure,
+        message: &str,
+    ) -> Result<(), Fatal> {
+        let policy = self.policy_for(ctx, id);
+        match self.requests.failed(ctx.now, id, failure, message, policy) {
+            Some(verdict) => self.verdict(ctx, verdict),
+            None => Ok(()),
+        }
+    }
+
+    /// Time-outs and retries.
+    pub fn tick_requests(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
+        let policy = ctx.policy();
+        for verdict in self.requests.tick(ctx.now, policy, ctx.out) {
+            self.verdict(ctx, verdict)?;
+        }
+        Ok(())
+    }
+
+    fn verdict(&mut self, ctx: &mut Ctx, verdict: Verdict) -> Result<(), Fatal> {
+        match verdict {
+            Verdict::Again(ticket) => {
+                ctx.abr.finished(ticket, ctx.now);
+                let Some(i) = self.stream_of(ticket) else { return Ok(()) };
+                let stream = &mut self.streams[i];
+                match &mut stream.activity {
+                    Activity::Index { body, .. } => body.clear(),
+                    Activity::Segment(job) if job.ticket == ticket => {
+                        job.received = 0;
+                        job.first_byte = None;
+                        job.held.clear();
+                        if let Some((_, pipeline)) = &mut stream.pipeline {
+                            pipeline.reset();
+                        }
+                        let ids: Vec<BufferId> = stream.buffers.iter().map(|(b, _)| *b).collect();
+                        for id in ids {
+                            if let Some(buffer) = self.buffer_mut(id) {
+                                buffer.break_off();
+                            }
+                        }
+                    }
+                    Activity::Segment(job) => {
+                        if let Some(init) = &mut job.init {
+                            init.body.clear();
+                        }
+                    }
+                    _ => {}
+                }
+                Ok(())
+            }
+            Verdict::Failed(ticket, error) => {
+                ctx.abr.finished(ticket, ctx.now);
+                let Some(i) = self.stream_of(ticket) else { return Ok(()) };
+                let (key, segment) = match &self.streams[i].activity {
+                    Activity::Index { key, .. } => (*key, None),
+                    Activity::Segment(job) if job.ticket == ticket => (job.key, Some(job.segment.clone())),
+                    Activity::Segment(job) => (job.key, None),
+                    _ => return Ok(()),
+                };
+                self.representation_failed(ctx, i, key, segment, error)
+            }
+        }
+    }
+
+    /// A representation cannot give what is wanted next: another one stands in; if there is none, the segment is passed over;
+    /// if that happens too often, or nothing has played yet, the load ends.
+    fn representation_failed(
+        &mut self,
+        ctx: &mut Ctx,
+        i: usize,
+        key: RepKey,
+        segment: Option<SegmentRef>,
+        mut error: PlayerError,
+    ) -> Result<(), Fatal> {
+        self.cancel_stream(ctx, i);
+        let stream = &mut self.streams[i];
+        stream.pipeline = None;
+        stream.last_init = None;
+        stream.failed.push((key, ctx.now + AVOID_FOR));
+        let count = self.set(key.period, key.set).map_or(0, |s| s.representations.len());
+        let stream = &self.streams[i];
+        let others = (0..count).any(|rep| {
+            let other = RepKey { rep, ..key };
+            self.is_supported(other) && !stream.avoids(other, ctx.now)
+        });
+        if others {
+            self.streams[i].reason = Some(Reason::Failure);
+            ctx.event(Event::Error(error.recoverable()));
+            return Ok(());
+        }
+        let media = stream.has_media;
+        match segment {
+            Some(segment) if media && stream.skipped < MAX_SKIPPED => {
+                let end = segment.start + segment.duration;
+                self.note_hole(segment.start, end);
+                let stream = &mut self.streams[i];
+                stream.failed.clear();
+                stream.move_to(end, true);
+                stream.last_fed = None;
+                stream.skipped += 1;
+                ctx.event(Event::Error(error.recoverable()));
+                Ok(())
+            }
+            _ => {
+                let tried: Vec<&str> = self
+                    .set(key.period, key.set)
+                    .map(|s| s.representations.iter().map(|r| r.id.as_str()).collect())
+                    .unwrap_or_default();
+                if tried.len() > 1 {
+                    let all = ["representations ", &tried.join(", ")].concat();
+                    error.tried = Some(match error.tried {
+                        Some(t) => [&t, "; ", &all].concat(),
+                        None => all,
+                    });
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Hands pieces to the buffers, once those exist and the timeline is known.
+    pub fn release_held(&mut self, ctx: &mut Ctx) {
+        if self.buffers.iter().all(Option::is_none) {
+            return;
+        }
+        let main_first = 0..self.streams.len();
+        for i in main_first {
+            while !self.streams[i].held.is_empty() {
+                let Some(offset) = self.offset_for(i) else { break };
+                let held = self.streams[i].held.remove(0);
+                let periods = &self.presentation.periods;
+                let start = periods.get(held.key.period).map_or(0.0, |p| p.start);
+                let end = periods.get(held.key.period + 1).map_or(f64::INFINITY, |p| p.start);
+                let window = ((start - WINDOW_SLACK).max(0.0), end);
+                let bandwidth = self
+                    .set(held.key.period, held.key.set)
+                    .and_then(|s| s.representations.get(held.key.rep))
+                    .map_or(0, |r| r.bandwidth);
+                let id = held.piece.buffer;
+                let at = held.piece.start + offset;
+                if let Activity::Segment(job) = &mut self.streams[i].activity
+                    && job.segment.number == held.segment.number
+                    && !job.starts.iter().any(|(b, _)| *b == id)
+                {
+                    job.starts.push((id, at));
+                }
+                if let Some(buffer) = self.buffer_mut(id) {
+                    buffer.append(held.piece, offset, window, bandwidth);
+                    buffer.pump(ctx.out);
+                    self.streams[i].has_media = true;
+                }
+            }
+        }
+    }
+
+    /// What ties the media time of a stream's next piece to the presentation. `None`: not known yet.
+    fn offset_for(&mut self, i: usize) -> Option<Seconds> {
+        let stream = &self.streams[i];
+        let held = stream.held.first()?;
+        if let Some(offset) = held.segment.timestamp_offset {
+            return Some(offset);
+        }
+        let place = (held.key.period, held.segment.discontinuity);
+        if let Some((.., offset)) = self.offsets.iter().find(|(p, d, _)| (*p, *d) == place) {
+            return Some(*offset);
+        }
+        // Pictures lead: sound that begins a little before them is cut, a hole before them would not be.
+        let leads = if i == 0 {
+            let has_video = stream.buffers.iter().any(|(b, _)| *b == BufferId::Video);
+            let done = stream.job().is_none_or(|j| j.segment.number != held.segment.number);
+            let first = stream.held.iter().find(|h| {
+                h.segment.discontinuity == place.1 && (!has_video || h.piece.buffer == BufferId::Video)
+            });
+            first.or(if done { Some(held) } else { None })
+        } else {
+            let main = &self.streams[0];
+            let passed = matches!(main.activity, Activity::Ended)
+                || (main.held.is_empty() && main.cursor >= held.segment.start + held.segment.duration);
+            passed.then_some(held)
+        }?;
+        let offset = leads.segment.start - leads.piece.start;
+        self.offsets.push((place.0, place.1, offset));
+        Some(offset)
+    }
+}

@@ -1,0 +1,345 @@
+//! The playhead: where it is between reports, seeks, stalls, holes in the media, and what is done about them.
+
+use super::buffer::{Buffer, SEAM};
+use super::io::*;
+use super::session::{Ctx, Fatal, Session};
+use super::stream::{Activity, Stream};
+use crate::error::{Code, PlayerError};
+use crate::time::{Seconds, TimeRange};
+
+/// Media ahead of the playhead below which an engine may stop in front of a hole.
+const EDGE: Seconds = 0.3;
+/// Seconds without movement, with media at the playhead, after which the element is nudged. Engines need up to half a second
+/// to resume after a refill on a busy machine.
+const STUCK_AFTER: f64 = 1.5;
+/// Nudges before it is given up.
+const MAX_NUDGES: u32 = 4;
+/// Seconds between looks at a playhead that does not move.
+const LOOK_EVERY: f64 = 0.25;
+
+#[derive(Debug)]
+struct Stall {
+    since: Now,
+    reason: Reason,
+    cure: Reason,
+}
+
+#[derive(Debug)]
+pub(super) struct Playhead {
+    media: MediaState,
+    at: Now,
+    /// A seek of ours that the element has not confirmed.
+    target: Option<Seconds>,
+    first_frame_at: Option<Now>,
+    stall: Option<Stall>,
+    moved: (Seconds, Now),
+    nudges: u32,
+    told_end: bool,
+    counted_to: Seconds,
+    /// Reports have come since the load.
+    reported: bool,
+}
+
+impl Playhead {
+    pub fn new(position: Seconds) -> Self {
+        Self {
+            media: MediaState { position, paused: true, rate: 1.0, ..MediaState::default() },
+            at: 0.0,
+            target: (position > 0.0).then_some(position),
+            first_frame_at: None,
+            stall: None,
+            moved: (position, 0.0),
+            nudges: 0,
+            told_end: false,
+            counted_to: position,
+            reported: false,
+        }
+    }
+
+    /// Takes over the size of an element that was laid out before the load.
+    pub fn lay_out(&mut self, media: &MediaState) {
+        self.media.width = media.width;
+        self.media.height = media.height;
+    }
+
+    pub fn media(&self) -> &MediaState {
+        &self.media
+    }
+
+    pub fn first_frame_at(&self) -> Option<Now> {
+        self.first_frame_at
+    }
+
+    /// Whether it advances by itself.
+    pub fn moving(&self) -> bool {
+        !self.media.paused && !self.media.seeking && !self.media.ended && self.media.ready_state >= 3
+    }
+
+    /// Whether the element wants media that it has not got.
+    fn waiting(&self) -> bool {
+        self.reported
+            && !self.media.ended
+            && self.media.ready_state < 3
+            && (!self.media.paused || self.media.seeking || self.media.ready_state < 2)
+    }
+
+    /// Where it is now; between reports it is taken to move on at its rate.
+    pub fn position(&self, now: Now) -> Seconds {
+        match self.target {
+            Some(target) => target,
+            None if self.moving() => {
+                self.media.position + ((now - self.at) * self.media.rate).clamp(0.0, 5.0)
+            }
+            None => self.media.position,
+        }
+    }
+
+    /// Moves the element.
+    pub fn seek(&mut self, ctx: &mut Ctx, to: Seconds) {
+        self.target = Some(to);
+        self.moved = (to, ctx.now);
+        ctx.command(Command::Seek(to));
+    }
+
+    /// Seconds of the stall that lasts.
+    pub fn stalled_for(&self, now: Now) -> Seconds {
+        self.stall.as_ref().map_or(0.0, |s| now - s.since)
+    }
+
+    /// When it must be looked at again.
+    pub fn deadline(&self, now: Now) -> Now {
+        let wants_to_move = !self.media.paused && !self.media.ended && self.reported;
+        if self.waiting() || self.stall.is_some() {
+            now + LOOK_EVERY
+        } else if wants_to_move {
+            now + 1.0
+        } else {
+            f64::INFINITY
+        }
+    }
+}
+
+impl Session {
+    /// The element reports.
+    pub fn media_state(&mut self, ctx: &mut Ctx, media: MediaState) {
+        let now = ctx.now;
+        let head = &mut self.playhead;
+        if let Some(target) = head.target {
+            // Until the element has taken our seek over, its old position means nothing.
+            if (media.position - target).abs() > 0.5 && !(media.seeking && head.media.seeking) {
+                let position = head.media.position;
+                head.media = MediaState { position, seeking: true, ..media };
+                head.at = now;
+                head.reported = true;
+                return;
+            }
+            head.target = None;
+        }
+        let before = head.media;
+        let sought = media.seeking && (!before.seeking || (media.position - before.position).abs() > 1e-3);
+        // A seek inside one report period shows as a jump of the position.
+        let expected = before.position + (now - head.at) * before.rate.max(0.0);
+        let jumped = media.position < before.position - 0.05 || media.position > expected + 1.5;
+        if !sought && !jumped && media.position > head.counted_to {
+            let from = head.counted_to;
+            head.counted_to = media.position;
+            self.note_played(from, media.position);
+        } else {
+            head.counted_to = media.position;
+        }
+        let head = &mut self.playhead;
+        if (media.position - head.moved.0).abs() > 0.01 {
+            if media.ready_state >= 3 && !media.seeking {
+                head.nudges = 0;
+            }
+            head.moved = (media.position, now);
+        }
+        if media.first_frame && head.first_frame_at.is_none() {
+            head.first_frame_at = Some(now);
+        }
+        head.media = media;
+        head.at = now;
+        head.reported = true;
+        self.track_stall(ctx);
+        let head = &mut self.playhead;
+        if media.ended && !head.told_end {
+            head.told_end = true;
+            ctx.event(Event::Ended);
+        } else if !media.ended {
+            head.told_end = false;
+        }
+        if sought || jumped {
+            self.on_seek(ctx, media.position);
+        }
+    }
+
+    /// Begins and ends stalls.
+    fn track_stall(&mut self, ctx: &mut Ctx) {
+        let now = ctx.now;
+        let head = &mut self.playhead;
+        let media = head.media;
+        let waits = head.first_frame_at.is_some()
+            && !media.paused
+            && !media.seeking
+            && !media.ended
+            && media.ready_state < 3;
+        match (&head.stall, waits) {
+            (None, true) => {
+                head.stall = Some(Stall { since: now, reason: Reason::BufferEmpty, cure: Reason::Refilled });
+                self.stats.stalls += 1;
+                ctx.event(Event::Stall { reason: Reason::BufferEmpty, position: media.position });
+            }
+            // A jump over a hole or a nudge is part of the stall that it ends.
+            (Some(_), false) if media.seeking && head.nudges == 0 => self.end_stall(ctx, false),
+            (Some(stall), false) if media.ready_state >= 3 && !media.seeking => {
+                let moved = stall.reason != Reason::Nudged || head.moved.1 > stall.since;
+                if moved {
+                    self.end_stall(ctx, true);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end_stall(&mut self, ctx: &mut Ctx, tell: bool) {
+        if let Some(stall) = self.playhead.stall.take() {
+            let seconds = ctx.now - stall.since;
+            self.stats.stall_time += seconds;
+            if tell {
+                ctx.event(Event::Recovered { reason: stall.cure, seconds });
+            }
+        }
+    }
+
+    /// The playhead was moved: what is under way and does not serve the new place is cancelled.
+    pub fn on_seek(&mut self, ctx: &mut Ctx, position: Seconds) {
+        for i in 0..self.streams.len() {
+            let frontier = self.frontier(&self.streams[i], position);
+            let serves = match &self.streams[i].activity {
+                Activity::Segment(job) => {
+                    let s = &job.segment;
+                    s.start - SEAM <= frontier && frontier < s.start + s.duration + SEAM
+                }
+                // The index is needed wherever playback goes.
+                Activity::Index { .. } => {
+                    self.streams[i].cursor = frontier;
+                    self.streams[i].sequential = false;
+                    true
+                }
+                Activity::Idle | Activity::Ended => (self.streams[i].cursor - frontier).abs() < SEAM,
+            };
+            if !serves {
+                self.cancel_stream(ctx, i);
+                let stream = &mut self.streams[i];
+                // A boundary that rounding moved must not cost a whole segment.
+                let past_media = frontier > position;
+                stream.move_to(if past_media { frontier + 0.02 } else { frontier }, false);
+            }
+        }
+    }
+
+    /// Where the media that a stream has, or will have from what is queued, ends as seen from `position`.
+    pub fn frontier(&self, stream: &Stream, position: Seconds) -> Seconds {
+        stream
+            .buffers
+            .iter()
+            .filter_map(|(id, _)| self.buffer(*id))
+            .map(|b| b.expected().end_from(position, SEAM))
+            .fold(None, |least: Option<Seconds>, e| Some(least.map_or(e, |l| l.min(e))))
+            .unwrap_or(position)
+    }
+
+    /// Jumps holes that nothing will fill, nudges an element that is stuck in the middle of media.
+    pub fn watch_playhead(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
+        let now = ctx.now;
+        let position = self.playhead.position(now);
+        if self.playhead.waiting() {
+            if let Some((to, found)) = self.hole_at(position) {
+                let reason = if self.playhead.first_frame_at.is_none() && found != Reason::GapAnnounced {
+                    Reason::StartGap
+                } else {
+                    found
+                };
+                if to - position > ctx.config.max_gap && reason != Reason::GapAnnounced {
+                    let text = format!("the media has a hole of {:.1} s at {position:.1} s", to - position);
+                    ctx.event(Event::Error(
+                        PlayerError::new(Code::MediaEmpty, text).recoverable().with_url(&self.url),
+                    ));
+                }
+                ctx.event(Event::Gap { reason, from: position, to });
+                if let Some(stall) = &mut self.playhead.stall {
+                    stall.cure = reason;
+                }
+                // A hair inside, since `buffered` is rounded.
+                self.playhead.seek(ctx, to + 0.001);
+                self.on_seek(ctx, to + 0.001);
+                return Ok(());
+            }
+        }
+        let head = &self.playhead;
+        let media = head.media;
+        let wants =
+            head.reported && head.target.is_none() && !media.ended && (!media.paused || media.seeking);
+        let since = now - head.moved.1.max(head.stall.as_ref().map_or(0.0, |s| s.since));
+        // Reports come once a second: only one that is younger than the last move tells that nothing moves.
+        let informed = head.at > head.moved.1 + 1.0 || media.ready_state < 3;
+        let ahead = self.playable_ranges().end_from(position, 0.0) - position;
+        if !wants || since < STUCK_AFTER || !informed || ahead < 0.5 || head.first_frame_at.is_none() {
+            return Ok(());
+        }
+        if head.nudges >= MAX_NUDGES {
+            self.playhead.nudges = 0;
+            self.playhead.moved.1 = now;
+            let error =
+                PlayerError::new(Code::Stalled, "the element does not play although media is buffered");
+            return self.recover_decode(ctx, error);
+        }
+        if self.playhead.stall.is_none() {
+            self.stats.stalls += 1;
+            ctx.event(Event::Stall { reason: Reason::Nudged, position });
+            self.playhead.stall = Some(Stall { since: now, reason: Reason::Nudged, cure: Reason::Nudged });
+        } else if let Some(stall) = &mut self.playhead.stall {
+            stall.cure = Reason::Nudged;
+        }
+        self.playhead.nudges += 1;
+        let step = 0.05 * f64::from(self.playhead.nudges);
+        self.playhead.seek(ctx, position + step);
+        Ok(())
+    }
+
+    /// If the playhead stands in or in front of a hole that no stream will fill: where media begins again.
+    fn hole_at(&self, position: Seconds) -> Option<(Seconds, Reason)> {
+        for stream in &self.streams {
+            for buffer in stream.buffers.iter().filter_map(|(id, _)| self.buffer(*id)) {
+                let ranges = buffer.buffered();
+                if ranges.end_from(position, 0.0) - position > EDGE {
+                    continue;
+                }
+                let Some(next) = ranges.next_after(position) else { continue };
+                if self.is_permanent(stream, buffer, next) {
+                    let middle = (position.max(ranges.end_from(position, 0.0)) + next.start) / 2.0;
+                    let announced = self.holes.iter().any(|h| h.start <= middle && middle < h.end);
+                    let reason = if announced { Reason::GapAnnounced } else { Reason::GapJumped };
+                    return Some((next.start, reason));
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether a stream has gone past the hole before `next`.
+    fn is_permanent(&self, stream: &Stream, buffer: &Buffer, next: TimeRange) -> bool {
+        if !buffer.idle() {
+            return false;
+        }
+        match &stream.activity {
+            Activity::Ended => true,
+            Activity::Segment(job) => {
+                // Media of a segment comes in order: what it began with was its start.
+                job.segment.start >= next.start - SEAM
+                    || (job.starts.iter().any(|(id, start)| buffer.is(*id) && *start >= next.start - SEAM))
+            }
+            _ => stream.cursor >= next.start - SEAM,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The choice of quality: what may be chosen now, and the rule's answer for it.
+
+use super::io::*;
+use super::requests::Ticket;
+use super::session::{Ctx, Session};
+use super::stream::{Activity, RepKey, Stream};
+use crate::abr::{self, Download, Estimator, Selector, Situation};
+use crate::manifest::{ContentType, Representation};
+use crate::time::Seconds;
+
+/// Share of the estimate that sound may take where there are pictures. Larger: better sound, later pictures.
+const AUDIO_SHARE: f64 = 0.15;
+
+/// What is known of the link. It is kept from one load to the next.
+pub(super) struct Abr {
+    estimator: Estimator,
+    selector: Selector,
+    now: Now,
+}
+
+impl Abr {
+    pub fn new(initial_bandwidth: f64) -> Self {
+        Self { estimator: Estimator::new(initial_bandwidth), selector: Selector::new(), now: 0.0 }
+    }
+
+    /// Bit/s.
+    pub fn estimate(&self) -> f64 {
+        self.estimator.estimate(self.now)
+    }
+
+    pub fn started(&mut self, ticket: Ticket, now: Now) {
+        self.now = now;
+        self.estimator.request_started(ticket.number(), now);
+    }
+
+    pub fn bytes(&mut self, ticket: Ticket, now: Now, count: usize) {
+        self.now = now;
+        self.estimator.bytes(ticket.number(), now, count);
+    }
+
+    /// Complete, failed or cancelled: what had arrived counts all the same.
+    pub fn finished(&mut self, ticket: Ticket, now: Now) {
+        self.now = now;
+        self.estimator.request_done(ticket.number(), now);
+    }
+
+    /// A new load: its choices do not depend on the last one's.
+    pub fn begin_load(&mut self) {
+        self.selector = Selector::new();
+    }
+}
+
+impl Session {
+    fn representation(&self, key: RepKey) -> Option<&Representation> {
+        self.set(key.period, key.set)?.representations.get(key.rep)
+    }
+
+    /// Representations of a stream's set that may be chosen now, by ascending bandwidth.
+    fn candidates(&self, ctx: &Ctx, stream: &Stream) -> Vec<usize> {
+        let count = self.set(stream.period, stream.set).map_or(0, |s| s.representations.len());
+        let key = |rep| RepKey { period: stream.period, set: stream.set, rep };
+        let supported: Vec<usize> = (0..count).filter(|r| self.is_supported(key(*r))).collect();
+        let sound: Vec<usize> =
+            supported.iter().copied().filter(|r| !stream.avoids(key(*r), ctx.now)).collect();
+        let mut usable = if sound.is_empty() { supported } else { sound };
+        // Switching codecs costs a seam: keep to those of the first choice, as long as they can be had.
+        if let Some(codec) = self.codec.as_deref()
+            && stream.content == ContentType::Video
+        {
+            let same: Vec<usize> = usable
+                .iter()
+                .copied()
+                .filter(|r| self.representation(key(*r)).is_some_and(|r| family(&r.codecs) == codec))
+                .collect();
+            if !same.is_empty() {
+                usable = same;
+            }
+        }
+        usable
+    }
+
+    /// The highest candidate that the element's size and the configuration allow.
+    fn cap(&self, ctx: &Ctx, stream: &Stream, candidates: &[usize]) -> usize {
+        let rep = |i: usize| {
+            self.representation(RepKey { period: stream.period, set: stream.set, rep: candidates[i] })
+        };
+        let top = candidates.len().saturating_sub(1);
+        let mut cap = top;
+        if let Some(most) = ctx.config.max_bandwidth {
+            cap = (0..=top).rev().find(|i| rep(*i).is_some_and(|r| r.bandwidth <= most)).unwrap_or(0);
+        }
+        let media = self.playhead.media();
+        if ctx.config.cap_to_element && media.width > 0 && media.height > 0 {
+            // The first that fills the element: anything larger is thrown away when it is drawn.
+            let fills = |r: &Representation| r.width >= media.width || r.height >= media.height;
+            if let Some(first) = (0..=top).find(|i| rep(*i).is_some_and(fills)) {
+                cap = cap.min(first);
+            }
+        }
+        cap
+    }
+
+    /// The representation for a stream's next segment.
+    pub fn choose(&mut self, ctx: &mut Ctx, i: usize) -> usize {
+        let forced = self.streams[i].forced.take();
+        let stream = &self.streams[i];
+        let candidates = self.candidates(ctx, stream);
+        let Some(lowest) = candidates.first().copied() else { return 0 };
+        let set = self.set(stream.period, stream.set).map_or(&[][..], |s| &s.representations);
+        let is_fixed = |r: &usize| self.fixed.is_some() && set.get(*r).map(|r| &r.id) == self.fixed.as_ref();
+        if i == 0
+            && let Some(fixed) = candidates.iter().copied().find(is_fixed)
+        {
+            self.streams[i].reason.get_or_insert(Reason::User);
+            return fixed;
+        }
+        if let Some(forced) = forced.filter(|f| candidates.contains(f)) {
+            return forced;
+        }
+        let ladder: Vec<u64> = candidates.iter().map(|r| set.get(*r).map_or(0, |r| r.bandwidth)).collect();
+        if i > 0 {
+            // Sound is chosen once and then kept: a change is heard sooner than it helps.
+            if let Some(rep) = stream.rep.filter(|r| candidates.contains(r)) {
+                return rep;
+            }
+            let share = ctx.abr.estimate() * AUDIO_SHARE;
+            let best = ladder.iter().rposition(|b| *b as f64 <= share);
+            return best.and_then(|b| candidates.get(b).copied()).unwrap_or(lowest);
+        }
+        let position = self.playhead.position(ctx.now);
+        let current = stream.rep.and_then(|r| candidates.iter().position(|c| *c == r));
+        let audio: u64 = self.streams[1..]
+            .iter()
+            .filter_map(|s| self.representation(RepKey { period: s.period, set: s.set, rep: s.rep? }))
+            .map(|r| r.bandwidth)
+            .sum();
+        let buffer = (stream.cursor - position).max(0.0);
+        let estimate = ctx.abr.estimate();
+        let situation = Situation {
+            ladder: &ladder,
+            next_sizes: None,
+            current,
+            cap: self.cap(ctx, stream, &candidates),
+            buffer,
+            buffer_target: ctx.config.buffer_ahead,
+            segment_duration: self.segment_duration(stream).unwrap_or(4.0),
+            estimate: (estimate - audio as f64).max(estimate * 0.5),
+            rate: self.playhead.media().rate.max(0.1),
+            startup: !stream.has_media || buffer <= 0.0,
+        };
+        let decision = ctx.abr.selector.choose(&situation);
+        let reason = match decision.reason {
+            abr::Reason::Start => Some(Reason::Start),
+            abr::Reason::Keep => None,
+            abr::Reason::ThroughputUp => Some(Reason::ThroughputUp),
+            abr::Reason::ThroughputDown => Some(Reason::ThroughputDown),
+            abr::Reason::BufferHigh => Some(Reason::BufferHigh),
+            abr::Reason::BufferLow => Some(Reason::BufferLow),
+            abr::Reason::Cap => Some(Reason::ElementSize),
+        };
+        let chosen = candidates.get(decision.index).copied().unwrap_or(lowest);
+        let bandwidth = ladder.get(decision.index).copied().unwrap_or(0);
+        if self.codec.is_none() {
+            self.codec = self
+                .representation(RepKey {
+                    period: self.streams[i].period,
+                    set: self.streams[i].set,
+                    rep: chosen,
+                })
+                .map(|r| family(&r.codecs).to_owned());
+        }
+        ctx.abr.estimator.set_segment_bytes((bandwidth as f64 * situation.segment_duration / 8.0) as u64);
+        if let Some(reason) = reason {
+            self.streams[i].reason.get_or_insert(reason);
+        }
+        chosen
+    }
+
+    /// Seconds of the segment at a stream's cursor, in whatever representation is known.
+    fn segment_duration(&self, stream: &Stream) -> Option<Seconds> {
+        let set = self.set(stream.period, stream.set)?;
+        let known = stream.rep.and_then(|r| set.representations.get(r));
+        let rep = known.or_else(|| set.representations.iter().find(|r| !r.index.is_empty()))?;
+        let index = &rep.index;
+        index.span(index.find(stream.cursor)?).map(|(_, duration)| duration)
+    }
+
+    /// Gives a download up that will not be there before the buffer is empty, if a smaller one will.
+    pub fn consider_abandoning(&mut self, ctx: &mut Ctx, i: usize) {
+        if i != 0 || self.fixed.is_some() {
+            return;
+        }
+        let stream = &self.streams[i];
+        let Some(job) = stream.job() else { return };
+        if job.complete || !stream.has_media {
+            return;
+        }
+        let candidates = self.candidates(ctx, stream);
+        let Some(current) = candidates.iter().position(|c| *c == job.key.rep) else { return };
+        let bytes = |rep: usize| {
+            let bandwidth = self.representation(RepKey { rep, ..job.key }).map_or(0, |r| r.bandwidth);
+            (bandwidth as f64 * job.segment.duration / 8.0) as u64
+        };
+        let lower: Vec<u64> = candidates[..current].iter().map(|r| bytes(*r)).collect();
+        let position = self.playhead.position(ctx.now);
+        let rate = if self.playhead.moving() { self.playhead.media().rate } else { 0.0 };
+        let download = Download {
+            received: job.received,
+            size: job.length.unwrap_or_else(|| bytes(job.key.rep)),
+            receiving: job.first_byte.map(|t| ctx.now - t),
+            elapsed: ctx.now - job.sent,
+            buffer: (self.frontier(stream, position) - position).max(0.0),
+            rate,
+            estimate: ctx.abr.estimate(),
+            current,
+            lower: &lower,
+        };
+        if let Some(to) = abr::abandon(&download) {
+            let forced = candidates.get(to).copied();
+            let cursor = stream.cursor;
+            ctx.abr.selector.abandoned();
+            self.cancel_stream(ctx, i);
+            let stream = &mut self.streams[i];
+            stream.move_to(cursor, true);
+            stream.last_fed = None;
+            stream.forced = forced;
+            stream.reason = Some(Reason::Abandoned);
+            debug_assert!(matches!(stream.activity, Activity::Idle));
+        }
+    }
+}
+
+/// What a decoder is made for: the names of the codecs without profile and level.
+fn family(codecs: &str) -> &str {
+    codecs.split('.').next().unwrap_or(codecs)
+}

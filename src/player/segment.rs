@@ -1,0 +1,290 @@
+//! One representation's way from bytes to pieces for the SourceBuffers: container found by its first bytes, demuxed, muxed
+//! to fragments as samples become complete, or passed through.
+
+use super::buffer::Piece;
+use super::io::BufferId;
+use crate::container::{self, Demuxer, Format, TrackId, TrackInfo, TrackKind};
+use crate::error::{Code, PlayerError, Result};
+use crate::remux::Muxer;
+use crate::time::Seconds;
+use std::rc::Rc;
+
+/// Which kinds of track are taken from the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub video: bool,
+    pub audio: bool,
+}
+
+/// A track on its way to a buffer.
+struct Lane {
+    track: TrackId,
+    buffer: BufferId,
+    mime: Rc<str>,
+    init: Rc<[u8]>,
+    generation: u32,
+}
+
+enum Kind {
+    /// The first bytes, until the format is known.
+    Unknown(Vec<u8>),
+    Remux {
+        demuxer: Box<dyn Demuxer>,
+        muxer: Box<Muxer>,
+        lanes: Vec<Lane>,
+        generation: u32,
+    },
+    /// WebM: engines that take it parse it at any split.
+    Pass {
+        init: Rc<[u8]>,
+        pending: Vec<u8>,
+        generation: u32,
+    },
+}
+
+/// Bytes of one representation in, pieces out. Lives as long as segments of it follow each other.
+pub(super) struct Pipeline {
+    serial: u32,
+    wanted: Wanted,
+    /// What the manifest says, for formats that are passed through.
+    declared_mime: Rc<str>,
+    kind: Kind,
+    in_init: bool,
+}
+
+/// Bytes after which an unknown format stays unknown.
+const SNIFF_LIMIT: usize = 2 * 188 + 1;
+
+impl Pipeline {
+    /// `serial` tells this pipeline's initialization segments from those of others.
+    pub fn new(serial: u32, wanted: Wanted, declared_mime: &str) -> Self {
+        Self {
+            serial,
+            wanted,
+            declared_mime: declared_mime.into(),
+            kind: Kind::Unknown(Vec::new()),
+            in_init: false,
+        }
+    }
+
+    /// The bytes of an initialization segment, whole.
+    pub fn push_init(&mut self, bytes: &[u8]) -> Result<()> {
+        self.in_init = true;
+        let result = self.push(bytes);
+        self.in_init = false;
+        result
+    }
+
+    /// The next bytes of a media segment.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        if let Kind::Unknown(prefix) = &mut self.kind {
+            prefix.extend_from_slice(bytes);
+            let Some(kind) = open(prefix, prefix.len() >= SNIFF_LIMIT)? else { return Ok(()) };
+            let prefix = std::mem::take(prefix);
+            self.kind = kind;
+            return self.feed(&prefix);
+        }
+        self.feed(bytes)
+    }
+
+    fn feed(&mut self, bytes: &[u8]) -> Result<()> {
+        match &mut self.kind {
+            Kind::Remux { demuxer, muxer, .. } => demuxer.push(bytes, muxer.as_mut()),
+            Kind::Pass { init, generation, .. } if self.in_init => {
+                *init = bytes.into();
+                *generation += 1;
+                Ok(())
+            }
+            Kind::Pass { pending, .. } => {
+                pending.extend_from_slice(bytes);
+                Ok(())
+            }
+            Kind::Unknown(_) => Ok(()),
+        }
+    }
+
+    /// The segment is complete.
+    pub fn finish(&mut self) -> Result<()> {
+        if let Kind::Unknown(prefix) = &mut self.kind {
+            if prefix.is_empty() {
+                return Err(PlayerError::new(Code::MediaEmpty, "the segment is empty"));
+            }
+            match open(prefix, true)? {
+                Some(kind) => {
+                    let prefix = std::mem::take(prefix);
+                    self.kind = kind;
+                    self.feed(&prefix)?;
+                }
+                None => return Err(unknown_format()),
+            }
+        }
+        match &mut self.kind {
+            Kind::Remux { demuxer, muxer, .. } => demuxer.finish(muxer.as_mut()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Another segment follows that does not continue the last one, or the last one broke off.
+    pub fn reset(&mut self) {
+        match &mut self.kind {
+            Kind::Unknown(prefix) => prefix.clear(),
+            Kind::Remux { demuxer, muxer, .. } => {
+                demuxer.reset();
+                muxer.reset();
+            }
+            Kind::Pass { pending, .. } => pending.clear(),
+        }
+    }
+
+    /// The tracks that will give pieces, once the headers have told them all.
+    pub fn tracks(&self) -> Option<Vec<(BufferId, Rc<str>)>> {
+        match &self.kind {
+            Kind::Unknown(_) => None,
+            Kind::Remux { muxer, .. } if muxer.is_complete() => {
+                Some(chosen(muxer.tracks(), self.wanted).map(|t| (buffer_of(t.kind), mime_of(t))).collect())
+            }
+            Kind::Remux { .. } => None,
+            Kind::Pass { .. } => {
+                let id =
+                    if self.declared_mime.starts_with("audio/") { BufferId::Audio } else { BufferId::Video };
+                Some(vec![(id, self.declared_mime.clone())])
+            }
+        }
+    }
+
+    /// Gives out what is complete. `flush`: the segment has ended; `span`: where it lies on the media's timeline according to
+    /// the manifest, for formats that are not read.
+    pub fn drain(&mut self, flush: bool, span: (Seconds, Seconds), pieces: &mut Vec<Piece>) -> Result<()> {
+        match &mut self.kind {
+            Kind::Unknown(_) => {}
+            Kind::Pass { init, pending, generation } => {
+                if pending.is_empty() && !flush {
+                    return Ok(());
+                }
+                let buffer =
+                    if self.declared_mime.starts_with("audio/") { BufferId::Audio } else { BufferId::Video };
+                pieces.push(Piece {
+                    buffer,
+                    init_key: (self.serial, *generation),
+                    mime: self.declared_mime.clone(),
+                    init: init.clone(),
+                    data: std::mem::take(pending).into(),
+                    start: span.0,
+                    end: if flush { span.1 } else { span.0 },
+                    edit: 0.0,
+                    partial: !flush,
+                });
+            }
+            Kind::Remux { muxer, lanes, generation, .. } => {
+                if !muxer.is_complete() {
+                    return Ok(());
+                }
+                let tracks: Vec<TrackInfo> = chosen(muxer.tracks(), self.wanted).cloned().collect();
+                for track in &tracks {
+                    if track.encrypted {
+                        return Err(PlayerError::new(Code::Encrypted, "the media is encrypted"));
+                    }
+                    while let Some(fragment) = muxer.take_fragment(track.id, flush) {
+                        let known = lanes.iter().position(|l| l.track == track.id);
+                        let fresh = known.is_none_or(|i| lanes[i].generation != fragment.generation);
+                        if fresh {
+                            let init = muxer.init_segment(track.id).ok_or_else(|| {
+                                PlayerError::new(Code::Internal, "a fragment came without a track")
+                            })?;
+                            *generation += 1;
+                            let lane = Lane {
+                                track: track.id,
+                                buffer: buffer_of(track.kind),
+                                mime: mime_of(track),
+                                init: init.into(),
+                                generation: fragment.generation,
+                            };
+                            match known {
+                                Some(i) => lanes[i] = lane,
+                                None => lanes.push(lane),
+                            }
+                        }
+                        let Some(lane) = lanes.iter().find(|l| l.track == track.id) else { continue };
+                        let edit = track.timescale.seconds(track.edit_start);
+                        pieces.push(Piece {
+                            buffer: lane.buffer,
+                            init_key: (self.serial, lane.generation),
+                            mime: lane.mime.clone(),
+                            init: lane.init.clone(),
+                            start: track.timescale.seconds(fragment.first_pts) - edit,
+                            end: track.timescale.seconds(fragment.end) - edit,
+                            data: fragment.data,
+                            edit,
+                            partial: false,
+                        });
+                    }
+                }
+                let ids: Vec<TrackId> = muxer.tracks().iter().map(|t| t.id).collect();
+                for id in ids.into_iter().filter(|id| !tracks.iter().any(|t| t.id == *id)) {
+                    while muxer.take_fragment(id, flush).is_some() {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn open(prefix: &[u8], complete: bool) -> Result<Option<Kind>> {
+    let remux = |demuxer: Box<dyn Demuxer>| Kind::Remux {
+        demuxer,
+        muxer: Box::new(Muxer::new()),
+        lanes: Vec::new(),
+        generation: 0,
+    };
+    Ok(match container::sniff(prefix) {
+        Some(Format::Mp4) => Some(remux(Box::new(container::mp4::FragmentDemuxer::new()))),
+        #[cfg(feature = "ts")]
+        Some(Format::Ts) if prefix.len() > 188 || complete => {
+            Some(remux(Box::new(container::ts::TsDemuxer::new())))
+        }
+        #[cfg(feature = "webm")]
+        Some(Format::Webm) => {
+            Some(Kind::Pass { init: Rc::from(&[][..]), pending: Vec::new(), generation: 0 })
+        }
+        Some(Format::PackedAudio) if prefix.len() > 188 || complete => {
+            return Err(PlayerError::new(
+                Code::ContainerUnsupported,
+                "the segments are packed audio (ADTS or MP3)",
+            ));
+        }
+        Some(Format::WebVtt) => {
+            return Err(PlayerError::new(Code::ContainerUnsupported, "the segment is WebVTT text"));
+        }
+        _ if complete => return Err(unknown_format()),
+        _ => None,
+    })
+}
+
+fn unknown_format() -> PlayerError {
+    PlayerError::new(Code::ContainerUnsupported, "the segment is of no known container").at(0)
+}
+
+fn buffer_of(kind: TrackKind) -> BufferId {
+    if kind == TrackKind::Audio { BufferId::Audio } else { BufferId::Video }
+}
+
+fn mime_of(track: &TrackInfo) -> Rc<str> {
+    ["video/mp4; codecs=\"", "audio/mp4; codecs=\""][usize::from(track.kind == TrackKind::Audio)]
+        .to_owned()
+        .chars()
+        .chain(track.codec.chars())
+        .chain(std::iter::once('"'))
+        .collect::<String>()
+        .into()
+}
+
+/// The first video and the first audio track, as far as they are wanted: a SourceBuffer each is all that engines take.
+fn chosen(tracks: &[TrackInfo], wanted: Wanted) -> impl Iterator<Item = &TrackInfo> {
+    let first = move |kind| tracks.iter().find(move |t| t.kind == kind);
+    wanted
+        .video
+        .then(|| first(TrackKind::Video))
+        .flatten()
+        .into_iter()
+        .chain(wanted.audio.then(|| first(TrackKind::Audio)).flatten())
+}

@@ -1,0 +1,178 @@
+//! A stream of segments: where it stands, what it downloads now. It fills one SourceBuffer, or two from muxed segments.
+
+use super::buffer::Piece;
+use super::indexes::IndexReader;
+use super::io::{BufferId, Now, Reason};
+use super::requests::Ticket;
+use super::segment::Pipeline;
+use crate::manifest::{ContentType, InitRef, SegmentRef};
+use crate::time::Seconds;
+use std::rc::Rc;
+
+/// Position of a representation in the presentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RepKey {
+    pub period: usize,
+    pub set: usize,
+    pub rep: usize,
+}
+
+/// An initialization segment on its way.
+pub(super) struct InitFetch {
+    pub ticket: Ticket,
+    pub body: Vec<u8>,
+}
+
+/// A media segment on its way.
+pub(super) struct Job {
+    pub key: RepKey,
+    pub segment: SegmentRef,
+    pub ticket: Ticket,
+    /// The initialization segment, while it is fetched.
+    pub init: Option<InitFetch>,
+    /// Media bytes that came before the initialization segment.
+    pub held: Vec<u8>,
+    /// All bytes of the segment are there.
+    pub complete: bool,
+    pub received: u64,
+    pub length: Option<u64>,
+    pub sent: Now,
+    pub first_byte: Option<Now>,
+    /// Where its media began, per buffer, on the presentation's timeline.
+    pub starts: Vec<(BufferId, Seconds)>,
+}
+
+/// What a stream does.
+pub(super) enum Activity {
+    /// Nothing is under way; the next step decides.
+    Idle,
+    /// The index of a representation is fetched.
+    Index { key: RepKey, reader: Box<IndexReader>, ticket: Ticket, body: Vec<u8>, url: String },
+    /// A segment is fetched.
+    Segment(Box<Job>),
+    /// There is no more media.
+    Ended,
+}
+
+/// A piece that waits until the media timeline of its discontinuity is tied to the presentation.
+pub(super) struct HeldPiece {
+    pub piece: Piece,
+    pub key: RepKey,
+    pub segment: SegmentRef,
+}
+
+pub(super) struct Stream {
+    /// What the set holds; video where it is muxed.
+    pub content: ContentType,
+    /// The adaptation set, by id, as it was chosen; another period may have another one for it.
+    pub set_id: String,
+    pub period: usize,
+    pub set: usize,
+    /// The representation of the last job.
+    pub rep: Option<usize>,
+    /// Where the next segment is wanted.
+    pub cursor: Seconds,
+    /// The cursor is the end of a segment, not a place that was sought: the next segment starts there, up to rounding.
+    pub sequential: bool,
+    pub activity: Activity,
+    pub pipeline: Option<(RepKey, Pipeline)>,
+    /// The segment that the pipeline finished last (discontinuity, end): the next is contiguous if it starts there.
+    pub last_fed: Option<(u32, usize)>,
+    pub last_init: Option<Rc<InitRef>>,
+    pub inits: Vec<(Rc<InitRef>, Rc<[u8]>)>,
+    /// Representations that failed, and until when they are avoided.
+    pub failed: Vec<(RepKey, Now)>,
+    pub held: Vec<HeldPiece>,
+    /// The buffers that it fills, once known.
+    pub buffers: Vec<(BufferId, Rc<str>)>,
+    pub has_media: bool,
+    /// Why the next choice of quality is made, where it is not the estimate.
+    pub reason: Option<Reason>,
+    /// The representation that must be taken next (after an abandoned download).
+    pub forced: Option<usize>,
+    /// Segments passed over in a row because no representation could give them.
+    pub skipped: u32,
+}
+
+/// Initialization segments that are kept: a ladder of this many rungs needs none twice.
+const INIT_CACHE: usize = 12;
+
+impl Stream {
+    pub fn new(content: ContentType, set_id: String, period: usize, set: usize, cursor: Seconds) -> Self {
+        Self {
+            content,
+            set_id,
+            period,
+            set,
+            rep: None,
+            cursor,
+            sequential: false,
+            activity: Activity::Idle,
+            pipeline: None,
+            last_fed: None,
+            last_init: None,
+            inits: Vec::new(),
+            failed: Vec::new(),
+            held: Vec::new(),
+            buffers: Vec::new(),
+            has_media: false,
+            reason: None,
+            forced: None,
+            skipped: 0,
+        }
+    }
+
+    /// The bytes of an initialization segment, if they are kept.
+    pub fn cached_init(&self, init: &InitRef) -> Option<Rc<[u8]>> {
+        self.inits.iter().find(|(r, _)| **r == *init).map(|(_, b)| b.clone())
+    }
+
+    /// Keeps an initialization segment.
+    pub fn keep_init(&mut self, init: Rc<InitRef>, bytes: Rc<[u8]>) {
+        if self.inits.len() >= INIT_CACHE {
+            self.inits.remove(0);
+        }
+        self.inits.push((init, bytes));
+    }
+
+    /// Whether a representation is to be avoided at present.
+    pub fn avoids(&self, key: RepKey, now: Now) -> bool {
+        self.failed.iter().any(|(k, until)| *k == key && now < *until)
+    }
+
+    /// The job, while a segment is fetched.
+    pub fn job(&self) -> Option<&Job> {
+        match &self.activity {
+            Activity::Segment(job) => Some(job),
+            _ => None,
+        }
+    }
+
+    /// Tickets of all that is under way.
+    pub fn tickets(&self) -> Vec<Ticket> {
+        match &self.activity {
+            Activity::Index { ticket, .. } => vec![*ticket],
+            Activity::Segment(job) => {
+                let mut all = Vec::new();
+                if !job.complete {
+                    all.push(job.ticket);
+                }
+                all.extend(job.init.as_ref().map(|i| i.ticket));
+                all
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Moves the place where the next segment is wanted.
+    pub fn move_to(&mut self, time: Seconds, sequential: bool) {
+        self.cursor = time;
+        self.sequential = sequential;
+        self.activity = Activity::Idle;
+        if !sequential {
+            self.last_fed = None;
+            self.held.clear();
+            self.skipped = 0;
+        }
+    }
+}
