@@ -1,1 +1,127 @@
-//! The browser shell.
+//! The browser shell: lends the core fetch, Media Source Extensions and a clock, and does nothing else.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `mod.rs` | [`Engine`], the export |
+//! | `pump.rs` | the one loop that carries inputs in and outputs out, and the deadline timer |
+//! | `fetch.rs` | requests, their bodies chunk by chunk |
+//! | `mse.rs` | MediaSource and its SourceBuffers |
+//! | `messages.rs` | what goes to the page as plain objects, and the configuration that comes from it |
+//!
+//! Import rule: `player`, `error`, `time`, `manifest::ByteRange`. Nothing imports this module.
+//!
+//! JavaScript exceptions must not unwind through Rust frames: every call that can throw is declared with `catch`.
+
+mod fetch;
+mod messages;
+mod mse;
+mod pump;
+
+use crate::player::{LoadRequest, MediaState, UserIntent};
+use js_sys::{Function, Object, Promise};
+use pump::{Pending, Shell};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+
+/// One player core with its shell. Runs in a dedicated worker or on the page alike; the page side talks to it with calls
+/// and hears from it through the callback.
+#[wasm_bindgen]
+pub struct Engine {
+    shell: Rc<Shell>,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// `callback(message)` gets plain objects: `{type: 'source', handle}`, `{type: 'seek', time}`,
+    /// `{type: 'event', name, detail}`. It may call back into the engine.
+    ///
+    /// # Errors
+    /// Throws `CONFIG_INVALID` as a plain object if `config` has an unknown key or a value outside its range.
+    #[wasm_bindgen(constructor)]
+    pub fn new(callback: Function, config: &Object) -> Result<Engine, JsValue> {
+        let config = messages::config(config).map_err(|e| JsValue::from(messages::error(&e)))?;
+        pump::report_panics();
+        Ok(Self { shell: Shell::new(callback, config) })
+    }
+
+    /// Starts another presentation. `prefetched` (a `Promise<Response>` for the same URL) serves its first request.
+    pub fn load(
+        &self,
+        url: String,
+        kind: Option<String>,
+        start_time: Option<f64>,
+        prefetched: Option<Promise>,
+    ) {
+        self.shell.offer_prefetched(&url, prefetched);
+        self.shell.input(Pending::Load(LoadRequest { url, kind, start_time }));
+    }
+
+    /// The element as it is now. `flags`: 1 paused, 2 seeking, 4 ended, 8 first frame shown.
+    #[allow(clippy::too_many_arguments, reason = "numbers cross the boundary without a single allocation")]
+    pub fn media_state(
+        &self,
+        position: f64,
+        ready_state: u8,
+        flags: u8,
+        rate: f64,
+        total_frames: u32,
+        dropped_frames: u32,
+        width: u32,
+        height: u32,
+    ) {
+        self.shell.input(Pending::State(MediaState {
+            position,
+            ready_state,
+            paused: flags & 1 != 0,
+            seeking: flags & 2 != 0,
+            ended: flags & 4 != 0,
+            rate,
+            total_frames,
+            dropped_frames,
+            width,
+            height,
+            first_frame: flags & 8 != 0,
+        }));
+    }
+
+    /// The element's `error`.
+    pub fn element_error(&self, code: u8, message: String) {
+        self.shell.input(Pending::ElementError { code, message });
+    }
+
+    /// Plays this video representation only; `undefined`: automatic.
+    pub fn select_quality(&self, id: Option<String>) {
+        self.shell.input(Pending::Intent(UserIntent::SelectQuality(id)));
+    }
+
+    /// Plays this audio set.
+    pub fn select_audio(&self, id: String) {
+        self.shell.input(Pending::Intent(UserIntent::SelectAudio(id)));
+    }
+
+    /// Replaces the configuration.
+    ///
+    /// # Errors
+    /// As the constructor's.
+    pub fn configure(&self, config: &Object) -> Result<(), JsValue> {
+        let config = messages::config(config).map_err(|e| JsValue::from(messages::error(&e)))?;
+        self.shell.input(Pending::Intent(UserIntent::Configure(Box::new(config))));
+        Ok(())
+    }
+
+    /// Ends the load; another may follow.
+    pub fn stop(&self) {
+        self.shell.input(Pending::Intent(UserIntent::Stop));
+    }
+
+    /// Cancels all work for good. Unlike `free()` it may be called from within the callback.
+    pub fn destroy(&self) {
+        self.shell.close();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shell.close();
+    }
+}

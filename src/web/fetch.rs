@@ -1,0 +1,170 @@
+//! Requests: the head, then the body as it arrives, each chunk copied once into WASM memory.
+
+use super::messages::{Bag, describe};
+use super::pump::{Pending, Shell};
+use crate::manifest::ByteRange;
+use crate::player::{FetchFailure, FetchId, FetchKind};
+use js_sys::{Object, Promise, Uint8Array};
+use std::rc::{Rc, Weak};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{AbortController, Response, ResponseType};
+
+#[wasm_bindgen]
+extern "C" {
+    /// The global `fetch`, on the page and in a worker.
+    #[wasm_bindgen(catch, js_name = fetch)]
+    fn global_fetch(url: &str, init: &Object) -> Result<Promise, JsValue>;
+
+    /// `ReadableStream` with the one method that is used of it.
+    type Body;
+    #[wasm_bindgen(catch, method, structural, js_name = getReader)]
+    fn get_reader(this: &Body) -> Result<Reader, JsValue>;
+
+    /// `ReadableStreamDefaultReader`.
+    type Reader;
+    #[wasm_bindgen(catch, method, structural)]
+    fn read(this: &Reader) -> Result<Promise, JsValue>;
+
+    /// What `read()` resolves to.
+    type Read;
+    #[wasm_bindgen(method, structural, getter)]
+    fn done(this: &Read) -> bool;
+    #[wasm_bindgen(method, structural, getter)]
+    fn value(this: &Read) -> Uint8Array;
+}
+
+impl Shell {
+    /// Keeps a response that is under way already for the first request of its URL.
+    pub(super) fn offer_prefetched(&self, url: &str, response: Option<Promise>) {
+        self.prefetched.replace(response.map(|promise| (url.to_owned(), promise)));
+    }
+
+    pub(super) fn fetch(self: &Rc<Self>, id: FetchId, url: &str, range: Option<ByteRange>, kind: FetchKind) {
+        let started = AbortController::new().and_then(|controller| {
+            let offered = if range.is_none() {
+                self.prefetched.borrow_mut().take_if(|(for_url, _)| for_url == url)
+            } else {
+                None
+            };
+            let request = match offered {
+                Some((_, promise)) => promise,
+                None => global_fetch(url, &init(&controller, range))?,
+            };
+            Ok((controller, request))
+        });
+        match started {
+            Ok((controller, request)) => {
+                self.fetches.borrow_mut().push((id, controller));
+                spawn_local(receive(Rc::downgrade(self), id, kind, request));
+            }
+            Err(e) => {
+                self.answer(Pending::Failed { id, failure: FetchFailure::Network, message: describe(&e) });
+            }
+        }
+    }
+
+    /// The request's task finds its id gone and ends without a word.
+    pub(super) fn abort_fetch(&self, id: FetchId) {
+        if let Some(controller) = self.forget_fetch(id) {
+            controller.abort();
+        }
+    }
+
+    fn forget_fetch(&self, id: FetchId) -> Option<AbortController> {
+        let mut fetches = self.fetches.borrow_mut();
+        let at = fetches.iter().position(|(i, _)| *i == id)?;
+        Some(fetches.swap_remove(at).1)
+    }
+
+    fn fetch_failed(self: &Rc<Self>, id: FetchId, failure: FetchFailure, message: String) {
+        self.forget_fetch(id);
+        self.input(Pending::Failed { id, failure, message });
+    }
+}
+
+/// `RequestInit`: signal and Range. Everything else is the browser's default (CORS, same-origin credentials).
+fn init(controller: &AbortController, range: Option<ByteRange>) -> Object {
+    let init = Bag::new().with("signal", controller.signal());
+    let Some(range) = range else { return init.into() };
+    let mut value = String::from("bytes=");
+    value.push_str(&range.first.to_string());
+    value.push('-');
+    if let Some(last) = range.last {
+        value.push_str(&last.to_string());
+    }
+    init.with("headers", Bag::new().with("Range", value)).into()
+}
+
+/// The shell, while it lives and still wants this request.
+fn wanted(shell: &Weak<Shell>, id: FetchId) -> Option<Rc<Shell>> {
+    shell.upgrade().filter(|s| s.fetches.borrow().iter().any(|(i, _)| *i == id))
+}
+
+async fn receive(shell: Weak<Shell>, id: FetchId, kind: FetchKind, request: Promise) {
+    let response = JsFuture::from(request).await;
+    let Some(live) = wanted(&shell, id) else { return };
+    let response: Response = match response {
+        Ok(response) => response.unchecked_into(),
+        Err(e) => return live.fetch_failed(id, FetchFailure::Network, describe(&e)),
+    };
+    let length = length(&response, kind);
+    let content_type = response.headers().get("content-type").ok().flatten();
+    live.input(Pending::Head { id, status: response.status(), url: response.url(), content_type, length });
+    drop(live);
+
+    let reader = match response.body().map(|body| body.unchecked_into::<Body>().get_reader()) {
+        Some(Ok(reader)) => Some(reader),
+        Some(Err(e)) => {
+            let Some(live) = wanted(&shell, id) else { return };
+            return live.fetch_failed(id, FetchFailure::Network, describe(&e));
+        }
+        // 204 and its like have no body.
+        None => None,
+    };
+    let mut received = 0u64;
+    while let Some(reader) = &reader {
+        let read = match reader.read() {
+            Ok(promise) => JsFuture::from(promise).await,
+            Err(e) => Err(e),
+        };
+        let Some(live) = wanted(&shell, id) else { return };
+        match read {
+            Ok(read) => {
+                let read: Read = read.unchecked_into();
+                if read.done() {
+                    break;
+                }
+                let bytes = read.value();
+                let len = bytes.length() as usize;
+                received += len as u64;
+                let mut data = live.chunk.take();
+                if data.len() < len {
+                    data.resize(len, 0);
+                }
+                let Some(space) = data.get_mut(..len) else { continue };
+                bytes.copy_to(space);
+                live.input(Pending::Body { id, data, len });
+            }
+            // The connection broke after the head (Chromium: also when fewer bytes came than Content-Length said).
+            Err(e) => return live.fetch_failed(id, FetchFailure::Truncated, describe(&e)),
+        }
+    }
+    let Some(live) = wanted(&shell, id) else { return };
+    if length.is_some_and(|length| received < length) {
+        return live.fetch_failed(id, FetchFailure::Truncated, String::from("The body ended early."));
+    }
+    live.forget_fetch(id);
+    live.input(Pending::End(id));
+}
+
+/// `Content-Length` where it counts the bytes that the body will have. A content encoding makes it count others, and
+/// responses from other origins do not say whether they have one; servers compress text, not media.
+fn length(response: &Response, kind: FetchKind) -> Option<u64> {
+    let headers = response.headers();
+    let text = matches!(kind, FetchKind::Manifest | FetchKind::Playlist);
+    if headers.has("content-encoding").unwrap_or(true) || (text && response.type_() != ResponseType::Basic) {
+        return None;
+    }
+    headers.get("content-length").ok()??.trim().parse().ok()
+}

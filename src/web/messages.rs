@@ -1,0 +1,247 @@
+//! Plain objects for the page side, and the configuration that comes from there.
+
+use crate::error::{Category, Code, PlayerError, Result, Severity};
+use crate::player::{AudioTrack, Config, Event, Quality, Stats};
+use js_sys::{Array, Object, Reflect};
+use wasm_bindgen::prelude::*;
+
+/// An object under construction.
+pub(super) struct Bag(Object);
+
+impl Bag {
+    pub(super) fn new() -> Self {
+        Self(Object::new())
+    }
+
+    /// Adds a property; `None` gives `undefined`.
+    pub(super) fn with(self, key: &str, value: impl Into<JsValue>) -> Self {
+        self.put(key, &value.into());
+        self
+    }
+
+    fn put(&self, key: &str, value: &JsValue) {
+        // Setting a data property of a fresh object cannot fail.
+        let _ = Reflect::set(&self.0, &JsValue::from_str(key), value);
+    }
+}
+
+impl From<Bag> for Object {
+    fn from(bag: Bag) -> Self {
+        bag.0
+    }
+}
+
+impl From<Bag> for JsValue {
+    fn from(bag: Bag) -> Self {
+        bag.0.into()
+    }
+}
+
+fn text(value: Option<&str>) -> JsValue {
+    value.map_or(JsValue::UNDEFINED, JsValue::from_str)
+}
+
+fn list(items: impl Iterator<Item = JsValue>) -> JsValue {
+    let array = Array::new();
+    for item in items {
+        array.push(&item);
+    }
+    array.into()
+}
+
+fn message(kind: &str) -> Bag {
+    Bag::new().with("type", kind)
+}
+
+/// What is to be set on the element: the transferable handle in a worker, the MediaSource itself on the page; `null`: nothing.
+pub(super) fn source(handle: &JsValue) -> JsValue {
+    message("source").with("handle", handle).into()
+}
+
+/// Where there is a document the object itself can be used, and browsers refuse the handle there.
+pub(super) fn source_handle(media: &JsValue) -> JsValue {
+    let on_page = Reflect::has(&js_sys::global(), &JsValue::from_str("document")).unwrap_or(false);
+    if on_page {
+        media.clone()
+    } else {
+        Reflect::get(media, &JsValue::from_str("handle")).unwrap_or(JsValue::NULL)
+    }
+}
+
+/// Sets `currentTime`.
+pub(super) fn seek(time: f64) -> JsValue {
+    message("seek").with("time", time).into()
+}
+
+/// An event with its public name and detail.
+pub(super) fn event(event: &Event) -> JsValue {
+    let (name, detail) = match event {
+        Event::Loaded { protocol, duration, live } => {
+            ("loaded", Bag::new().with("protocol", *protocol).with("duration", *duration).with("live", *live))
+        }
+        Event::Tracks { qualities, audio } => (
+            "tracks",
+            Bag::new()
+                .with("qualities", list(qualities.iter().map(quality)))
+                .with("audio", list(audio.iter().map(audio_track))),
+        ),
+        Event::QualityChange { from, to, reason, auto } => (
+            "qualitychange",
+            Bag::new()
+                .with("from", text(from.as_deref()))
+                .with("to", to.as_str())
+                .with("reason", reason.as_str())
+                .with("auto", *auto),
+        ),
+        Event::Stall { reason, position } => {
+            ("stall", Bag::new().with("reason", reason.as_str()).with("position", *position))
+        }
+        Event::Recovered { reason, seconds } => {
+            ("recovered", Bag::new().with("reason", reason.as_str()).with("seconds", *seconds))
+        }
+        Event::Gap { reason, from, to } => {
+            ("gap", Bag::new().with("reason", reason.as_str()).with("from", *from).with("to", *to))
+        }
+        Event::Error(e) => ("error", error(e)),
+        Event::Ended => ("ended", Bag::new()),
+        Event::Stats(s) => ("stats", stats(s)),
+        Event::NeedsFeature(feature) => ("needsfeature", Bag::new().with("feature", *feature)),
+    };
+    message("event").with("name", name).with("detail", detail).into()
+}
+
+fn quality(q: &Quality) -> JsValue {
+    Bag::new()
+        .with("id", q.id.as_str())
+        .with("bandwidth", q.bandwidth as f64)
+        .with("width", q.width)
+        .with("height", q.height)
+        .with("frameRate", q.frame_rate)
+        .with("codecs", q.codecs.as_str())
+        .into()
+}
+
+fn audio_track(t: &AudioTrack) -> JsValue {
+    Bag::new()
+        .with("id", t.id.as_str())
+        .with("language", text(t.language.as_deref()))
+        .with("label", text(t.label.as_deref()))
+        .with("roles", list(t.roles.iter().map(|role| JsValue::from_str(role))))
+        .with("active", t.active)
+        .into()
+}
+
+fn stats(s: &Stats) -> Bag {
+    let stalls = Bag::new().with("count", s.stalls).with("seconds", s.stall_time);
+    Bag::new()
+        .with("startupTime", s.startup)
+        .with("stalls", stalls)
+        .with("switches", s.switches)
+        .with("averageBitrate", s.average_bandwidth)
+        .with("bytes", s.bytes as f64)
+        .with("estimate", s.estimate)
+        .with("buffer", s.buffer)
+        .with("totalFrames", s.total_frames)
+        .with("droppedFrames", s.dropped_frames)
+        .with("quality", text(s.quality.as_deref()))
+        .with("position", s.position)
+}
+
+/// An error as `PlayerError` of the page side takes it.
+pub(super) fn error(e: &PlayerError) -> Bag {
+    let severity = match e.severity {
+        Severity::Recoverable => "recoverable",
+        Severity::Fatal => "fatal",
+    };
+    let category = match e.code.category() {
+        Category::Usage => "usage",
+        Category::Network => "network",
+        Category::Manifest => "manifest",
+        Category::Media => "media",
+        Category::Browser => "browser",
+        Category::Internal => "internal",
+    };
+    Bag::new()
+        .with("severity", severity)
+        .with("category", category)
+        .with("code", e.code.as_str())
+        .with("message", e.message.as_ref())
+        .with("advice", e.code.advice())
+        .with("url", text(e.url.as_deref()))
+        .with("status", e.status)
+        .with("position", e.position.map(|p| p as f64))
+        .with("tried", text(e.tried.as_deref()))
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// An `Error` or a `DOMException`.
+    type Thrown;
+    #[wasm_bindgen(method, structural, getter)]
+    fn name(this: &Thrown) -> JsValue;
+    #[wasm_bindgen(method, structural, getter)]
+    fn message(this: &Thrown) -> JsValue;
+}
+
+/// `name` of what was thrown, empty if it has none.
+pub(super) fn name(thrown: &JsValue) -> String {
+    if thrown.is_object() {
+        thrown.unchecked_ref::<Thrown>().name().as_string().unwrap_or_default()
+    } else {
+        String::new()
+    }
+}
+
+/// What was thrown, in the browser's words.
+pub(super) fn describe(thrown: &JsValue) -> String {
+    let said = if thrown.is_object() { thrown.unchecked_ref::<Thrown>().message() } else { thrown.clone() };
+    said.as_string().filter(|s| !s.is_empty()).unwrap_or_else(|| name(thrown))
+}
+
+/// Reads the configuration; what is not given keeps its default.
+pub(super) fn config(given: &Object) -> Result<Config> {
+    let mut config = Config::default();
+    for entry in Object::entries(given).iter() {
+        let entry: Array = entry.unchecked_into();
+        let value = entry.get(1);
+        if value.is_undefined() {
+            continue;
+        }
+        let key = entry.get(0).as_string().unwrap_or_default();
+        let bad = |what: &'static str| {
+            let mut said = String::from("`");
+            said.push_str(&key);
+            said.push_str("` ");
+            said.push_str(what);
+            PlayerError::new(Code::ConfigInvalid, said)
+        };
+        let number = |min: f64| {
+            let fits = |n: &f64| n.is_finite() && *n >= min;
+            value
+                .as_f64()
+                .filter(fits)
+                .ok_or_else(|| bad("must be a number and not smaller than its minimum."))
+        };
+        match key.as_str() {
+            "bufferAhead" => config.buffer_ahead = number(1.0)?,
+            "bufferBehind" => config.buffer_behind = number(0.0)?,
+            "bufferBytes" => config.buffer_bytes = number(1_000_000.0)? as u64,
+            "maxBandwidth" if value.is_null() => config.max_bandwidth = None,
+            "maxBandwidth" => config.max_bandwidth = Some(number(1.0)? as u64),
+            "capToElement" => {
+                config.cap_to_element = value.as_bool().ok_or_else(|| bad("must be true or false."))?;
+            }
+            "initialBandwidth" => config.initial_bandwidth = number(1.0)?,
+            "language" if value.is_null() => config.language = None,
+            "language" => {
+                config.language = Some(value.as_string().ok_or_else(|| bad("must be a language tag."))?)
+            }
+            "maxAttempts" => config.max_attempts = number(1.0)? as u32,
+            "requestTimeout" => config.request_timeout = number(0.1)?,
+            "maxGap" => config.max_gap = number(0.0)?,
+            "statsInterval" => config.stats_interval = number(0.0)?,
+            _ => return Err(bad("is not an option of the player.")),
+        }
+    }
+    Ok(config)
+}
