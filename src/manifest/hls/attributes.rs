@@ -79,11 +79,22 @@ pub(super) fn signed_decimal(text: &str) -> Option<f64> {
     }
 }
 
+/// A decimal-integer. One reader for all: the standard library's is compiled anew for each type.
+pub(super) fn integer(text: &str) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.bytes().try_fold(0_u64, |value, b| {
+        let digit = b.checked_sub(b'0').filter(|d| *d < 10)?;
+        value.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
 /// `<n>[@<o>]` (RFC 8216bis §4.4.4.2) as (length, offset).
 pub(super) fn byte_range(text: &str) -> Option<(u64, Option<u64>)> {
     match text.split_once('@') {
-        Some((n, o)) => Some((n.trim_ascii().parse().ok()?, Some(o.trim_ascii().parse().ok()?))),
-        None => Some((text.trim_ascii().parse().ok()?, None)),
+        Some((n, o)) => Some((integer(n.trim_ascii())?, Some(integer(o.trim_ascii())?))),
+        None => Some((integer(text.trim_ascii())?, None)),
     }
 }
 
@@ -110,6 +121,14 @@ mod tests {
                 ("URI", "open", true)
             ]
         );
+    }
+
+    #[test]
+    fn integers_are_digits_within_64_bits() {
+        assert_eq!(integer("18446744073709551615"), Some(u64::MAX));
+        for t in ["", "18446744073709551616", "-1", "+1", "1 ", "0x1"] {
+            assert_eq!(integer(t), None, "{t}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! EXT-X-DATERANGE per segment, and drops all that comes after the last segment; so this reader is our own, and the crate a
 //! cross-check in the tests.
 
-use super::attributes::{Attributes, byte_range, decimal, signed_decimal, to_range};
+use super::attributes::{Attributes, byte_range, decimal, integer, signed_decimal, to_range};
 use super::low_latency::{LowLatency, Part, PreloadHint, RenditionReport, ServerControl};
 use super::{Variables, malformed, time};
 use crate::error::{Code, PlayerError, Result};
@@ -157,7 +157,7 @@ struct Reader<'a> {
     url: &'a str,
     parent: &'a Variables,
     variables: Variables,
-    /// The text has `{$` somewhere; else no value is searched for it.
+    /// The text has `{` somewhere; else no value is searched for variables.
     has_references: bool,
     text_length: usize,
     out: MediaPlaylist,
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
             url,
             parent,
             variables: Variables::default(),
-            has_references: text.contains("{$"),
+            has_references: text.as_bytes().contains(&b'{'),
             text_length: text.len(),
             out,
             line: 0,
@@ -240,11 +240,11 @@ impl<'a> Reader<'a> {
             "GAP" => self.gap = true,
             "KEY" => self.key(value)?,
             "MAP" => self.map(value)?,
-            "BITRATE" => match value.parse::<u64>() {
-                Ok(kbps) => {
+            "BITRATE" => match integer(value) {
+                Some(kbps) => {
                     self.out.bitrates.push((self.out.index.segments.len(), kbps.saturating_mul(1000)));
                 }
-                Err(_) => self.warn("EXT-X-BITRATE is no number"),
+                None => self.warn("EXT-X-BITRATE is no number"),
             },
             "TARGETDURATION" => {
                 self.out.target_duration =
@@ -252,10 +252,10 @@ impl<'a> Reader<'a> {
             }
             "MEDIA-SEQUENCE" => {
                 self.out.media_sequence =
-                    self.number(value.parse().ok(), "EXT-X-MEDIA-SEQUENCE is no number.")?;
+                    self.number(integer(value), "EXT-X-MEDIA-SEQUENCE is no number.")?;
             }
             "DISCONTINUITY-SEQUENCE" => self.discontinuity_sequence(value)?,
-            "VERSION" => self.out.version = value.parse().unwrap_or(1),
+            "VERSION" => self.out.version = integer(value).and_then(|v| v.try_into().ok()).unwrap_or(1),
             "ENDLIST" => self.out.end_list = true,
             "PLAYLIST-TYPE" => match value {
                 "VOD" => self.out.kind = Some(PlaylistType::Vod),
@@ -352,7 +352,10 @@ impl<'a> Reader<'a> {
     }
 
     fn discontinuity_sequence(&mut self, value: &str) -> Result<()> {
-        let number = self.number(value.parse().ok(), "EXT-X-DISCONTINUITY-SEQUENCE is no number.")?;
+        let number = self.number(
+            integer(value).and_then(|v| v.try_into().ok()),
+            "EXT-X-DISCONTINUITY-SEQUENCE is no number.",
+        )?;
         if self.out.index.segments.is_empty() {
             self.discontinuity = self.discontinuity.saturating_sub(self.out.discontinuity_sequence);
             self.discontinuity = self.discontinuity.saturating_add(number);
@@ -457,7 +460,7 @@ impl<'a> Reader<'a> {
         let get = |name| Attributes::get(list, name);
         let yes = |name| get(name) == Some("YES");
         let seconds = |name| get(name).and_then(decimal);
-        let number = |name| get(name).and_then(|v| v.parse::<u64>().ok());
+        let number = |name| get(name).and_then(integer);
         let uri: Option<Box<str>> = match get("URI") {
             Some(uri) => Some(self.expand(uri)?.into()),
             None => None,
@@ -555,8 +558,13 @@ fn start(list: &str) -> Option<Start> {
 /// A hexadecimal-sequence of up to 128 bits.
 fn hex_128(text: &str) -> Option<[u8; 16]> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
-    if digits.starts_with('+') {
+    if digits.is_empty() || digits.len() > 32 {
         return None;
     }
-    u128::from_str_radix(digits, 16).ok().map(u128::to_be_bytes)
+    let mut out = [0; 16];
+    for (i, b) in digits.bytes().rev().enumerate() {
+        let digit = (b as char).to_digit(16)? as u8;
+        *out.get_mut(15 - i / 2)? |= digit << (4 * (i % 2));
+    }
+    Some(out)
 }

@@ -1,6 +1,7 @@
 //! Multivariant playlists (RFC 8216bis §4.4.6): read by `m3u8-rs` after [`normalize`], here turned into the shared model.
 
 use super::Variables;
+use super::attributes::integer;
 use super::normalize::normalize;
 use crate::error::{Code, PlayerError, Result};
 use crate::manifest::{
@@ -81,12 +82,9 @@ impl<'a> Builder<'a> {
         let mut set = new_set(content.as_str().to_owned(), content);
         set.default = true;
         set.roles.push("main".to_owned());
-        set.representations = ladder.iter().map(|c| self.representation(c.variant)).collect();
-        for (representation, candidate) in set.representations.iter_mut().zip(ladder) {
-            if !video {
-                continue;
-            }
-            for group in &candidate.groups {
+        for candidate in ladder {
+            let mut representation = self.representation(candidate.variant);
+            for group in candidate.groups.iter().filter(|_| video) {
                 let members =
                     || renditions(master, AlternativeMediaType::Audio).filter(|m| m.group_id == *group);
                 if members().next().is_none() {
@@ -99,6 +97,7 @@ impl<'a> Builder<'a> {
                     representation.audio_sets.extend(members().filter(|m| m.uri.is_some()).map(audio_id));
                 }
             }
+            insert(&mut set.representations, representation);
         }
         finish(&mut set);
         set
@@ -140,7 +139,7 @@ impl<'a> Builder<'a> {
                 let mut representation = self.representation(candidate.variant);
                 representation.index = self.pending(uri);
                 match sets.iter_mut().find(|s| s.id == id) {
-                    Some(set) => set.representations.push(representation),
+                    Some(set) => insert(&mut set.representations, representation),
                     None => {
                         let mut set = self.rendition_set(id, ContentType::Video, media);
                         set.representations.push(representation);
@@ -199,7 +198,9 @@ impl<'a> Builder<'a> {
         let mut set = new_set("trick".to_owned(), ContentType::Other);
         set.roles.push("trick".to_owned());
         set.autoselect = false;
-        set.representations = variants.map(|v| self.representation(v)).collect();
+        for variant in variants {
+            insert(&mut set.representations, self.representation(variant));
+        }
         if !set.representations.is_empty() {
             finish(&mut set);
             sets.push(set);
@@ -239,9 +240,9 @@ impl<'a> Builder<'a> {
             width: 0,
             height: 0,
             frame_rate: 0.0,
-            sample_rate: other("SAMPLE-RATE").and_then(|v| v.parse().ok()).unwrap_or(0),
+            sample_rate: other("SAMPLE-RATE").map_or(0, small),
             // "6", "2/-/BINAURAL", "16/JOC".
-            channels: media.channels.as_deref().and_then(|c| c.split('/').next()?.parse().ok()).unwrap_or(0),
+            channels: media.channels.as_deref().and_then(|c| c.split('/').next()).map_or(0, small),
             audio_sets: Vec::new(),
             index: self.pending(uri),
         }
@@ -391,9 +392,19 @@ pub(super) fn new_set(id: String, content: ContentType) -> AdaptationSet {
     }
 }
 
-/// Sorts by bandwidth and makes the ids unique.
+/// A number that fits into 32 bits, else 0 for unknown.
+fn small(text: &str) -> u32 {
+    integer(text).and_then(|v| v.try_into().ok()).unwrap_or(0)
+}
+
+/// Adds at its place by bandwidth; of equals the first stays first.
+fn insert(into: &mut Vec<Representation>, representation: Representation) {
+    let at = into.partition_point(|r| r.bandwidth <= representation.bandwidth);
+    into.insert(at, representation);
+}
+
+/// Makes the ids unique.
 fn finish(set: &mut AdaptationSet) {
-    set.representations.sort_by_key(|r| r.bandwidth);
     for i in 1..set.representations.len() {
         let (before, rest) = set.representations.split_at_mut(i);
         let Some(this) = rest.first_mut() else { continue };

@@ -5,7 +5,7 @@
 //! variant before; a comment or an unknown tag on a last line without line ending becomes such a URI too; it stops without a
 //! word at a byte that is not UTF-8; it refuses empty quoted strings and takes no byte order mark.
 
-use super::attributes::{Attributes, decimal, signed_decimal};
+use super::attributes::{Attributes, decimal, integer, signed_decimal};
 use super::{Variables, malformed};
 use crate::error::Result;
 
@@ -34,9 +34,9 @@ fn form(name: &str) -> Form {
     match name {
         "URI" | "CODECS" | "AUDIO" | "VIDEO" | "SUBTITLES" | "GROUP-ID" | "LANGUAGE" | "ASSOC-LANGUAGE"
         | "NAME" | "CHARACTERISTICS" | "CHANNELS" => Form::Quoted,
-        "BANDWIDTH" | "AVERAGE-BANDWIDTH" => Form::Plain(|v| v.parse::<u64>().is_ok()),
+        "BANDWIDTH" | "AVERAGE-BANDWIDTH" => Form::Plain(|v| integer(v).is_some()),
         "RESOLUTION" => Form::Plain(|v| {
-            v.split_once('x').is_some_and(|(w, h)| w.parse::<u32>().is_ok() && h.parse::<u32>().is_ok())
+            v.split_once('x').is_some_and(|(w, h)| integer(w).is_some() && integer(h).is_some())
         }),
         "FRAME-RATE" => Form::Plain(|v| decimal(v).is_some()),
         "TIME-OFFSET" => Form::Plain(|v| signed_decimal(v).is_some()),
@@ -44,11 +44,15 @@ fn form(name: &str) -> Form {
         "TYPE" | "HDCP-LEVEL" => Form::Plain(|_| true),
         "INSTREAM-ID" => Form::QuotedIf(|v| {
             let number = v.strip_prefix("CC").or_else(|| v.strip_prefix("SERVICE"));
-            number.is_some_and(|n| n.parse::<u8>().is_ok())
+            number.and_then(integer).is_some_and(|n| n <= 255)
         }),
         _ => Form::Free,
     }
 }
+
+/// Most variants, and most renditions, that are read. Each variant names all renditions of its group, so memory goes by the
+/// product; the largest playlists seen have about a hundred of each.
+const MAX_ENTRIES: usize = 500;
 
 pub(super) fn normalize(text: &str, url: &str, parent: &Variables) -> Result<Normalized> {
     let mut out = Normalized {
@@ -60,6 +64,7 @@ pub(super) fn normalize(text: &str, url: &str, parent: &Variables) -> Result<Nor
     out.text.push_str("#EXTM3U\n");
     // EXT-X-STREAM-INF that waits for its URI.
     let mut pending: Option<String> = None;
+    let (mut variants, mut renditions) = (0, 0);
     for (line, number) in text.split('\n').zip(1..) {
         let line = line.trim_ascii();
         let Some(tag) = line.strip_prefix('#') else {
@@ -85,9 +90,14 @@ pub(super) fn normalize(text: &str, url: &str, parent: &Variables) -> Result<Nor
                 if pending.is_some() {
                     out.warn(number, "the EXT-X-STREAM-INF before has no URI");
                 }
-                pending = out.tag(name, list, number)?;
+                variants += 1;
+                pending = out.tag(name, list, number)?.filter(|_| variants <= MAX_ENTRIES);
             }
             "EXT-X-MEDIA" | "EXT-X-I-FRAME-STREAM-INF" | "EXT-X-START" => {
+                renditions += 1;
+                if renditions > MAX_ENTRIES {
+                    continue;
+                }
                 if let Some(tag) = out.tag(name, list, number)? {
                     out.text.push_str(&tag);
                 }
@@ -151,7 +161,7 @@ impl Normalized {
             "EXT-X-MEDIA" => {
                 if !has.name {
                     let name =
-                        Attributes::get(list, "LANGUAGE").filter(|l| !l.is_empty() && !l.contains("{$"));
+                        Attributes::get(list, "LANGUAGE").filter(|l| !l.is_empty() && !l.contains('{'));
                     attribute(&mut out, "NAME", name.unwrap_or("unnamed"), true);
                 }
                 has.media_type && has.group && (has.instream || !captions)
@@ -166,7 +176,7 @@ impl Normalized {
         }
         if name.ends_with("STREAM-INF") && !has.bandwidth {
             self.warn(line, "BANDWIDTH is missing; AVERAGE-BANDWIDTH or 0 is taken");
-            let average = Attributes::get(list, "AVERAGE-BANDWIDTH").filter(|v| v.parse::<u64>().is_ok());
+            let average = Attributes::get(list, "AVERAGE-BANDWIDTH").filter(|v| integer(v).is_some());
             attribute(&mut out, "BANDWIDTH", average.unwrap_or("0"), false);
         }
         out.push('\n');

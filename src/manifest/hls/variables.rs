@@ -9,6 +9,9 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variables(Vec<(Box<str>, Box<str>)>);
 
+/// Longest value with variables in it, in bytes: variables made of variables could else double 60 times over.
+const MAX_LENGTH: usize = 8192;
+
 impl Variables {
     /// The value of a variable.
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -50,19 +53,24 @@ impl Variables {
     pub(super) fn expand<'t>(&self, text: &'t str, line: usize) -> Result<Cow<'t, str>> {
         let mut out = String::new();
         let mut rest = text;
-        while let Some((before, after)) = rest.split_once("{$") {
-            let Some((name, tail)) = after.split_once('}') else { break };
-            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        while let Some((before, after)) = rest.split_once('{') {
+            let is_name =
+                |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+            let reference =
+                after.strip_prefix('$').and_then(|a| a.split_once('}')).filter(|(name, _)| is_name(name));
             out.push_str(before);
-            if name.is_empty() || !name.chars().all(is_name) {
-                out.push_str("{$");
+            let Some((name, tail)) = reference else {
+                out.push('{');
                 rest = after;
                 continue;
-            }
+            };
             let value = self
                 .get(name)
                 .ok_or_else(|| malformed(line, ["The variable {$", name, "} is not defined."].concat()))?;
             out.push_str(value);
+            if out.len() > MAX_LENGTH {
+                return Err(malformed(line, "A value is too long after the substitution of variables."));
+            }
             rest = tail;
         }
         if rest.len() == text.len() {
@@ -114,6 +122,14 @@ mod tests {
         own.define(r#"NAME="both",VALUE="{$cdn}/{$token}""#, url, &parent, 4).unwrap();
         assert_eq!(own.expand("{$both}/s.ts?{x}{$", 5).unwrap(), "//edge/a/b/s.ts?{x}{$");
         assert_eq!(own.expand("plain", 5).unwrap(), "plain");
+    }
+
+    #[test]
+    fn variables_made_of_variables_stay_bounded() {
+        let (mut v, none) = (Variables::default(), Variables::default());
+        v.define(r#"NAME="a",VALUE="0123456789""#, "", &none, 1).unwrap();
+        let doubled = (0..60).try_for_each(|i| v.define(r#"NAME="a",VALUE="{$a}{$a}""#, "", &none, i));
+        assert!(doubled.is_err() && v.get("a").is_some_and(|v| v.len() <= 8192));
     }
 
     #[test]
