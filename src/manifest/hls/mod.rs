@@ -13,6 +13,7 @@ mod variables;
 
 pub use low_latency::{LowLatency, Part, PreloadHint, RenditionReport, ServerControl};
 pub use media::{DateRange, MediaPlaylist, PlaylistType, Start};
+pub use time::unix_seconds;
 pub use variables::Variables;
 
 use super::Presentation;

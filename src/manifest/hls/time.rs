@@ -4,7 +4,7 @@ use super::attributes::decimal;
 
 /// Seconds since 1970-01-01T00:00:00Z of `YYYY-MM-DDThh:mm:ss[.f](Z|±hh[[:]mm])`; without a zone it is taken as UTC. The
 /// basic form without `-` and `:` is accepted too.
-pub(super) fn unix_seconds(text: &str) -> Option<f64> {
+pub fn unix_seconds(text: &str) -> Option<f64> {
     let mut rest = text.trim_ascii();
     let year = digits(&mut rest, 4)?;
     skip(&mut rest, b"-");
