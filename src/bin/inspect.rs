@@ -66,8 +66,10 @@ impl Options {
                 "--json" => options.json = true,
                 "--now" => {
                     let text = value()?;
-                    options.now =
-                        Some(hls::unix_seconds(&text).ok_or_else(|| format!("--now: {text} is no RFC 3339 date"))?);
+                    options.now = Some(
+                        hls::unix_seconds(&text)
+                            .ok_or_else(|| format!("--now: {text} is no RFC 3339 date"))?,
+                    );
                 }
                 "--init" => options.init = Some(value()?),
                 "--type" => options.kind = Some(value()?),
@@ -102,7 +104,10 @@ fn inspect(options: &Options) -> Result<Value> {
         Some("dash") => return inspect_dash(options, &url, &body),
         Some("hls") => return inspect_hls(&url, &body),
         Some(other) => {
-            return Err(PlayerError::new(Code::FormatUnsupported, format!("the type \"{other}\" is not known")));
+            return Err(PlayerError::new(
+                Code::FormatUnsupported,
+                format!("the type \"{other}\" is not known"),
+            ));
         }
         None => {}
     }
@@ -139,11 +144,13 @@ fn absolute(target: &str) -> String {
 /// Reads a URL or file; gives the URL after redirects.
 fn fetch(url: &str, range: Option<ByteRange>) -> Result<(String, Vec<u8>)> {
     if let Some(path) = url.strip_prefix("file://") {
-        let all = std::fs::read(path)
-            .map_err(|e| PlayerError::new(Code::Network, format!("the file cannot be read: {e}")).with_url(url))?;
+        let all = std::fs::read(path).map_err(|e| {
+            PlayerError::new(Code::Network, format!("the file cannot be read: {e}")).with_url(url)
+        })?;
         let Some(range) = range else { return Ok((url.to_owned(), all)) };
         let first = usize::try_from(range.first).unwrap_or(usize::MAX).min(all.len());
-        let end = range.last.map_or(all.len(), |l| usize::try_from(l).unwrap_or(usize::MAX).saturating_add(1));
+        let end =
+            range.last.map_or(all.len(), |l| usize::try_from(l).unwrap_or(usize::MAX).saturating_add(1));
         return Ok((url.to_owned(), all[first..end.min(all.len()).max(first)].to_vec()));
     }
     if !matches!(manifest::url::scheme(url), Some("http" | "https")) {
@@ -166,11 +173,9 @@ fn fetch(url: &str, range: Option<ByteRange>) -> Result<(String, Vec<u8>)> {
     use ureq::ResponseExt;
     let last = response.get_uri().to_string();
     let mut body = Vec::new();
-    response
-        .body_mut()
-        .as_reader()
-        .read_to_end(&mut body)
-        .map_err(|e| PlayerError::new(Code::Truncated, format!("the response broke off: {e}")).with_url(url))?;
+    response.body_mut().as_reader().read_to_end(&mut body).map_err(|e| {
+        PlayerError::new(Code::Truncated, format!("the response broke off: {e}")).with_url(url)
+    })?;
     Ok((last, body))
 }
 
@@ -203,6 +208,9 @@ fn inspect_hls(url: &str, body: &[u8]) -> Result<Value> {
             .flat_map(|s| &s.representations)
             .filter_map(|r| r.index.end())
             .reduce(f64::max);
+        if let Some(period) = presentation.periods.first_mut() {
+            period.duration = presentation.duration;
+        }
     }
     Ok(report(&presentation, &playlists))
 }
@@ -236,10 +244,9 @@ fn complete(presentation: &mut Presentation, variables: &Rc<Variables>) -> Vec<(
                 };
                 match read {
                     Ok(list) => rep.index = SegmentIndex::List(list),
-                    Err(error) => presentation.warnings.push(format!(
-                        "{}: {error}",
-                        error.url.as_deref().unwrap_or(&reader.request().1)
-                    )),
+                    Err(error) => presentation
+                        .warnings
+                        .push(format!("{}: {error}", error.url.as_deref().unwrap_or(&reader.request().1))),
                 }
             }
         }
@@ -450,10 +457,6 @@ mod media {
                 demux(&mut container::ts::TsDemuxer::new()).map_err(|e| e.with_url(url))?;
                 "mpegts"
             }
-            Some(Format::Webm) => {
-                demux(&mut container::webm::WebmDemuxer::new()).map_err(|e| e.with_url(url))?;
-                "webm"
-            }
             _ => {
                 return Err(PlayerError::new(Code::ContainerUnsupported, "this kind of media is not read")
                     .with_url(url));
@@ -516,7 +519,8 @@ mod text {
     pub fn render(report: &Value) -> String {
         let mut out = String::new();
         // Writing to a String cannot fail.
-        let _ = if report["kind"] == "media" { media(&mut out, report) } else { presentation(&mut out, report) };
+        let _ =
+            if report["kind"] == "media" { media(&mut out, report) } else { presentation(&mut out, report) };
         for warning in items(&report["warnings"]) {
             let _ = writeln!(out, "warning: {}", plain(warning));
         }
