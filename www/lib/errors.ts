@@ -29,7 +29,7 @@ export class PlayerError extends Error {
 
   /** @internal */
   constructor({ severity, category, code, message, advice, url, status, position, tried }: ErrorDetail, cause?: unknown) {
-    super(`${message} ${advice}`, cause === undefined ? undefined : { cause });
+    super(`${message[0]?.toUpperCase() ?? ''}${message.slice(1)}${/[.!?]$/.test(message) ? '' : '.'} ${advice}`, cause === undefined ? undefined : { cause });
     this.severity = severity;
     this.category = category;
     this.code = code;
