@@ -15,8 +15,11 @@ impl Timescale {
     };
 
     /// `None` for zero, which no container allows.
-    pub fn new(ticks_per_second: u32) -> Option<Self> {
-        std::num::NonZeroU32::new(ticks_per_second).map(Self)
+    pub const fn new(ticks_per_second: u32) -> Option<Self> {
+        match std::num::NonZeroU32::new(ticks_per_second) {
+            Some(ticks) => Some(Self(ticks)),
+            None => None,
+        }
     }
 
     /// Ticks per second.

@@ -8,3 +8,5 @@ mod dash;
 mod hls;
 #[cfg(feature = "ts")]
 mod ts;
+#[cfg(feature = "webm")]
+mod webm;
