@@ -4,7 +4,7 @@
 //! written before each NAL unit and filled in when its end is found. Small units that come before a picture are
 //! collected aside until its first slice tells what it is.
 
-use super::start_code;
+use super::{PACKET, start_code};
 use crate::bytes::ByteWriter;
 use crate::codec::avc::{self, SliceStart, Sps, nal};
 use crate::container::{Sample, Sink, TrackId, TrackInfo, TrackKind};
@@ -174,6 +174,39 @@ impl AvcReader {
             }
             self.head_len = Some(0);
         }
+    }
+
+    /// Takes as many packets as follow one another on this PID with nothing but payload, within one NAL unit of a sample:
+    /// nearly all packets of a stream. `header` is the first four bytes of the next packet as it must be; its continuity
+    /// counter goes on. Returns how many packets were taken; what stops it is for [`Self::push`].
+    #[inline]
+    pub fn push_run(&mut self, data: &[u8], mut header: u32, most: usize, sink: &mut dyn Sink) -> usize {
+        if self.head_len.is_some() || self.target != Target::Sample || self.zeros != 0 {
+            return 0;
+        }
+        let most = most.min((MAX_ACCESS_UNIT - self.unit.size.min(MAX_ACCESS_UNIT)) / start_code::PAYLOAD);
+        let packets = data.as_chunks::<PACKET>().0;
+        let fits = |packet: &[u8; PACKET], header: u32| packet.first_chunk() == Some(&header.to_be_bytes());
+        // Most often after an access unit or a packet of another stream: no call of the sink for nothing.
+        if most == 0 || !packets.first().is_some_and(|packet| fits(packet, header)) {
+            return 0;
+        }
+        let out = sink.buffer(self.track);
+        let mut taken = 0;
+        for packet in packets.iter().take(most) {
+            let Some(payload) = packet.last_chunk() else { break };
+            if !fits(packet, header) || !start_code::append_unless_zero_pair(payload, out) {
+                break;
+            }
+            taken += 1;
+            header = header & !15 | (header + 1) & 15;
+            if payload[start_code::PAYLOAD - 1] == 0 {
+                self.zeros = 1;
+                break;
+            }
+        }
+        self.unit.size += taken * start_code::PAYLOAD;
+        taken
     }
 
     /// Collects the bytes that decide on a NAL unit and begins it. `None` when `data` is used up before that, else how many

@@ -144,7 +144,27 @@ impl TsDemuxer {
             }
             self.packet(packet, self.offset + at as u64, sink);
             at += PACKET;
+            at += PACKET * self.run(packet, &data[at..], sink);
         }
+    }
+
+    /// Takes the packets that go on where `packet` ended, on the short way if it was one of video.
+    #[inline]
+    fn run(&mut self, packet: &[u8; PACKET], data: &[u8], sink: &mut dyn Sink) -> usize {
+        let pid = u16::from(packet[1] & 0x1f) << 8 | u16::from(packet[2]);
+        let index = usize::from(self.slots[usize::from(pid)]).checked_sub(usize::from(slot::STREAM));
+        let Some(stream) = index.and_then(|i| self.streams.get_mut(i)) else { return 0 };
+        let (Reader::Avc(reader), Pes::Body(left)) = (&mut stream.reader, &mut stream.pes) else { return 0 };
+        let Some(last) = stream.continuity else { return 0 };
+        // Payload alone, not scrambled, no start of a PES packet.
+        let header = u32::from(SYNC) << 24 | u32::from(pid) << 8 | 0x10 | u32::from((last + 1) & 15);
+        let most = left.map_or(usize::MAX, |left| left / start_code::PAYLOAD);
+        let taken = reader.push_run(data, header, most, sink);
+        stream.continuity = Some((usize::from(last) + taken) as u8 & 15);
+        if let Some(left) = left {
+            *left -= taken * start_code::PAYLOAD;
+        }
+        taken
     }
 
     fn packet(&mut self, packet: &[u8; PACKET], offset: u64, sink: &mut dyn Sink) {
