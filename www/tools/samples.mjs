@@ -1,6 +1,6 @@
 // Sample streams for the demo page, the tests and the benchmark: one synthetic clip, encoded once per rung and packaged
 // by stream copy in every way the player reads. They lie in .cache/samples; samples.json there says what each one is.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fingerprint, stamp } from './fingerprint.mjs';
 import { strip } from './frame-strip.mjs';
@@ -97,6 +97,8 @@ function segmentListToBase(mpd, folder) {
 async function packageDash() {
   for (const name of ['dash-timeline', 'dash-number']) for (let id = 0; id <= rungs.length; id++) mkdirSync(at(name, String(id)), { recursive: true });
   await ffmpeg([...everything, ...dash(...template(true, '$Time$')), at('dash-timeline/manifest.mpd')]);
+  // The sound starts before 0 (the encoder's delay, 1024 samples): ffmpeg names the file so, and the manifest says 0.
+  renameSync(at(`dash-timeline/${rungs.length}/-1024.m4s`), at(`dash-timeline/${rungs.length}/0.m4s`));
   await ffmpeg([...everything, ...dash(...template(false, '$Number%05d$')), at('dash-number/manifest.mpd')]);
   await ffmpeg([...everything, ...dash('-single_file', '1'), at('dash-list/manifest.mpd')]);
   await ffmpeg([...everything, ...dash('-single_file', '1', '-global_sidx', '1'), at('dash-sidx/manifest.mpd')]);

@@ -52,11 +52,12 @@ const packages = {
 
 async function aptInstall(missing) {
   const command = `apt-get install ${missing.join(' ')}`;
+  const label = missing.length > 3 ? `apt-get install (${missing.length} packages)` : command;
   if (!find('apt-get')) throw new Told(`Missing: ${missing.join(', ')} (names of Debian packages). Install them and start again.`);
   if (!asRoot) throw new Told(`Missing Debian packages: ${missing.join(', ')}.\nInstall them with:  sudo ${command}\nand start again.`);
   const env = { DEBIAN_FRONTEND: 'noninteractive' };
   await step('apt-get update', () => run('apt-get', ['update', '-q'], { env }));
-  await step(command, (note) => run('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], { env,
+  await step(label, (note) => run('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], { env,
     onLine: (line) => { const m = /^(Get|Unpacking|Setting up) ?:?\d* ?(?:\S+ \S+ \S+ )?(\S+)/.exec(line); if (m) note(`${m[1]} ${m[2]}`); } }));
 }
 
@@ -92,8 +93,10 @@ async function targetFromDebian() {
   await step('standard library for wasm32, from source', async (note) => {
     const version = /rustc (\S+)/.exec(execFileSync('/usr/bin/rustc', ['--version'], { encoding: 'utf8' }))[1];
     const scratch = path.join(cache, 'rust-std');
-    await run('/usr/bin/cargo', ['build', '--offline', '--locked', '--release', '--target', wasmTarget, '--manifest-path', 'sysroot/Cargo.toml'], {
-      cwd: `/usr/src/rustc-${version}/library`,
+    const library = `/usr/src/rustc-${version}/library`;
+    await run('/usr/bin/cargo', ['build', '--offline', '--locked', '--release', '--target', wasmTarget, '--manifest-path', 'sysroot/Cargo.toml',
+      '--config', 'source.crates-io.replace-with="vendored"', '--config', `source.vendored.directory="${library}/vendor"`], {
+      cwd: library,
       env: { PATH: `/usr/bin:${process.env.PATH}`, RUSTC: '/usr/bin/rustc', RUSTC_BOOTSTRAP: '1', CARGO_TARGET_DIR: scratch,
         RUSTFLAGS: '-Zforce-unstable-if-unmarked -Cembed-bitcode=yes' },
       onLine: (line) => { const m = /Compiling (\S+)/.exec(line); if (m) note(m[1]); },
