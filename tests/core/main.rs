@@ -6,6 +6,8 @@
 mod dash;
 #[cfg(feature = "hls")]
 mod hls;
+mod mp4;
+mod support;
 #[cfg(feature = "ts")]
 mod ts;
 #[cfg(feature = "webm")]

@@ -30,6 +30,8 @@ pub struct FragmentDemuxer {
     filled: u32,
     /// A fragment came in this segment.
     fragment_seen: bool,
+    /// Media data came since the last fragment.
+    data_seen: bool,
     /// The samples of the last fragment may be moved to where its data is.
     movable: bool,
 }
@@ -48,6 +50,8 @@ enum State {
     /// Nothing more is read of this segment.
     Failed(Box<PlayerError>),
 }
+
+const OUTSIDE: &str = "a sample lies outside of the media data";
 
 fn malformed(what: &'static str) -> PlayerError {
     PlayerError::new(Code::MediaMalformed, what)
@@ -141,7 +145,7 @@ impl FragmentDemuxer {
         if let (Some(reached), Some(first)) = (reached, self.first_with_bytes())
             && first < reached
         {
-            return Err(malformed("a sample lies outside of the media data"));
+            return Err(malformed(OUTSIDE));
         }
         Ok(())
     }
@@ -164,8 +168,9 @@ impl FragmentDemuxer {
                 ),
             });
         }
+        self.data_seen = true;
         let first = self.first_with_bytes().unwrap_or(self.pos);
-        if std::mem::take(&mut self.movable) && (first < self.pos || end.is_some_and(|end| first >= end)) {
+        if std::mem::take(&mut self.movable) && first != self.pos {
             // Part of a larger file, or written without a place: the samples are meant to begin where the data does.
             sink.warning(self.pos, "data offsets of a fragment were taken to be relative to its data");
             for p in &mut self.pending {
@@ -226,6 +231,9 @@ impl FragmentDemuxer {
         if self.tracks.is_empty() {
             return Err(malformed("a media segment came before its init segment").at(start));
         }
+        if self.data_seen && self.first_with_bytes().is_some() {
+            return Err(malformed(OUTSIDE).at(start));
+        }
         let mut samples = Vec::new();
         let notes = moof::parse(body, start, &mut self.tracks, &mut samples).map_err(|e| e.at(start))?;
         for what in notes.warnings {
@@ -237,6 +245,7 @@ impl FragmentDemuxer {
             }
         }
         self.fragment_seen = true;
+        self.data_seen = false;
         // Of several fragments whose data is still to come, none can be moved by itself.
         self.movable = notes.movable && self.pending.is_empty();
         self.pending.extend(samples);
@@ -298,6 +307,7 @@ impl FragmentDemuxer {
         self.pending.clear();
         self.filled = 0;
         self.fragment_seen = false;
+        self.data_seen = false;
         self.movable = false;
         partial
     }
@@ -322,27 +332,26 @@ impl Demuxer for FragmentDemuxer {
         while self.pending.front().is_some_and(|p| p.sample.size == 0) {
             self.complete(sink);
         }
-        let cut_off = match self.state {
-            State::Header => !self.buf.is_empty(),
-            State::Collect { .. } => true,
-            State::Skip { .. } | State::Data { .. } | State::Failed(_) => false,
-        };
-        let failed = matches!(self.state, State::Failed(_));
-        if let State::Skip { end: Some(_) } | State::Data { end: Some(_) } = self.state {
-            sink.warning(self.pos, "the last box is cut off");
-        }
-        let missing = !failed && (cut_off || !self.pending.is_empty());
         let at = self.pos;
+        let nothing_missing = self.pending.is_empty();
+        let result = match self.state {
+            State::Failed(_) => Ok(()),
+            State::Header if self.buf.is_empty() && nothing_missing => Ok(()),
+            // All boxes are whole.
+            State::Header if self.buf.is_empty() && self.data_seen => Err(malformed(OUTSIDE).at(at)),
+            State::Skip { end } | State::Data { end } if nothing_missing => {
+                if end.is_some() {
+                    sink.warning(at, "the last box is cut off");
+                }
+                Ok(())
+            }
+            _ => Err(PlayerError::new(Code::Truncated, "the segment ends in the middle of its media").at(at)),
+        };
         if let Some((track, filled)) = self.forget_segment() {
             let buffer = sink.buffer(track);
             buffer.truncate(buffer.len().saturating_sub(filled as usize));
         }
-        if missing {
-            return Err(
-                PlayerError::new(Code::Truncated, "the segment ends in the middle of its media").at(at)
-            );
-        }
-        Ok(())
+        result
     }
 
     fn reset(&mut self) {

@@ -5,6 +5,7 @@ pub(crate) mod boxes;
 mod demux;
 mod moof;
 pub mod moov;
+pub mod progressive;
 pub mod sidx;
 mod stsd;
 

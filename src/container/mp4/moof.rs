@@ -132,7 +132,7 @@ impl FragmentHeader {
             None if self.base_is_moof => moof,
             None => previous_end,
         };
-        notes.movable |= self.base.is_some();
+        notes.movable |= base != moof && self.base.is_some();
         let mut dts = match decode_time(traf)? {
             Some(dts) => dts,
             None => state.next_dts.unwrap_or_else(|| {
