@@ -282,6 +282,15 @@ fn dynamic_templates_show_what_is_available_now() {
     assert_eq!(v.index.segment(0).unwrap().url, "https://example.com/vod/movie/v37.m4s");
     assert_eq!(representation(&p, "a").index.len(), 5, "a timeline is as listed");
 
+    // Segments that are available for ever are listed a little ahead.
+    let inside = "<SegmentTemplate media=\"$Number$\" duration=\"2\" availabilityTimeOffset=\"INF\"/>";
+    let endless = mpd(
+        "type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\" timeShiftBufferDepth=\"PT40S\"",
+        inside,
+    );
+    let p = parse_at(endless.as_bytes(), BASE, Some(1000.0)).unwrap();
+    assert_eq!((p.periods[0].start, representation(&p, "r").index.len()), (0.0, 50));
+
     let p = read("dynamic.mpd");
     assert_eq!((representation(&p, "v").index.len(), representation(&p, "a").index.len()), (0, 5));
 }
@@ -392,6 +401,7 @@ fn what_cannot_be_played_is_a_typed_error_with_its_place() {
         assert_eq!(error.url.as_deref(), Some(BASE));
     }
     assert_eq!(parse(b"<MPD>\n<Period>\n<x", BASE).unwrap_err().position, Some(3));
+    assert_eq!(parse(mpd(ten, "").as_bytes(), BASE).unwrap_err().position, Some(4), "the Representation");
 }
 
 #[test]
@@ -476,5 +486,108 @@ fn damaged_manifests_never_panic() {
             }
             walk(&damaged);
         }
+    }
+}
+
+/// Media times of all segments of a timeline as the crate gives it; open ends are left out.
+fn expand(timeline: &dash_mpd::SegmentTimeline) -> Vec<u64> {
+    let (mut times, mut next) = (Vec::new(), 0);
+    for s in &timeline.segments {
+        next = s.t.unwrap_or(next);
+        for _ in 0..=s.r.unwrap_or(0).max(0) {
+            times.push(next);
+            next += s.d;
+        }
+    }
+    times
+}
+
+#[test]
+fn the_crates_own_parser_sees_the_same_manifest() {
+    let mut compared = 0;
+    for (name, xml) in fixtures() {
+        let theirs = dash_mpd::parse(&String::from_utf8(xml.clone()).unwrap());
+        // What the crate's parser cannot do and ours must: see de.rs.
+        if name.ends_with("faulty-attributes.mpd") || name.ends_with("prefixes.mpd") {
+            assert!(theirs.is_err(), "{name}: the crate reads it now");
+            continue;
+        }
+        let theirs = theirs.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let ours = parse_at(&xml, BASE, Some(1_767_225_830.0)).unwrap();
+        assert_eq!(ours.kind == PresentationType::Dynamic, theirs.mpdtype.as_deref() == Some("dynamic"));
+        for period in &theirs.periods {
+            for set in &period.adaptations {
+                for r in &set.representations {
+                    let mut all = ours.periods.iter().flat_map(|p| &p.sets).flat_map(|s| &s.representations);
+                    let bandwidth = r.bandwidth.unwrap_or(0);
+                    let mime_type = r.mimeType.as_ref().or(set.mimeType.as_ref());
+                    let codecs = r.codecs.as_ref().or(set.codecs.as_ref());
+                    let same = |o: &&Representation| {
+                        o.bandwidth == bandwidth
+                            && r.id.as_ref().is_some_and(|id| o.id.starts_with(id.as_str()))
+                            && Some(o.mime_type.as_str()).filter(|m| !m.is_empty())
+                                == mime_type.map(String::as_str)
+                            && Some(o.codecs.as_str()).filter(|m| !m.is_empty()) == codecs.map(String::as_str)
+                            && u64::from(o.width) == r.width.or(set.width).unwrap_or(0)
+                    };
+                    let id = r.id.as_deref().unwrap_or("");
+                    let Some(our) = all.find(same) else {
+                        let told = ours.warnings.join("\n");
+                        assert!(
+                            told.contains(id) || told.contains("EssentialProperty") || told.contains("needs"),
+                            "{name} {id}: {told}"
+                        );
+                        continue;
+                    };
+                    compared += 1;
+                    let template = r.SegmentTemplate.as_ref().or(set.SegmentTemplate.as_ref());
+                    let (Some(template), SegmentIndex::Template(index)) = (template, &our.index) else {
+                        continue;
+                    };
+                    assert_eq!(index.timescale.get() as u64, template.timescale.unwrap_or(1), "{name} {id}");
+                    if let Some(timeline) = &template.SegmentTimeline {
+                        let theirs = expand(timeline);
+                        let open = timeline.segments.iter().any(|s| s.r.is_some_and(|r| r < 0));
+                        let ours = index
+                            .runs
+                            .iter()
+                            .flat_map(|r| (0..r.count).map(|i| r.time as u64 + i * r.duration as u64));
+                        let ours: Vec<u64> = ours.collect();
+                        assert!(open || ours.iter().all(|t| theirs.contains(t)), "{name} {id}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(compared >= 30, "{compared}");
+}
+
+#[test]
+fn ten_thousand_entries_are_read_in_no_time() {
+    let entries = |vary: u64| {
+        let (mut xml, mut time) = (String::new(), 0);
+        for i in 0..10_000 {
+            let duration = 180_000 + i % vary;
+            xml.push_str(&format!("          <S t=\"{time}\" d=\"{duration}\"/>\n"));
+            time += duration;
+        }
+        mpd(
+            "",
+            &format!(
+                "<SegmentTemplate timescale=\"90000\" media=\"$Time$\"><SegmentTimeline>\n{xml}</SegmentTimeline></SegmentTemplate>"
+            ),
+        )
+    };
+    for (vary, runs) in [(1, 1), (7, 10_000)] {
+        let xml = entries(vary);
+        #[expect(clippy::disallowed_methods, reason = "a measurement, printed for people (--nocapture)")]
+        let start = std::time::Instant::now();
+        let rounds = 20;
+        for _ in 0..rounds {
+            let p = parse(xml.as_bytes(), BASE).unwrap();
+            let SegmentIndex::Template(t) = &representation(&p, "r").index else { panic!("a template") };
+            assert_eq!((t.runs.len(), representation(&p, "r").index.len()), (runs, 10_000));
+        }
+        println!("{} bytes, {runs} runs: {:?} each", xml.len(), start.elapsed() / rounds);
     }
 }

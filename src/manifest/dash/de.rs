@@ -23,6 +23,9 @@ pub(super) struct View {
 /// An attribute that is not of its type is dropped with a warning; after this many the MPD is not worth more time.
 const MAX_DROPPED: u32 = 100;
 
+/// Children of more names than this are not those of the specification.
+const MAX_NAMES: usize = 64;
+
 /// Reads `T` from a view. Malformed attributes are marked as dropped in the document, with a warning. `None`: hopeless.
 pub(super) fn read<T: for<'de> Deserialize<'de>>(
     document: &mut Document<'_>,
@@ -198,7 +201,8 @@ impl<'de> Fields<'de> {
                     _ if name == "SegmentTimeline" => {}
                     Some(at) if at < lower && level > 0 => {}
                     Some(at) => children[at].1.push(child),
-                    None => children.push((name, vec![child])),
+                    None if children.len() < MAX_NAMES => children.push((name, vec![child])),
+                    None => {}
                 }
             }
         }

@@ -33,7 +33,7 @@ pub fn parse_at(xml: &[u8], base_url: &str, now: Option<f64>) -> Result<Presenta
     let mut warnings = Vec::new();
     let text = decode(xml, &mut warnings);
     let document = xml::parse(&text, &mut warnings).map_err(|e| e.with_url(base_url))?;
-    let reader = Reader { document, warnings, first_fault: None };
+    let reader = Reader { text: &text, document, warnings, first_fault: None };
     reader.mpd(base_url, now).map_err(|e| if e.url.is_none() { e.with_url(base_url) } else { e })
 }
 
@@ -101,10 +101,11 @@ struct Mpd {
 }
 
 struct Reader<'a> {
+    text: &'a str,
     document: Document<'a>,
     warnings: Vec<String>,
-    /// Why the first Representation that had to be left out was.
-    first_fault: Option<(Code, String)>,
+    /// Why the first thing that had to be left out was.
+    first_fault: Option<PlayerError>,
 }
 
 impl Reader<'_> {
@@ -165,10 +166,8 @@ impl Reader<'_> {
     }
 
     fn nothing_to_play(self) -> PlayerError {
-        match self.first_fault {
-            Some((code, what)) => PlayerError::new(code, what),
-            None => PlayerError::new(Code::ManifestEmpty, "The MPD has no Representation."),
-        }
+        let empty = || PlayerError::new(Code::ManifestEmpty, "The MPD has no Representation.");
+        self.first_fault.unwrap_or_else(empty)
     }
 
     /// Periods with their times (§5.3.2.1).
@@ -184,7 +183,8 @@ impl Reader<'_> {
             }
             let follows = match times.last() {
                 Some((_, start, duration)) => duration.map(|d| start + d),
-                None => (!mpd.dynamic).then_some(0.0),
+                // For a dynamic MPD too, though it should say so: everybody takes it for 0.
+                None => Some(0.0),
             };
             let Some(start) = self.seconds(element, "start").or(follows) else {
                 // An "early available" period, or one that has not begun.
@@ -217,7 +217,7 @@ impl Reader<'_> {
                 continue;
             }
             if let Some(scheme) = self.unknown_essential_property(element) {
-                self.unusable(Code::FormatUnsupported, &["Period ", &id, " needs ", &scheme]);
+                self.unusable(element, Code::FormatUnsupported, &["Period ", &id, " needs ", &scheme]);
                 continue;
             }
             let mut period = Period { id, start, duration, sets: Vec::new() };
@@ -236,10 +236,18 @@ impl Reader<'_> {
     }
 
     /// Records that something was left out.
-    fn unusable(&mut self, code: Code, what: &[&str]) {
+    fn unusable(&mut self, element: usize, code: Code, what: &[&str]) {
         let what = what.concat();
-        self.warnings.push([&what, ": left out."].concat());
-        self.first_fault.get_or_insert((code, what + "."));
+        if self.first_fault.is_none() {
+            self.first_fault = Some(self.fault(element, code, &what));
+        }
+        self.warnings.push(what + ": left out.");
+    }
+
+    /// An error with the place of an element.
+    fn fault(&self, element: usize, code: Code, what: &str) -> PlayerError {
+        let offset = self.document.elements.get(element).map_or(0, |e| e.offset as usize);
+        PlayerError { code, ..xml::malformed(self.text, offset, what) }
     }
 
     /// The segments of a Representation. `Err` only for what must end the load.
@@ -250,12 +258,8 @@ impl Reader<'_> {
     ) -> Result<Option<SegmentIndex>> {
         let fault = match segments::index(&mut self.document, context, shared, &mut self.warnings) {
             Ok(index) if index.len() as u64 > MAX_SEGMENTS => {
-                let offset = self.document.elements[context.levels[0]].offset;
-                let what = format!(
-                    "Representation {} has an absurd number of segments (byte {offset}).",
-                    context.id
-                );
-                return Err(PlayerError::new(Code::ManifestMalformed, what).at(u64::from(offset)));
+                let what = ["Representation ", context.id, " has an absurd number of segments"].concat();
+                return Err(self.fault(context.levels[0], Code::ManifestMalformed, &what));
             }
             Ok(index) => return Ok(Some(index)),
             Err(fault) => fault,
@@ -265,7 +269,7 @@ impl Reader<'_> {
             Unusable::Unsupported(why) => (Code::FormatUnsupported, why),
             Unusable::Empty(why) => (Code::ManifestEmpty, why),
         };
-        self.unusable(code, &["Representation ", context.id, " cannot be used: ", why]);
+        self.unusable(context.levels[0], code, &["Representation ", context.id, " cannot be used: ", why]);
         Ok(None)
     }
 }

@@ -15,6 +15,10 @@ use std::rc::Rc;
 /// Durations in an MPD are rounded, often to milliseconds: a last segment shorter than this is no segment.
 const SLIVER: Seconds = 0.002;
 
+/// Segments of a dynamic MPD that are available long before their time (`@availabilityTimeOffset="INF"`) are listed this far
+/// ahead; the next reload of the MPD lists more.
+const AHEAD: Seconds = 60.0;
+
 /// Why a Representation cannot be used.
 #[derive(Debug)]
 pub(super) enum Unusable {
@@ -217,7 +221,7 @@ fn timeline_of(document: &Document<'_>, view: &View) -> Option<u32> {
 
 /// `@availabilityTimeOffset` in seconds.
 fn availability(template: &dash_mpd::SegmentTemplate) -> Seconds {
-    template.availabilityTimeOffset.unwrap_or(0.0)
+    template.availabilityTimeOffset.unwrap_or(0.0).min(AHEAD)
 }
 
 /// The part of a timeline that lies in the period; computed once for representations that share it.
@@ -453,6 +457,9 @@ fn base(
     if base.representation_index.as_ref().is_some_and(|i| i.sourceURL.is_some()) {
         return Err(Unusable::Unsupported("its index is in a file of its own (RepresentationIndex)"));
     }
+    if !context.has_base {
+        return Err(Unusable::Malformed("it has a SegmentBase, but no BaseURL"));
+    }
     let index_range = base.indexRange.or(base.representation_index.and_then(|i| i.range));
     let index_range = range(index_range.as_deref(), warnings);
     let init = init_ref(base.Initialization, context, warnings);
@@ -466,7 +473,9 @@ fn pending(
     init: Option<Rc<InitRef>>,
     timestamp_offset: Seconds,
 ) -> IndexSource {
-    let webm = context.mime_type.ends_with("/webm");
+    let path = context.base.split(['?', '#']).next().unwrap_or("");
+    let webm =
+        context.mime_type.ends_with("/webm") || (context.mime_type.is_empty() && path.ends_with(".webm"));
     IndexSource {
         kind: if webm { IndexKind::Cues } else { IndexKind::Sidx },
         url: context.base.to_owned(),

@@ -10,6 +10,8 @@ const TRICK_MODE: [&str; 2] =
     ["http://dashif.org/guidelines/trickmode", "http://dashif.org/guidelines/trick-mode"];
 const THUMBNAILS: [&str; 2] =
     ["http://dashif.org/thumbnail_tile", "http://dashif.org/guidelines/thumbnail_tile"];
+/// More sets in a period, or representations in a set, than this are left out.
+const MAX_CHOICES: usize = 500;
 /// Prefix of the colour properties (ISO/IEC 23091-2), which the decoder knows from the stream.
 const COLOUR: &str = "urn:mpeg:mpegB:cicp:";
 
@@ -24,7 +26,7 @@ impl Reader<'_> {
         let period_base = self.base(period_element, &mpd.base);
         let has_base = mpd.has_base || period_base.is_some();
         let period_base = period_base.unwrap_or_else(|| mpd.base.clone());
-        let elements: Vec<usize> = self.document.children_named(period_element, "AdaptationSet").collect();
+        let elements = self.choices(period_element, "AdaptationSet");
         // Representations of one set share its timeline, and often those of all sets of a kind.
         let mut shared = None;
         for element in elements {
@@ -32,13 +34,13 @@ impl Reader<'_> {
                 self.warn(&["A remote AdaptationSet (xlink) was not fetched."]);
             }
             if let Some(scheme) = self.unknown_essential_property(element) {
-                self.unusable(Code::FormatUnsupported, &["An AdaptationSet needs ", &scheme]);
+                self.unusable(element, Code::FormatUnsupported, &["An AdaptationSet needs ", &scheme]);
                 continue;
             }
             let set_base = self.base(element, &period_base);
             let has_base = has_base || set_base.is_some();
             let set_base = set_base.unwrap_or_else(|| period_base.clone());
-            let elements: Vec<usize> = self.document.children_named(element, "Representation").collect();
+            let elements = self.choices(element, "Representation");
             let mut representations: Vec<Representation> = Vec::with_capacity(elements.len());
             for r in &elements {
                 let own_base = self.base(*r, &set_base);
@@ -73,6 +75,17 @@ impl Reader<'_> {
             period.sets.push(set);
         }
         Ok(())
+    }
+
+    /// Children of a name, not absurdly many of them.
+    fn choices(&mut self, element: usize, name: &str) -> Vec<usize> {
+        let mut found: Vec<usize> =
+            self.document.children_named(element, name).take(MAX_CHOICES + 1).collect();
+        if found.len() > MAX_CHOICES {
+            found.truncate(MAX_CHOICES);
+            self.warn(&["There are too many ", name, " elements: some were left out."]);
+        }
+        found
     }
 
     fn adaptation_set(
@@ -167,11 +180,12 @@ impl Reader<'_> {
             }
         };
         if let Some(scheme) = self.unknown_essential_property(element) {
-            self.unusable(Code::FormatUnsupported, &["Representation ", &id, " needs ", &scheme]);
+            self.unusable(element, Code::FormatUnsupported, &["Representation ", &id, " needs ", &scheme]);
             return None;
         }
         if self.document.attribute(element, "dependencyId").is_some() {
             self.unusable(
+                element,
                 Code::FormatUnsupported,
                 &["Representation ", &id, " depends on another (@dependencyId)"],
             );

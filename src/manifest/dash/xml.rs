@@ -14,6 +14,10 @@ use std::ops::Range;
 /// Elements may nest this deep. MPDs need 8; SCTE-35 events inside of them some more.
 const MAX_DEPTH: usize = 64;
 
+/// Attributes of one element, and namespace declarations in force: far more than any schema has, and few enough to search
+/// through one after the other.
+const MAX_ATTRIBUTES: usize = 256;
+
 /// Whose vocabulary an element or attribute belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Namespace {
@@ -399,6 +403,10 @@ impl<'a> Reader<'a> {
                 Some(_) => {}
             }
             let (name, value) = self.attribute()?;
+            let count = self.document.attributes.len() - first + declared.len() + self.prefixes.len();
+            if count >= MAX_ATTRIBUTES {
+                return Err((before, "Too many attributes or namespaces"));
+            }
             if name == "xmlns" {
                 declared.push(("", value));
             } else if let Some(prefix) = name.strip_prefix("xmlns:") {
