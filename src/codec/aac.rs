@@ -4,7 +4,7 @@
 //! the frames ("implicit signalling", ISO/IEC 14496-3 §4.5.2.8.2.2). Engines want it told: Chromium asks for `mp4a.40.5` in the
 //! type, decoders of some platforms play the core alone otherwise. Players commonly take every core rate up to 24 kHz
 //! for HE-AAC; plain AAC-LC at 22.05 kHz is then mislabelled, and decoded at twice the rate for nothing. Here the
-//! frames are asked: [`carries_sbr`] looks for the payload at the end of the first frames, and
+//! frames are asked: [`carries_sbr`] looks for the payload at the end of the first frames (5.1 is taken by its rate), and
 //! [`AudioSpecificConfig::from_adts`] then writes explicit hierarchical signalling (object type 5, the form that HLS
 //! players have sent to all engines for years). Parametric stereo lies deeper in the SBR payload and is left implicit: every
 //! decoder that takes SBR looks for it in mono streams.
@@ -237,38 +237,56 @@ impl Bits {
     }
 }
 
-/// Whether a raw AAC frame ends with an SBR extension payload (ISO/IEC 14496-3 §4.4.2.7, `EXT_SBR_DATA`).
+/// Whether a raw AAC frame ends with an SBR extension payload (ISO/IEC 14496-3 §4.4.2.7, `EXT_SBR_DATA`), padding aside.
 ///
 /// Elements before it cannot be passed over without decoding them, so the search goes from the end: `ID_END`, before it a
 /// fill element whose count spans exactly up to there and whose type is SBR. A frame without one matches by chance
-/// about once in a hundred; ask several frames.
+/// about once in a hundred; ask several frames. An LFE element, which has no SBR, comes after those that have:
+/// [`ends_in_lfe`] tells the layouts where this says nothing.
 pub fn carries_sbr(frame: &[u8]) -> bool {
-    const ID_FIL: u64 = 6;
-    let bit_at = |pos: usize, n: usize| -> u64 {
-        (pos..pos + n).fold(0, |v, p| v << 1 | u64::from(frame[p / 8] >> (7 - p % 8) & 1))
-    };
-    let Some(last) = frame.iter().rposition(|&b| b != 0) else { return false };
-    // ID_END (111), then zeros up to the byte border: its last one bit is the last one bit of the frame.
-    if last + 1 != frame.len() {
-        return false;
+    let Some(&last) = frame.last() else { return false };
+    // ID_END (111), then zeros up to the byte border.
+    let end = frame.len() * 8 - last.trailing_zeros() as usize;
+    match end.checked_sub(3) {
+        Some(end) if last != 0 && bits_at(frame, end, 3) == 7 => sbr_before(frame, end, MAX_FILL_ELEMENTS),
+        _ => false,
     }
-    let end = frame.len() * 8 - frame[last].trailing_zeros() as usize;
-    let Some(fill_end) = end.checked_sub(3).filter(|&p| bit_at(p, 3) == 7) else { return false };
+}
+
+/// Fill elements after the SBR payload that are looked past.
+const MAX_FILL_ELEMENTS: u32 = 4;
+
+fn bits_at(frame: &[u8], at: usize, n: usize) -> usize {
+    (at..at + n).fold(0, |v, p| v << 1 | usize::from(frame[p / 8] >> (7 - p % 8) & 1))
+}
+
+/// Whether an SBR fill element ends at bit `end`, perhaps with padding after it.
+fn sbr_before(frame: &[u8], end: usize, depth: u32) -> bool {
+    const ID_FIL: usize = 6;
     // Largest count: 15 + 255 - 1.
-    for count in 1..=269usize {
-        let count_bits = if count < 15 { 4 } else { 12 };
-        let Some(start) = fill_end.checked_sub(count * 8 + count_bits + 3) else { break };
-        let written = if count < 15 { bit_at(start + 3, 4) } else { bit_at(start + 3, 12) };
-        let expected = if count < 15 { count as u64 } else { 15 << 8 | (count as u64 - 14) };
-        // EXT_SBR_DATA is 1101, EXT_SBR_DATA_CRC 1110.
-        if bit_at(start, 3) == ID_FIL
-            && written == expected
-            && matches!(bit_at(start + 3 + count_bits, 4), 0b1101 | 0b1110)
-        {
+    for count in 0..=269usize {
+        let (count_bits, expected) = if count < 15 { (4, count) } else { (12, 15 << 8 | (count - 14)) };
+        let Some(start) = end.checked_sub(count * 8 + count_bits + 3) else { break };
+        if bits_at(frame, start, 3) != ID_FIL || bits_at(frame, start + 3, count_bits) != expected {
+            continue;
+        }
+        let found = match if count == 0 { 0 } else { bits_at(frame, start + 3 + count_bits, 4) } {
+            // EXT_SBR_DATA, EXT_SBR_DATA_CRC
+            0b1101 | 0b1110 => true,
+            // EXT_FILL, EXT_FILL_DATA
+            0 | 1 => depth > 0 && sbr_before(frame, start, depth - 1),
+            _ => false,
+        };
+        if found {
             return true;
         }
     }
     false
+}
+
+/// Whether frames of this channel configuration end with an LFE element (5.1 and 7.1).
+pub fn ends_in_lfe(channel_config: u8) -> bool {
+    matches!(channel_config, 6 | 7 | 11 | 12 | 14)
 }
 
 /// Writes an `mp4a` sample entry with its `esds` (ISO/IEC 14496-14 §5.6.1, descriptors of ISO/IEC 14496-1 §7.2.6).
@@ -390,8 +408,13 @@ mod tests {
                 for i in 0..count * 8 - 4 {
                     bits.put(u32::from(i % 3 == 0), 1);
                 }
+                let mut padded = Bits { out: bits.out.clone(), used: bits.used };
                 bits.put(7, 3);
                 assert!(carries_sbr(&bits.out), "shift {shift} count {count}");
+                padded.put(0b110_0001_0000_0000, 15);
+                padded.put(0b110_0000, 7);
+                padded.put(7, 3);
+                assert!(carries_sbr(&padded.out), "padding behind it, shift {shift} count {count}");
                 bits.out.push(0);
                 assert!(!carries_sbr(&bits.out), "a byte that belongs to nothing");
             }

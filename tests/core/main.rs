@@ -10,5 +10,7 @@ mod mp4;
 mod support;
 #[cfg(feature = "ts")]
 mod ts;
+#[cfg(feature = "ts")]
+mod ts_cases;
 #[cfg(feature = "webm")]
 mod webm;

@@ -8,7 +8,7 @@ use millrace::container::{Demuxer, Sample, Sink, TrackId, TrackInfo};
 
 /// What a sink was told, in order.
 #[derive(Clone, Debug, PartialEq)]
-enum Call {
+pub enum Call {
     Track(TrackInfo),
     Complete,
     Sample(TrackId, Sample, u64),
@@ -16,13 +16,13 @@ enum Call {
 }
 
 #[derive(Default)]
-struct Recorder {
-    calls: Vec<Call>,
-    buffers: Vec<(TrackId, Vec<u8>)>,
+pub struct Recorder {
+    pub calls: Vec<Call>,
+    pub buffers: Vec<(TrackId, Vec<u8>)>,
 }
 
 /// FNV-1a: tells payloads apart in golden dumps.
-fn hash(bytes: &[u8]) -> u64 {
+pub fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
 }
 
@@ -73,7 +73,7 @@ impl Random {
     }
 }
 
-fn demux<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Call> {
+pub fn demux<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Call> {
     let mut demuxer = TsDemuxer::new();
     let mut recorder = Recorder::default();
     for chunk in chunks {
@@ -85,7 +85,7 @@ fn demux<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Call> {
     recorder.calls
 }
 
-fn dump(calls: &[Call]) -> String {
+pub fn dump(calls: &[Call]) -> String {
     let mut out = String::new();
     for call in calls {
         match call {

@@ -234,7 +234,7 @@ impl AdtsReader {
         let mut sbr = true;
         for held in &self.held_frames {
             let (frame, tail) = rest.split_at(held.size.min(rest.len()));
-            sbr &= aac::carries_sbr(frame);
+            sbr &= aac::carries_sbr(frame) || aac::ends_in_lfe(header.channel_config);
             rest = tail;
         }
         let config = AudioSpecificConfig::from_adts(&header, sbr);
