@@ -94,8 +94,7 @@ async function targetFromDebian() {
     const version = /rustc (\S+)/.exec(execFileSync('/usr/bin/rustc', ['--version'], { encoding: 'utf8' }))[1];
     const scratch = path.join(cache, 'rust-std');
     const library = `/usr/src/rustc-${version}/library`;
-    await run('/usr/bin/cargo', ['build', '--offline', '--locked', '--release', '--target', wasmTarget, '--manifest-path', 'sysroot/Cargo.toml',
-      '--config', 'source.crates-io.replace-with="vendored"', '--config', `source.vendored.directory="${library}/vendor"`], {
+    await run('/usr/bin/cargo', ['build', '--locked', '--release', '--target', wasmTarget, '--manifest-path', 'sysroot/Cargo.toml'], {
       cwd: library,
       env: { PATH: `/usr/bin:${process.env.PATH}`, RUSTC: '/usr/bin/rustc', RUSTC_BOOTSTRAP: '1', CARGO_TARGET_DIR: scratch,
         RUSTFLAGS: '-Zforce-unstable-if-unmarked -Cembed-bitcode=yes' },
