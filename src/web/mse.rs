@@ -8,7 +8,7 @@ use crate::time::TimeRanges;
 use js_sys::{Array, Function, Reflect};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use web_sys::{MediaSource, SourceBuffer};
+use web_sys::{MediaSource, MediaSourceReadyState, SourceBuffer};
 
 // web-sys declares these setters as if they could not throw.
 #[wasm_bindgen]
@@ -32,6 +32,8 @@ extern "C" {
 pub(super) struct Source {
     media: Media,
     slots: Vec<Slot>,
+    /// The end was signalled, and nothing was appended since.
+    complete: bool,
     _on_open: Closure<dyn FnMut()>,
     _on_close: Closure<dyn FnMut()>,
 }
@@ -78,6 +80,17 @@ pub(super) fn check_types(types: &[String]) -> Vec<bool> {
 impl Source {
     fn slot(&mut self, id: BufferId) -> Option<&mut Slot> {
         self.slots.iter_mut().find(|slot| slot.id == id)
+    }
+
+    /// A removal reopens an ended source (Media Source Extensions §5.2, `remove()`), and playback would then wait for more
+    /// at the end: the signal is given again.
+    fn stay_complete(&self) {
+        if self.complete
+            && self.slots.iter().all(|slot| !slot.busy)
+            && self.media.ready_state() == MediaSourceReadyState::Open
+        {
+            let _ = self.media.end_of_stream();
+        }
     }
 }
 
@@ -167,6 +180,7 @@ impl Shell {
         self.source.replace(Some(Source {
             media,
             slots: Vec::new(),
+            complete: false,
             _on_open: on_open,
             _on_close: on_close,
         }));
@@ -224,6 +238,7 @@ impl Shell {
                 let slot = source.slot(buffer).ok_or_else(missing)?;
                 slot.append(&mut data, timestamp_offset, window)?;
                 slot.busy = true;
+                source.complete = false;
             }
             Command::AbortBuffer { buffer } => {
                 let slot = source.slot(buffer).ok_or_else(missing)?;
@@ -239,7 +254,10 @@ impl Shell {
                 slot.busy = true;
             }
             Command::SetDuration(seconds) => source.media.try_set_duration(seconds)?,
-            Command::EndOfStream => source.media.end_of_stream()?,
+            Command::EndOfStream => {
+                source.complete = true;
+                source.media.end_of_stream()?;
+            }
             _ => {}
         }
         Ok(None)
@@ -276,18 +294,21 @@ impl Shell {
     fn update_ended(self: &Rc<Self>, id: BufferId) {
         let answer = {
             let mut source = self.source.borrow_mut();
-            let Some(slot) = source.as_mut().and_then(|source| source.slot(id)) else { return };
+            let Some(source) = source.as_mut() else { return };
+            let Some(slot) = source.slot(id) else { return };
             // An aborted operation's `updateend` may come after the next operation has begun.
             if !slot.busy || slot.buffer.updating() {
                 return;
             }
             slot.busy = false;
-            if std::mem::take(&mut slot.failed) {
+            let answer = if std::mem::take(&mut slot.failed) {
                 let message = String::from("The browser could not read what was appended.");
                 Pending::BufferFailed { buffer: id, quota: false, message }
             } else {
                 slot.done()
-            }
+            };
+            source.stay_complete();
+            answer
         };
         self.input(answer);
     }
