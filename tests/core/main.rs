@@ -12,5 +12,7 @@ mod support;
 mod ts;
 #[cfg(feature = "ts")]
 mod ts_cases;
+#[cfg(feature = "ts")]
+mod ts_remux;
 #[cfg(feature = "webm")]
 mod webm;
