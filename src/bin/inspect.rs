@@ -443,18 +443,21 @@ mod media {
     pub fn inspect(url: &str, init: &[u8], body: &[u8]) -> Result<Value> {
         let format = container::sniff(body);
         let mut dump = Dump::default();
-        let mut demux = |demuxer: &mut dyn Demuxer| {
-            demuxer.push(init, &mut dump)?;
-            demuxer.push(body, &mut dump)?;
-            demuxer.finish(&mut dump)
+        let demux = |dump: &mut Dump, demuxer: &mut dyn Demuxer| {
+            demuxer.push(init, dump)?;
+            demuxer.push(body, dump)?;
+            demuxer.finish(dump)
         };
         let container = match format {
             Some(Format::Mp4) => {
-                demux(&mut container::mp4::FragmentDemuxer::new()).map_err(|e| e.with_url(url))?;
+                if !container::mp4::progressive::demux(body, &mut dump).map_err(|e| e.with_url(url))? {
+                    demux(&mut dump, &mut container::mp4::FragmentDemuxer::new())
+                        .map_err(|e| e.with_url(url))?;
+                }
                 "mp4"
             }
             Some(Format::Ts) => {
-                demux(&mut container::ts::TsDemuxer::new()).map_err(|e| e.with_url(url))?;
+                demux(&mut dump, &mut container::ts::TsDemuxer::new()).map_err(|e| e.with_url(url))?;
                 "mpegts"
             }
             _ => {

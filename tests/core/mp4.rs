@@ -238,20 +238,26 @@ fn moov_body(data: &[u8]) -> &[u8] {
 }
 
 fn progressive_lines(data: &[u8]) -> (String, String) {
-    let moov = moov::parse(moov_body(data)).unwrap();
-    let tracks: String = moov.tracks.iter().map(|t| track_line(&t.info) + "\n").collect();
-    let samples = progressive::samples(&moov).unwrap();
-    let lines = samples.iter().map(|s| {
-        let start = s.offset as usize;
-        (s.track, s.sample, crc32(&data[start..start + s.sample.size as usize]))
-    });
-    (tracks, sample_lines(lines))
+    let mut recorder = Recorder::default();
+    assert_eq!(progressive::demux(data, &mut recorder), Ok(true));
+    let tracks = recorder.tracks().map(|t| track_line(t) + "\n").collect();
+    (tracks, recorded_lines(&recorder))
 }
 
 #[test]
 fn progressive_files_give_the_samples_that_ffprobe_sees() {
     let (tracks, samples) = progressive_lines(&fixture("avc-aac-progressive"));
     check_golden("avc-aac-progressive", &tracks, &samples);
+}
+
+#[test]
+fn a_truncated_progressive_file_gives_what_it_has() {
+    let data = fixture("avc-aac-progressive");
+    let mut recorder = Recorder::default();
+    let error = progressive::demux(&data[..data.len() / 2], &mut recorder).unwrap_err();
+    assert_eq!(error.code, Code::Truncated);
+    assert!((1..88).contains(&recorded_lines(&recorder).lines().count()));
+    assert_eq!(progressive::demux(&fixture("avc-cmaf"), &mut recorder), Ok(false));
 }
 
 #[test]

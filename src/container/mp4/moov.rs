@@ -94,7 +94,8 @@ fn parse_trak(
     mvex: Option<&Mp4Box<'_>>,
     warnings: &mut Vec<&'static str>,
 ) -> Option<Track> {
-    let bytes = rebuild(mvhd, trak);
+    // Fragmented files have empty tables, and where they have not, they may as well be broken.
+    let bytes = rebuild(mvhd, trak, mvex.is_none());
     let mut cursor = Cursor::new(bytes.as_slice());
     let header = mp4::BoxHeader::read(&mut cursor).ok()?;
     let tables = MoovBox::read_box(&mut cursor, header.size).ok()?;
@@ -189,10 +190,18 @@ fn fragment_duration(mvex: &Mp4Box<'_>) -> Option<u64> {
     if version == 1 { r.u64() } else { r.u32().map(u64::from) }
 }
 
+/// Whether a box of edits has as many as it says. Without its edits a track still plays.
+fn is_whole(elst: &Mp4Box<'_>) -> bool {
+    elst.full().is_some_and(|(version, _, mut r)| {
+        let size = if version == 1 { 20 } else { 12 };
+        r.u32().is_some_and(|count| r.remaining() / size >= count as usize)
+    })
+}
+
 /// A `moov` with one track in the form that the `mp4` crate reads.
-fn rebuild(mvhd: Option<&Mp4Box<'_>>, trak: &Mp4Box<'_>) -> Vec<u8> {
+fn rebuild(mvhd: Option<&Mp4Box<'_>>, trak: &Mp4Box<'_>, tables: bool) -> Vec<u8> {
     let mdia = trak.child(b"mdia");
-    let stbl = mdia.and_then(|b| b.child(b"minf")?.child(b"stbl"));
+    let stbl = mdia.and_then(|b| b.child(b"minf")?.child(b"stbl")).filter(|_| tables);
     let mut w = ByteWriter::append_to(Vec::with_capacity(1024 + stbl.map_or(0, |b| b.body.len())));
     let moov = w.open(b"moov");
     match mvhd {
@@ -203,7 +212,7 @@ fn rebuild(mvhd: Option<&Mp4Box<'_>>, trak: &Mp4Box<'_>) -> Vec<u8> {
     if let Some(b) = trak.child(b"tkhd") {
         copy(&mut w, &b);
     }
-    if let Some(b) = trak.child(b"edts").and_then(|b| b.child(b"elst")) {
+    if let Some(b) = trak.child(b"edts").and_then(|b| b.child(b"elst")).filter(is_whole) {
         w.boxed(b"edts", |w| copy(w, &b));
     }
     let media = w.open(b"mdia");

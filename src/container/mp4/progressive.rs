@@ -1,9 +1,10 @@
 //! Sample tables of files that are not fragmented (ISO/IEC 14496-12 §8.6, §8.7), as the `mp4` crate reads them.
 
-use crate::container::{Sample, TrackId, TrackKind};
+use crate::container::{Sample, Sink, TrackId, TrackKind};
 use crate::error::{Code, PlayerError, Result};
 
-use super::moov::{Moov, Track};
+use super::boxes::find;
+use super::moov::{self, Moov, Track};
 
 /// Samples of one track at most: a day of 44.1 kHz AAC. Tables with one size for all do not bound their number.
 const MAX_SAMPLES: u32 = 1 << 22;
@@ -17,6 +18,40 @@ pub struct Located {
     pub offset: u64,
     /// Times and size.
     pub sample: Sample,
+}
+
+/// Gives a whole file in memory to `sink`, track by track. `Ok(false)`, and nothing given, for a file that is fragmented
+/// or has no `moov`: the [`FragmentDemuxer`](super::FragmentDemuxer) reads it or says what is wrong.
+/// [`Code::Truncated`] after the samples before the end, where some lie behind it.
+pub fn demux(file: &[u8], sink: &mut dyn Sink) -> Result<bool> {
+    let Some(moov) = find(file, b"moov") else { return Ok(false) };
+    let moov = moov::parse(moov.body)?;
+    if moov.fragmented {
+        return Ok(false);
+    }
+    for what in &moov.warnings {
+        sink.warning(0, what);
+    }
+    for track in &moov.tracks {
+        sink.track(track.info.clone());
+    }
+    sink.tracks_complete();
+    let mut missing = None;
+    for Located { track, offset, sample } in samples(&moov)? {
+        let start = usize::try_from(offset).ok();
+        let bytes = start.and_then(|start| file.get(start..start.checked_add(sample.size as usize)?));
+        match bytes {
+            Some(bytes) => {
+                sink.buffer(track).extend_from_slice(bytes);
+                sink.sample(track, sample);
+            }
+            None => missing = missing.or(Some(offset)),
+        }
+    }
+    match missing {
+        Some(at) => Err(PlayerError::new(Code::Truncated, "the file ends before its last sample").at(at)),
+        None => Ok(true),
+    }
 }
 
 /// All samples, track by track in decoding order. Tables that contradict each other are an error.

@@ -72,6 +72,10 @@ pub enum IndexItem {
     Nested(IndexEntry),
 }
 
+/// Entries of one file's index at most: a day and a half of fragments of a second. Indexes that refer to each other
+/// many times over would fill the memory.
+const MAX_ITEMS: usize = 1 << 17;
+
 fn malformed(what: &'static str) -> PlayerError {
     PlayerError::new(Code::MediaMalformed, what)
 }
@@ -151,8 +155,7 @@ impl Index {
     }
 
     /// Puts the items of the `sidx` that was fetched from `offset` in the place of the item that points to it. An error
-    /// where nothing points there or the timescales differ. Counts on a bounded number of calls: a `sidx` that
-    /// contains itself is refused because it lies before what it replaces.
+    /// where nothing points there or the timescales differ. A `sidx` below may only point onwards, so that replacing comes to an end.
     pub fn replace(&mut self, offset: u64, below: Index) -> Result<()> {
         let is_it = |item: &IndexItem| matches!(item, IndexItem::Nested(e) if e.offset == offset);
         let at = self.items.iter().position(is_it).ok_or_else(|| malformed("no sidx points to this one"))?;
@@ -162,14 +165,30 @@ impl Index {
         if below.nested().any(|e| e.offset <= offset) {
             return Err(malformed("a nested sidx points back to itself"));
         }
+        if self.items.len() + below.items.len() > MAX_ITEMS {
+            return Err(malformed("the index of the file is absurdly long"));
+        }
         self.items.splice(at..=at, below.items);
         Ok(())
     }
 }
 
-/// Reads the first `sidx` in `data`, the bytes of the file from `offset` on, and resolves its places. Boxes before it are
-/// passed over. [`Code::MediaMalformed`] without one, [`Code::Truncated`] where it is cut off.
+/// Reads the first `sidx` in `data`, the bytes of the file from `offset` on, and resolves its places; nested ones that are in
+/// `data` too are put in their places. Boxes before it are passed over. [`Code::MediaMalformed`] without one,
+/// [`Code::Truncated`] where it is cut off.
 pub fn read(data: &[u8], offset: u64) -> Result<Index> {
+    let mut index = read_one(data, offset)?;
+    loop {
+        let inside =
+            |e: &&IndexEntry| usize::try_from(e.offset.wrapping_sub(offset)).is_ok_and(|at| at < data.len());
+        let Some(at) = index.nested().find(inside).map(|e| e.offset) else { return Ok(index) };
+        // What is cut off here is fetched by itself.
+        let Ok(below) = read_one(&data[(at - offset) as usize..], at) else { return Ok(index) };
+        index.replace(at, below)?;
+    }
+}
+
+fn read_one(data: &[u8], offset: u64) -> Result<Index> {
     let mut walk = boxes(data);
     while let Some(b) = walk.next() {
         if b.name == *b"sidx" {
@@ -282,6 +301,26 @@ mod tests {
         let starts: Vec<_> = index.media().map(|e| (e.start - (1 << 40), e.size)).collect();
         assert_eq!(starts, [(0, 10), (2000, 20), (4000, 50)]);
         assert_eq!(index.nested().count(), 0);
+    }
+
+    #[test]
+    fn nested_indexes_in_the_same_bytes_are_read_at_once() {
+        let below = [sidx(0, 0, 44, &[(10, 2000)]), sidx(0, 2000, 10, &[(20, 3000)])].concat();
+        let top = sidx(0, 0, 0, &[(1 << 31 | 44, 2000), (1 << 31 | 44, 3000)]);
+        let index = read(&[top.as_slice(), &below].concat(), 100).unwrap();
+        let end = (100 + top.len() + below.len()) as u64;
+        let media: Vec<_> = index.media().map(|e| (e.offset, e.start)).collect();
+        assert_eq!((media, index.nested().count()), (vec![(end, 0), (end + 10, 2000)], 0));
+        let part = read(&[top.as_slice(), &below[..50]].concat(), 100).unwrap();
+        assert_eq!((part.media().count(), part.nested().count()), (1, 1));
+    }
+
+    #[test]
+    fn indexes_that_multiply_are_refused() {
+        let many = vec![(1 << 31, 1); 2000];
+        let level = |below: &[(u32, u32)]| sidx(0, 0, 0, below);
+        let file = [level(&many), level(&many), level(&many)].concat();
+        assert_eq!(read(&file, 0).unwrap_err().code, Code::MediaMalformed);
     }
 
     #[test]
