@@ -2,9 +2,11 @@
 //!
 //! `dash_mpd::parse` is serde-derive on raw XML. It lacks what a player needs: namespace prefixes are not resolved, one
 //! malformed optional attribute rejects the whole manifest, attributes are not inherited from level to level, and
-//! `S` elements are not run-length encoded. It also brings date, duration and URL parsers (with regular expressions) that
-//! weigh more than everything else in this folder. This deserializer therefore reads single elements of the crate, those that
-//! address segments, through a [`View`] in which the levels of the MPD are already merged (ISO/IEC 23009-1 §5.3.9.1).
+//! `S` elements are not run-length encoded. Its larger types also bring date, duration and URL readers with regular
+//! expressions. Measured as a module that does nothing but parse (opt-level z, wasm-opt -Oz, brotli -11): the crate's `MPD`
+//! filled by this deserializer 167 kB, its `Representation` alone 146 kB, all of this folder 58 kB. So single elements of the
+//! crate are read, those that address segments, through a [`View`] in which the levels of the MPD are already merged
+//! (ISO/IEC 23009-1 §5.3.9.1); what surrounds them is read from the tree.
 //!
 //! Nothing here is generic over the input, so that each of the crate's types is instantiated once.
 
