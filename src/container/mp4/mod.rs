@@ -10,3 +10,6 @@ pub mod sidx;
 mod stsd;
 
 pub use demux::FragmentDemuxer;
+
+#[cfg(test)]
+mod tests;
