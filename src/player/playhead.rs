@@ -32,6 +32,8 @@ pub(super) struct Playhead {
     target: Option<Seconds>,
     first_frame_at: Option<Now>,
     stall: Option<Stall>,
+    /// It has played since the load or the last seek: a wait before that is start-up or part of the seek.
+    armed: bool,
     moved: (Seconds, Now),
     nudges: u32,
     told_end: bool,
@@ -48,6 +50,7 @@ impl Playhead {
             target: (position > 0.0).then_some(position),
             first_frame_at: None,
             stall: None,
+            armed: false,
             moved: (position, 0.0),
             nudges: 0,
             told_end: false,
@@ -178,11 +181,12 @@ impl Session {
         let now = ctx.now;
         let head = &mut self.playhead;
         let media = head.media;
-        let waits = head.first_frame_at.is_some()
-            && !media.paused
-            && !media.seeking
-            && !media.ended
-            && media.ready_state < 3;
+        if media.seeking && head.nudges == 0 && head.stall.is_none() {
+            head.armed = false;
+        } else if media.ready_state >= 3 && !media.paused {
+            head.armed = true;
+        }
+        let waits = head.armed && !media.paused && !media.seeking && !media.ended && media.ready_state < 3;
         match (&head.stall, waits) {
             (None, true) => {
                 head.stall = Some(Stall { since: now, reason: Reason::BufferEmpty, cure: Reason::Refilled });
