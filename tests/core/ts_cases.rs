@@ -207,8 +207,13 @@ fn a_picture_is_given_out_when_the_next_begins() {
     mux.pes(VIDEO, Some((3600, 3600)), false, 184, &annex_b(&[AUD], true));
     let mut recorder = Recorder::default();
     TsDemuxer::new().push(&mux.out, &mut recorder).unwrap();
-    // The demuxer holds the last packet back until it sees the next sync byte only when it is out of step.
-    assert_eq!(samples(&recorder.calls, VIDEO).len(), 1);
+    let got = samples(&recorder.calls, VIDEO);
+    assert_eq!(got.len(), 1);
+    assert_eq!(
+        got[0].0.duration,
+        Some(3600),
+        "known from the next header: nothing waits for the next picture"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::ts::{Recorder, fixtures, media};
+use crate::ts::{Recorder, all_files, media};
 use millrace::container::ts::TsDemuxer;
 use millrace::container::{Demuxer, TrackKind};
 use millrace::remux::Muxer;
@@ -83,8 +83,7 @@ fn fragments_hold_the_packets_that_ffmpeg_reads_from_the_stream() {
         return;
     }
     let mut tracks = 0;
-    let one_of_hls = media("hls/bbb_ts_36s").into_iter().take(1).collect();
-    for (path, data) in [fixtures(), media("ts"), one_of_hls].concat() {
+    for (path, data) in all_files() {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         for (kind, ours) in remux(&data, &name) {
             tracks += 1;

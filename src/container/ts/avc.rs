@@ -16,6 +16,8 @@ const FIELD_HEAD: usize = 16;
 const MAX_ACCESS_UNIT: usize = 64 << 20;
 /// Largest parameter set or SEI before a picture; `avcC` has 16 bits for the length of a set.
 const MAX_ASIDE: usize = 0xffff;
+/// Longest duration of a picture that is believed, in ticks: ten seconds, as slide shows have.
+const MAX_STEP: Ticks = 10 * 90_000;
 /// Frame duration assumed where neither time stamps nor the SPS tell: 30 frames/s.
 const DEFAULT_STEP: Ticks = 3000;
 
@@ -373,7 +375,7 @@ impl AvcReader {
         }
         if let Some((_, last)) = self.last_time {
             let step = dts - last;
-            if (1..=10 * 90_000).contains(&step) {
+            if (1..=MAX_STEP).contains(&step) {
                 self.step = step;
             }
         }
@@ -391,7 +393,7 @@ impl AvcReader {
             return self.step;
         }
         match self.active.as_ref().and_then(|sps| sps.frame_duration) {
-            Some((units, scale)) => (i64::from(units) * 90_000 / i64::from(scale)).clamp(1, 90_000 * 10),
+            Some((units, scale)) => (i64::from(units) * 90_000 / i64::from(scale)).clamp(1, MAX_STEP),
             None => DEFAULT_STEP,
         }
     }
@@ -523,11 +525,12 @@ impl AvcReader {
     fn end_unit(&mut self, sink: &mut dyn Sink) {
         let unit = std::mem::take(&mut self.unit);
         if unit.open && unit.size > 0 {
-            let size = unit.size as u32;
-            sink.sample(
-                self.track,
-                Sample { dts: unit.dts, pts: unit.pts, duration: None, sync: unit.sync, size },
-            );
+            // The header of the next PES packet has come, its picture not yet: a muxer need not wait for that.
+            let step = self.next_time.and_then(|(_, next)| next.checked_sub(unit.dts));
+            let duration = step.filter(|step| (1..=MAX_STEP).contains(step)).map(|step| step as u32);
+            let sample =
+                Sample { dts: unit.dts, pts: unit.pts, duration, sync: unit.sync, size: unit.size as u32 };
+            sink.sample(self.track, sample);
         }
     }
 
