@@ -460,6 +460,11 @@ mod media {
                 demux(&mut dump, &mut container::ts::TsDemuxer::new()).map_err(|e| e.with_url(url))?;
                 "mpegts"
             }
+            Some(Format::Webm) => {
+                demux(&mut dump, &mut container::webm::WebmDemuxer::default())
+                    .map_err(|e| e.with_url(url))?;
+                "webm"
+            }
             _ => {
                 return Err(PlayerError::new(Code::ContainerUnsupported, "this kind of media is not read")
                     .with_url(url));
