@@ -3,7 +3,7 @@ import { Journal } from './journal.js';
 import { StatsOverlay } from './overlay.js';
 import { Plots } from './plots.js';
 import { listSamples, Recent, shapes } from './sources.js';
-import { because, bits, clock, qualityLine, rung, seconds } from './words.js';
+import { bits, clock, qualityLine, rung, seconds } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 const video = $('video');
@@ -37,6 +37,16 @@ function tell(kind, title, { reason, detail, bad = false, quiet = false } = {}) 
   if (!quiet) plots.mark({ t, kind, title, reason, detail });
 }
 
+/** Marks the sample that is loaded, and the link that it comes over. */
+function showSample() {
+  if (!samples || !current) return;
+  samples.mark(current.url);
+  const spec = samples.specOf(current.url);
+  if (spec === undefined || !shapes.some(([known]) => known === spec)) return;
+  $('shape').value = spec;
+  samples.shape(spec);
+}
+
 // ---- Loading ----
 
 const addressOf = (url, type) => `?${new URLSearchParams({ url, ...(type && { type }) })}`;
@@ -50,7 +60,7 @@ async function load(url, type = '', { remember = true, history: push = true } = 
   $('type').value = type;
   if (push) history.pushState({ url, type }, '', addressOf(url, type));
   document.title = `${url.split(/[?#]/)[0].split('/').filter(Boolean).at(-1) ?? 'stream'} · Millrace`;
-  samples?.mark(url);
+  showSample();
   plots.clear();
   journal.clear();
   fillQualities([]);
@@ -96,17 +106,26 @@ async function startPlayer() {
 function listen(made) {
   const on = (name, react) => made.addEventListener(name, ({ detail }) => react(detail));
   on('loaded', ({ protocol, duration, live }) => tell('info', `${protocol.toUpperCase()} manifest read`, { detail: `${live ? 'live' : clock(duration, 0)}, after ${seconds(now())}`, quiet: true }));
-  on('tracks', ({ qualities, audio }) => { fillQualities(qualities); fillAudio(audio); });
-  on('qualitychange', ({ from, to, reason, auto }) => {
+  const changed = ({ from, to, reason, auto }) => {
     const bandwidth = (id) => made.qualities.find((one) => one.id === id)?.bandwidth ?? 0;
     const kind = from === undefined ? 'set' : bandwidth(to) >= bandwidth(from) ? 'up' : 'down';
     plots.quality(now(), to);
     tell(kind, from === undefined ? `Quality ${nameOf(to)}` : `${nameOf(from)} → ${nameOf(to)}`, { reason, detail: auto ? undefined : 'fixed by hand' });
     showQuality();
+  };
+  on('qualitychange', (change) => { 
+    // The first choice may come before the list it was made from.
+    if (made.qualities.length) changed(change); else if (current) current.early = change;
   });
-  on('stall', ({ reason, position }) => { plots.stall(now()); tell('stall', `Stall at ${clock(position)}`, { reason }); setState('waiting'); });
-  on('recovered', ({ reason, seconds: waited }) => { plots.recovered(now()); tell('ok', `Goes on after ${seconds(waited)}`, { reason }); if (!video.paused) setState('playing'); });
-  on('gap', ({ reason, from, to }) => tell('gap', `Gap ${clock(from)} – ${clock(to)} jumped`, { reason }));
+  on('tracks', ({ qualities, audio }) => {
+    fillQualities(qualities);
+    fillAudio(audio);
+    if (current?.early) changed(current.early);
+    if (current) current.early = undefined;
+  });
+  on('stall', ({ reason, position }) => { if (current) current.stalled = true; plots.stall(now()); tell('stall', `Stall at ${clock(position)}`, { reason }); setState('waiting'); });
+  on('recovered', ({ reason, seconds: waited }) => { if (current) current.stalled = false; plots.recovered(now()); tell('ok', `Goes on after ${seconds(waited)}`, { reason }); if (!video.paused) setState('playing'); });
+  on('gap', ({ reason, from, to }) => { if (current) current.jumped = to; tell('gap', `Gap ${clock(from)} – ${clock(to)} jumped`, { reason }); });
   on('error', (error) => {
     if (error.severity === 'fatal') fail(error);
     else tell('err', plainMessage(error), { reason: error.code, detail: [error.context.url, error.recovery && `Tried: ${error.recovery}`].filter(Boolean).join(' · '), bad: true });
@@ -223,8 +242,10 @@ follow('ended', () => { setState('ended'); tell('info', 'The end', { quiet: true
 follow('seeking', () => { if (document.body.dataset.state !== 'loading') current.seek ??= performance.now(); });
 follow('seeked', () => {
   if (current.seek === undefined) return;
-  tell('seek', `Seek to ${clock(video.currentTime)}`, { detail: `picture after ${Math.round(performance.now() - current.seek)} ms` });
-  current.seek = undefined;
+  // Jumps and nudges of the player have told of themselves.
+  const own = current.stalled || Math.abs(video.currentTime - (current.jumped ?? -1)) < 0.5;
+  if (!own) tell('seek', `Seek to ${clock(video.currentTime)}`, { detail: `picture after ${Math.round(performance.now() - current.seek)} ms` });
+  current.seek = current.jumped = undefined;
   if (video.paused && !video.ended) setState('paused');
 });
 
@@ -251,4 +272,4 @@ $('shape').addEventListener('change', ({ target }) => {
   const again = current && samples.urlOf(current.url);
   if (again) void load(again);
 });
-if (current) samples.mark(current.url);
+showSample();

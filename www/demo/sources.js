@@ -57,6 +57,8 @@ export async function listSamples(list, note, onPick) {
         if (isHere(present) && sample.url === path(present)) link.setAttribute('aria-current', 'true'); else link.removeAttribute('aria-current');
       }
     },
+    /** The link that a sample's address names; undefined for what is no sample. */
+    specOf(url) { return this.has(url) ? /(?:^|\/)~([^/]*?)(?:,id=[^/,]*)?\/samples\//.exec(url)?.[1] ?? '' : undefined; },
     /** Over which link samples come from now on. */
     shape(next) {
       spec = next;
