@@ -10,7 +10,8 @@ import { Told } from './steps.mjs';
 export const engines = ['chromium', 'firefox', 'webkit'];
 
 const START_TIMEOUT_MS = 60_000;
-const SCRIPT_TIMEOUT_MS = 240_000;
+/** A script that takes longer has hung, or its browser has: what waits for longer polls. */
+const SCRIPT_TIMEOUT_MS = 45_000;
 
 async function freePort() {
   const probe = createServer();
@@ -76,8 +77,14 @@ class Browser {
     this.#base = base;
   }
 
+  /** Whether a command went unanswered: such a browser answers no other either. */
+  hung = false;
+
   async #call(method, command, body, timeoutMs) {
-    return request(`${this.#base}${command}`, method, body, timeoutMs);
+    try { return await request(`${this.#base}${command}`, method, body, timeoutMs); } catch (error) {
+      if (error instanceof NoAnswer) this.hung = true;
+      throw error;
+    }
   }
 
   async goto(url) { await this.#call('POST', '/url', { url }); }
@@ -89,7 +96,7 @@ class Browser {
       (async () => (${script})(...JSON.parse(arguments[0])))().then(
         (value) => done(JSON.stringify({ value: value === undefined ? null : value })),
         (error) => done(JSON.stringify({ error: String(error), stack: error && error.stack || '' })));`;
-    const answer = JSON.parse(await this.#call('POST', '/execute/async', { script: wrapped, args: [JSON.stringify(args)] }, SCRIPT_TIMEOUT_MS));
+    const answer = JSON.parse(await this.#call('POST', '/execute/async', { script: wrapped, args: [JSON.stringify(args)] }, SCRIPT_TIMEOUT_MS + 5_000));
     if ('error' in answer) throw new Error(`in ${this.engine}: ${answer.error}\n${answer.stack}`);
     return answer.value;
   }
@@ -126,9 +133,18 @@ class Browser {
   async [Symbol.asyncDispose]() { await this.quit(); }
 }
 
+class NoAnswer extends Error {}
+
 async function request(url, method, body, timeoutMs = 60_000) {
-  const response = await fetch(url, { method, body: body && JSON.stringify(body), headers: { 'Content-Type': 'application/json' }, signal: AbortSignal.timeout(timeoutMs) });
-  const { value } = await response.json();
+  let response;
+  let value;
+  try {
+    response = await fetch(url, { method, body: body && JSON.stringify(body), headers: { 'Content-Type': 'application/json' }, signal: AbortSignal.timeout(timeoutMs) });
+    ({ value } = await response.json());
+  } catch (error) {
+    const why = error.name === 'TimeoutError' ? `no answer in ${timeoutMs / 1000} s` : error.cause?.message ?? error.message;
+    throw new NoAnswer(`WebDriver: ${method} …/${url.split('/').at(-1)}: ${why}`);
+  }
   if (!response.ok) throw new Error(`WebDriver: ${value?.error}: ${value?.message?.split('\n')[0]}`);
   return value;
 }

@@ -57,7 +57,7 @@ async function browserTests(files, env = {}) {
     else {
       count.failed++;
       const cause = data.details.error?.cause;
-      print(`  ✗ ${data.name}  ${seconds(data.details.duration_ms)}\n${String(cause?.stack ?? cause ?? data.details.error).replace(/^/gm, '      ')}`);
+      print(`  ✗ ${data.name}  ${seconds(data.details.duration_ms)}\n${String(cause?.stack ?? cause?.message ?? (typeof cause === 'string' ? cause : data.details.error?.message)).replace(/^/gm, '      ')}`);
     }
     if (type === 'test:pass') print(`  ✓ ${data.name}  ${seconds(data.details.duration_ms)}`);
   }

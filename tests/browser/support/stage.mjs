@@ -115,6 +115,11 @@ export function useStage(options = {}) {
     async open({ entry, origin = stage.server.url } = {}) {
       stage.server.rules.length = 0;
       stage.server.log.length = 0;
+      // One test that hangs its browser must not take the others with it.
+      if (stage.browser.hung) {
+        await stage.browser.quit();
+        stage.browser = await launch(engine);
+      }
       await openPlayerPage(stage.browser, origin, { entry });
       return new Page(stage.browser);
     },
