@@ -102,10 +102,12 @@ impl Loading {
             );
         }
         // Media never becomes a manifest: do not download all of it to say so.
-        if self.request.kind.is_none() && self.body.len() >= SNIFF && self.by_content().is_none() {
-            if let Some(error) = self.media_instead() {
-                return Outcome::Failed(error);
-            }
+        if self.request.kind.is_none()
+            && self.body.len() >= SNIFF
+            && self.by_content().is_none()
+            && let Some(error) = self.media_instead()
+        {
+            return Outcome::Failed(error);
         }
         Outcome::Pending
     }

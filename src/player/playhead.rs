@@ -257,28 +257,28 @@ impl Session {
     pub fn watch_playhead(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
         let now = ctx.now;
         let position = self.playhead.position(now);
-        if self.playhead.waiting() {
-            if let Some((to, found)) = self.hole_at(position) {
-                let reason = if self.playhead.first_frame_at.is_none() && found != Reason::GapAnnounced {
-                    Reason::StartGap
-                } else {
-                    found
-                };
-                if to - position > ctx.config.max_gap && reason != Reason::GapAnnounced {
-                    let text = format!("the media has a hole of {:.1} s at {position:.1} s", to - position);
-                    ctx.event(Event::Error(
-                        PlayerError::new(Code::MediaEmpty, text).recoverable().with_url(&self.url),
-                    ));
-                }
-                ctx.event(Event::Gap { reason, from: position, to });
-                if let Some(stall) = &mut self.playhead.stall {
-                    stall.cure = reason;
-                }
-                // A hair inside, since `buffered` is rounded.
-                self.playhead.seek(ctx, to + 0.001);
-                self.on_seek(ctx, to + 0.001);
-                return Ok(());
+        if self.playhead.waiting()
+            && let Some((to, found)) = self.hole_at(position)
+        {
+            let reason = if self.playhead.first_frame_at.is_none() && found != Reason::GapAnnounced {
+                Reason::StartGap
+            } else {
+                found
+            };
+            if to - position > ctx.config.max_gap && reason != Reason::GapAnnounced {
+                let text = format!("the media has a hole of {:.1} s at {position:.1} s", to - position);
+                ctx.event(Event::Error(
+                    PlayerError::new(Code::MediaEmpty, text).recoverable().with_url(&self.url),
+                ));
             }
+            ctx.event(Event::Gap { reason, from: position, to });
+            if let Some(stall) = &mut self.playhead.stall {
+                stall.cure = reason;
+            }
+            // A hair inside, since `buffered` is rounded.
+            self.playhead.seek(ctx, to + 0.001);
+            self.on_seek(ctx, to + 0.001);
+            return Ok(());
         }
         let head = &self.playhead;
         let media = head.media;

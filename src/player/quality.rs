@@ -2,7 +2,7 @@
 
 use super::io::*;
 use super::requests::Ticket;
-use super::session::{Ctx, Session};
+use super::session::{Ctx, Session, codec_kind};
 use super::stream::{Activity, RepKey, Stream};
 use crate::abr::{self, Download, Estimator, Selector, Situation};
 use crate::manifest::{ContentType, Representation};
@@ -15,32 +15,28 @@ const AUDIO_SHARE: f64 = 0.15;
 pub(super) struct Abr {
     estimator: Estimator,
     selector: Selector,
-    now: Now,
 }
 
 impl Abr {
     pub fn new(initial_bandwidth: f64) -> Self {
-        Self { estimator: Estimator::new(initial_bandwidth), selector: Selector::new(), now: 0.0 }
+        Self { estimator: Estimator::new(initial_bandwidth), selector: Selector::new() }
     }
 
     /// Bit/s.
-    pub fn estimate(&self) -> f64 {
-        self.estimator.estimate(self.now)
+    pub fn estimate(&self, now: Now) -> f64 {
+        self.estimator.estimate(now)
     }
 
     pub fn started(&mut self, ticket: Ticket, now: Now) {
-        self.now = now;
         self.estimator.request_started(ticket.number(), now);
     }
 
     pub fn bytes(&mut self, ticket: Ticket, now: Now, count: usize) {
-        self.now = now;
         self.estimator.bytes(ticket.number(), now, count);
     }
 
     /// Complete, failed or cancelled: what had arrived counts all the same.
     pub fn finished(&mut self, ticket: Ticket, now: Now) {
-        self.now = now;
         self.estimator.request_done(ticket.number(), now);
     }
 
@@ -123,7 +119,7 @@ impl Session {
             if let Some(rep) = stream.rep.filter(|r| candidates.contains(r)) {
                 return rep;
             }
-            let share = ctx.abr.estimate() * AUDIO_SHARE;
+            let share = ctx.abr.estimate(ctx.now) * AUDIO_SHARE;
             let best = ladder.iter().rposition(|b| *b as f64 <= share);
             return best.and_then(|b| candidates.get(b).copied()).unwrap_or(lowest);
         }
@@ -135,7 +131,7 @@ impl Session {
             .map(|r| r.bandwidth)
             .sum();
         let buffer = (stream.cursor - position).max(0.0);
-        let estimate = ctx.abr.estimate();
+        let estimate = ctx.abr.estimate(ctx.now);
         let situation = Situation {
             ladder: &ladder,
             next_sizes: None,
@@ -211,7 +207,7 @@ impl Session {
             elapsed: ctx.now - job.sent,
             buffer: (self.frontier(stream, position) - position).max(0.0),
             rate,
-            estimate: ctx.abr.estimate(),
+            estimate: ctx.abr.estimate(ctx.now),
             current,
             lower: &lower,
         };
@@ -230,7 +226,8 @@ impl Session {
     }
 }
 
-/// What a decoder is made for: the names of the codecs without profile and level.
+/// What the picture's decoder is made for: the name of its codec without profile and level.
 fn family(codecs: &str) -> &str {
-    codecs.split('.').next().unwrap_or(codecs)
+    let mut all = codecs.split(',').map(|c| c.trim().split('.').next().unwrap_or(c));
+    all.clone().find(|c| codec_kind(c) == Some(ContentType::Video)).or_else(|| all.next()).unwrap_or("")
 }

@@ -240,7 +240,7 @@ fn open(prefix: &[u8], complete: bool) -> Result<Option<Kind>> {
         Some(Format::Mp4) => Some(remux(Box::new(container::mp4::FragmentDemuxer::new()))),
         #[cfg(feature = "ts")]
         Some(Format::Ts) if prefix.len() > 188 || complete => {
-            Some(remux(Box::new(container::ts::TsDemuxer::new())))
+            Some(remux(Box::<container::ts::TsDemuxer>::default()))
         }
         #[cfg(feature = "webm")]
         Some(Format::Webm) => {

@@ -677,7 +677,7 @@ impl Session {
         let media = self.playhead.media();
         Stats {
             position,
-            estimate: ctx.abr.estimate(),
+            estimate: ctx.abr.estimate(ctx.now),
             buffer: (self.playable_ranges().end_from(position, super::buffer::SEAM) - position).max(0.0),
             total_frames: media.total_frames,
             dropped_frames: media.dropped_frames,
@@ -753,7 +753,7 @@ pub(super) fn declared_mime(mime: &str, codecs: &str) -> String {
 }
 
 /// What a codec is for, by its RFC 6381 name.
-fn codec_kind(codec: &str) -> Option<ContentType> {
+pub(super) fn codec_kind(codec: &str) -> Option<ContentType> {
     let name = codec.split('.').next().unwrap_or(codec).to_ascii_lowercase();
     match name.as_str() {
         "avc1" | "avc3" | "hvc1" | "hev1" | "dvh1" | "dvhe" | "av01" | "vp8" | "vp08" | "vp9" | "vp09"
