@@ -21,6 +21,9 @@ const AVOID_FOR: f64 = 60.0;
 const MAX_SKIPPED: u32 = 3;
 /// The append window begins this many seconds before a period: rounding must not cost the first keyframe.
 const WINDOW_SLACK: Seconds = 0.01;
+/// Pictures are reordered by less than this many seconds, so that only a segment that begins earlier can have decoding times
+/// below 0.
+const OPENING: Seconds = 0.5;
 
 impl Session {
     /// Cancels what a stream has under way.
@@ -227,6 +230,9 @@ impl Session {
             stream.last_init = None;
         } else if !contiguous && let Some((_, pipeline)) = &mut stream.pipeline {
             pipeline.reset();
+        }
+        if let Some((_, pipeline)) = &mut stream.pipeline {
+            pipeline.set_opens(segment.start < OPENING);
         }
         let mut init = None;
         if stream.last_init != segment.init

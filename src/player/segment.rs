@@ -50,6 +50,7 @@ pub(super) struct Pipeline {
     declared_mime: Rc<str>,
     kind: Kind,
     in_init: bool,
+    opens: bool,
 }
 
 /// Bytes after which an unknown format stays unknown.
@@ -64,6 +65,15 @@ impl Pipeline {
             declared_mime: declared_mime.into(),
             kind: Kind::Unknown(Vec::new()),
             in_init: false,
+            opens: false,
+        }
+    }
+
+    /// Whether the segments to come are the first of the presentation.
+    pub fn set_opens(&mut self, opens: bool) {
+        self.opens = opens;
+        if let Kind::Remux { muxer, .. } = &mut self.kind {
+            muxer.set_opens(opens);
         }
     }
 
@@ -82,6 +92,7 @@ impl Pipeline {
             let Some(kind) = open(prefix, prefix.len() >= SNIFF_LIMIT)? else { return Ok(()) };
             let prefix = std::mem::take(prefix);
             self.kind = kind;
+            self.set_opens(self.opens);
             return self.feed(&prefix);
         }
         self.feed(bytes)
@@ -113,6 +124,7 @@ impl Pipeline {
                 Some(kind) => {
                     let prefix = std::mem::take(prefix);
                     self.kind = kind;
+                    self.set_opens(self.opens);
                     self.feed(&prefix)?;
                 }
                 None => return Err(unknown_format()),

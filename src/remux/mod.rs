@@ -12,7 +12,7 @@ use crate::bytes::{ByteWriter, MediaBytes};
 use crate::container::{Sample, Sink, TrackId, TrackInfo};
 use crate::time::Ticks;
 
-use timing::Clock;
+use timing::{Clock, Opening};
 
 /// Room for `moof` in front of the payload, in bytes: the header of about 500 samples of video with B-frames. Where a fragment
 /// needs more, its payload is moved once and the room grows for the ones to come.
@@ -129,6 +129,7 @@ struct Track {
     /// Never empty. The first one gives out fragments, the last one takes samples.
     runs: Vec<Run>,
     clock: Clock,
+    opening: Opening,
     sequence: u32,
 }
 
@@ -151,6 +152,7 @@ pub struct Muxer {
     /// As the init segments describe them; same order as `states`.
     infos: Vec<TrackInfo>,
     states: Vec<Track>,
+    opens: bool,
     complete: bool,
     warnings: Vec<Warning>,
     /// Takes payload that belongs to no known track.
@@ -161,6 +163,15 @@ impl Muxer {
     /// No tracks.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether the samples to come open a presentation: nothing of it is then decoded before its first sample is presented.
+    ///
+    /// The decoding times of reordered pictures begin before the first presentation time. Where that is moved to 0, they become
+    /// negative, and WebKit (2.50) drops such frames and all that depend on them; it does not take negative composition offsets
+    /// either (it moves presentation times then). So the first few decoding times are pressed together instead.
+    pub fn set_opens(&mut self, opens: bool) {
+        self.opens = opens;
     }
 
     /// The tracks seen so far.
@@ -234,6 +245,7 @@ impl Muxer {
                 state.runs = vec![Run::new(run.info, run.generation, run.headroom)];
             }
             state.clock = Clock::default();
+            state.opening = Opening::default();
         }
         self.stray = Vec::new();
     }
@@ -274,7 +286,13 @@ impl Sink for Muxer {
     fn track(&mut self, info: TrackInfo) {
         let Some(index) = self.states.iter().position(|t| t.id == info.id) else {
             let run = Run::new(info.clone(), 0, HEADROOM);
-            self.states.push(Track { id: info.id, runs: vec![run], clock: Clock::default(), sequence: 0 });
+            self.states.push(Track {
+                id: info.id,
+                runs: vec![run],
+                clock: Clock::default(),
+                opening: Opening::default(),
+                sequence: 0,
+            });
             self.infos.push(info);
             return;
         };
@@ -309,13 +327,16 @@ impl Sink for Muxer {
         }
     }
 
-    fn sample(&mut self, track: TrackId, sample: Sample) {
+    fn sample(&mut self, track: TrackId, mut sample: Sample) {
         let Some(state) = self.states.iter_mut().find(|t| t.id == track) else {
             self.stray.clear();
             return self.warn(None, "a sample of an unknown track was dropped");
         };
-        let Track { runs, clock, .. } = state;
+        let Track { runs, clock, opening, .. } = state;
         let (run, earlier) = runs.split_last_mut().expect("a track has a run from its start");
+        if self.opens {
+            opening.press(&run.info, &mut sample);
+        }
         run.payload();
         let written = run.buffer.len().saturating_sub(run.done);
         let size = written.min(sample.size as usize);

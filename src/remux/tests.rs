@@ -266,3 +266,32 @@ fn misuse_is_survived_with_a_warning() {
     assert!(m.take_warnings().len() >= 3);
     assert_eq!(m.init_segment(TrackId(9)), None);
 }
+
+#[test]
+fn an_opening_decodes_nothing_before_its_first_sample_is_presented() {
+    let mut m = muxer();
+    m.set_opens(true);
+    // Two pictures of delay and a pyramid: I0 P4 B2 b1 b3.
+    for (dts, pts) in
+        [(90_000, 97_200), (93_600, 111_600), (97_200, 104_400), (100_800, 100_800), (104_400, 108_000)]
+    {
+        add(&mut m, dts, pts, Some(3600), b"x");
+    }
+    let read = read_back(&m.take_fragment(VIDEO, true).unwrap());
+    assert_eq!(read.tfdt, 97_200);
+    let mut dts = read.tfdt as i64;
+    let mut times = Vec::new();
+    for (i, offset) in read.offsets.iter().enumerate() {
+        times.push((dts, dts + i64::from(*offset)));
+        dts += i64::from(read.durations.get(i).copied().or(read.default_duration).unwrap());
+    }
+    let pts: Vec<_> = times.iter().map(|t| t.1).collect();
+    assert_eq!(pts, [97_200, 111_600, 104_400, 100_800, 108_000], "presentation times stay");
+    assert_eq!(
+        times[3..],
+        [(100_800, 100_800), (104_400, 108_000)],
+        "and so do decoding times after a moment"
+    );
+    assert!(times.iter().all(|(dts, pts)| dts <= pts) && times.is_sorted_by_key(|t| t.0));
+    assert!(m.take_warnings().is_empty());
+}

@@ -83,6 +83,29 @@ impl Clock {
     }
 }
 
+/// The first sample of a presentation, for [`super::Muxer::set_opens`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Opening {
+    /// Its decoding and presentation time.
+    first: Option<(Ticks, Ticks)>,
+}
+
+impl Opening {
+    /// Moves decoding times from `first dts ..` to `first pts ..`, ever less, and not at all from 1/60 s after the first
+    /// presentation time on: nothing but the first sample is presented before that, up to 60 pictures a second.
+    pub fn press(&mut self, info: &TrackInfo, sample: &mut Sample) {
+        let (dts, pts) = *self.first.get_or_insert((sample.dts, sample.pts));
+        let reach = Ticks::from(info.timescale.get() / 60).max(1);
+        let (Some(delay), Some(since)) = (pts.checked_sub(dts), sample.dts.checked_sub(dts)) else { return };
+        // A delay of more than some seconds is damage, not reordering.
+        if delay > 0 && delay < 300 * reach && (0..delay + reach).contains(&since) {
+            sample.dts = pts + since * reach / (delay + reach);
+            // What is told is the distance of the unmoved times.
+            sample.duration = None;
+        }
+    }
+}
+
 /// For a sample that is alone: 1024 samples of audio (an AAC frame), or 1/25 s.
 fn default_duration(info: &TrackInfo) -> u32 {
     let scale = u64::from(info.timescale.get());
