@@ -13,3 +13,5 @@ pub mod remux;
 pub mod time;
 #[cfg(target_arch = "wasm32")]
 mod web;
+#[cfg(target_arch = "wasm32")]
+pub use web::Engine;

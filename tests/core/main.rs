@@ -1,4 +1,5 @@
 //! Native tests of the core as a whole. One binary, so that it links once.
+#![cfg(not(target_arch = "wasm32"))]
 // In helpers of tests too: clippy's own exception stops at functions marked `#[test]`.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
