@@ -40,6 +40,15 @@ enum Op {
     Abort,
 }
 
+/// The operation that failed.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// An append, with where its media lies.
+    Append(Option<(Seconds, Seconds)>),
+    /// `changeType`.
+    ChangeType,
+}
+
 /// What was appended, for bytes and quality over time.
 #[derive(Debug)]
 struct Entry {
@@ -230,13 +239,32 @@ impl Buffer {
         self.buffered = buffered;
     }
 
-    /// The shell could not do the operation. For an append of media, its span comes back.
-    pub fn failed(&mut self) -> Option<(Seconds, Seconds)> {
+    /// The shell could not do the operation.
+    pub fn failed(&mut self) -> Option<Failed> {
         self.adding = false;
         match self.current.take() {
-            Some(Op::Append { span, .. }) => span,
+            Some(Op::Append { span, .. }) => Some(Failed::Append(span)),
+            Some(Op::ChangeType(_)) => Some(Failed::ChangeType),
             _ => None,
         }
+    }
+
+    /// Where the media begins that waits to be appended.
+    pub fn waits_from(&self) -> Option<Seconds> {
+        self.queue.iter().find_map(|op| match op {
+            Op::Append { span, .. } => span.map(|s| s.0),
+            _ => None,
+        })
+    }
+
+    /// Drops what waits and begins at `time` or later, types that were to be changed to included.
+    pub fn drop_from(&mut self, time: Seconds) {
+        self.queue.retain(|op| match op {
+            Op::ChangeType(_) | Op::Append { span: None, .. } => false,
+            Op::Append { span: Some(span), .. } => span.0 < time,
+            Op::Remove { .. } | Op::Abort => true,
+        });
+        self.init = None;
     }
 
     /// Bandwidth of what plays at `t`.

@@ -84,7 +84,10 @@ impl Session {
         // Each turn passes a gap or a period; an endless row of empty ones must not hold the page up.
         for _ in 0..64 {
             let stream = &self.streams[i];
-            if !matches!(stream.activity, Activity::Idle) || !self.has_room(ctx, stream) {
+            if !matches!(stream.activity, Activity::Idle)
+                || self.held_back(stream)
+                || !self.has_room(ctx, stream)
+            {
                 return Ok(());
             }
             if !stream.sequential {

@@ -10,6 +10,7 @@ mod loading;
 mod playhead;
 mod quality;
 mod requests;
+mod restart;
 mod segment;
 mod session;
 mod stream;
@@ -90,7 +91,7 @@ impl Player {
             Input::SourceOpen => {
                 self.source_open = true;
                 self.with_session(now, |session, _| {
-                    session.source_opened();
+                    session.set_source_open(true);
                     Ok(())
                 });
             }

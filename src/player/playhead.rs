@@ -104,6 +104,14 @@ impl Playhead {
         ctx.command(Command::Seek(to));
     }
 
+    /// The element is given another source: it will be put at `position` when that one is ready.
+    pub fn expect_at(&mut self, position: Seconds) {
+        self.target = Some(position);
+        self.armed = false;
+        self.media.position = position;
+        self.media.ready_state = 0;
+    }
+
     /// Seconds of the stall that lasts.
     pub fn stalled_for(&self, now: Now) -> Seconds {
         self.stall.as_ref().map_or(0.0, |s| now - s.since)

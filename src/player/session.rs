@@ -1,7 +1,7 @@
 //! One presentation while it plays: its streams and buffers, and what ties them together. How segments are fetched is in
 //! `fetching`, the playhead in `playhead`, the choice of quality in `quality`.
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Failed};
 use super::indexes::Variables;
 use super::io::*;
 use super::loading::Loading;
@@ -74,13 +74,14 @@ pub(super) struct Session {
     source_open: bool,
     start: StartAt,
     loaded: bool,
-    duration_set: Option<Seconds>,
+    /// A browser without `changeType`: the source is set up anew when the playhead comes here.
+    pub restart_at: Option<Seconds>,
+    pub decode_recoveries: Vec<Now>,
     ended_signalled: bool,
     last_quality: Option<String>,
     played_weight: (f64, f64),
     last_stats: Now,
     loaded_at: Now,
-    decode_recoveries: Vec<Now>,
 }
 
 impl Session {
@@ -119,13 +120,13 @@ impl Session {
             source_open,
             start,
             loaded: false,
-            duration_set: None,
+            restart_at: None,
+            decode_recoveries: Vec::new(),
             ended_signalled: false,
             last_quality: None,
             played_weight: (0.0, 0.0),
             last_stats: ctx.now,
             loaded_at,
-            decode_recoveries: Vec::new(),
         };
         session.ask_types(ctx);
         session
@@ -261,9 +262,9 @@ impl Session {
         error.with_url(&self.url)
     }
 
-    /// The element's source is open.
-    pub fn source_opened(&mut self) {
-        self.source_open = true;
+    /// The element's source was opened or closed.
+    pub fn set_source_open(&mut self, open: bool) {
+        self.source_open = open;
     }
 
     /// One round: everything that can go on goes on.
@@ -273,6 +274,7 @@ impl Session {
         }
         self.resolve_start(ctx);
         self.watch_playhead(ctx)?;
+        self.restart_if_due(ctx);
         for i in 0..self.streams.len() {
             self.step_stream(ctx, i)?;
         }
@@ -391,7 +393,6 @@ impl Session {
             return Ok(());
         }
         if let Some(duration) = self.duration() {
-            self.duration_set = Some(duration);
             ctx.command(Command::SetDuration(duration));
         }
         let mut wanted: Vec<(BufferId, Rc<str>)> =
@@ -442,7 +443,14 @@ impl Session {
     ) -> Result<(), Fatal> {
         let position = self.playhead.position(ctx.now);
         let Some(buffer) = self.buffer_mut(id) else { return Ok(()) };
-        let span = buffer.failed();
+        let span = match buffer.failed() {
+            Some(Failed::ChangeType) => {
+                self.restart_for_type(ctx, id);
+                return Ok(());
+            }
+            Some(Failed::Append(span)) => span,
+            None => None,
+        };
         if !quota {
             // The element's error event tells more and follows; without one the type was refused.
             let mut error = PlayerError::new(Code::Decode, "the browser refused the media");
@@ -552,41 +560,6 @@ impl Session {
             self.ended_signalled = true;
             ctx.command(Command::EndOfStream);
         }
-        Ok(())
-    }
-
-    /// The element or a buffer could not decode: begin anew behind the place, once; then give up.
-    pub fn recover_decode(&mut self, ctx: &mut Ctx, error: PlayerError) -> Result<(), Fatal> {
-        /// Errors closer together than this, in seconds, are one fault that recovery did not cure.
-        const APART: f64 = 20.0;
-        let now = ctx.now;
-        self.decode_recoveries.retain(|t| now - *t < APART);
-        if self.decode_recoveries.len() >= 2 {
-            let mut error = error.with_url(&self.url);
-            error.tried = Some("the source was set up anew twice".into());
-            return Err(error);
-        }
-        self.decode_recoveries.push(now);
-        ctx.event(Event::Error(error.recoverable()));
-        let position = self.playhead.position(now);
-        for i in 0..self.streams.len() {
-            self.cancel_stream(ctx, i);
-            let stream = &mut self.streams[i];
-            // Another representation may be sound; this one is left alone for a while.
-            if let Some(rep) = stream.rep {
-                let key = RepKey { period: stream.period, set: stream.set, rep };
-                stream.failed.push((key, now + 30.0));
-            }
-            stream.pipeline = None;
-            stream.buffers.clear();
-            stream.move_to(position, false);
-            stream.reason = Some(Reason::Failure);
-        }
-        self.buffers = [None, None];
-        self.source_open = false;
-        self.duration_set = None;
-        ctx.command(Command::CloseSource);
-        ctx.command(Command::OpenSource);
         Ok(())
     }
 
@@ -711,7 +684,7 @@ impl Session {
         for stream in &self.streams {
             soonest = soonest.min(self.stream_deadline(ctx, stream));
         }
-        soonest
+        soonest.min(self.restart_deadline(ctx.now))
     }
 }
 

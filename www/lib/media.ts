@@ -22,6 +22,8 @@ export class Media {
   /** The element plays what the engine sent for the present load. */
   #active = false;
   #set = false;
+  /** It played when its source was taken away. */
+  #resume = false;
   #width = 0;
   #height = 0;
 
@@ -50,6 +52,7 @@ export class Media {
   /** A load begins: whatever the element still shows is not of it. */
   begin(): void {
     this.#active = false;
+    this.#resume = false;
     this.firstFrame = undefined;
     this.#measure();
   }
@@ -67,6 +70,7 @@ export class Media {
     if (!handle) {
       if (!this.#set) return;
       this.#set = false;
+      this.#resume = !element.paused;
       element.srcObject = null;
       element.removeAttribute('src');
       element.load();
@@ -83,6 +87,9 @@ export class Media {
     } else {
       element.srcObject = handle as MediaProvider;
     }
+    // Another source for the same load: to the user nothing has stopped.
+    if (this.#resume) element.play().catch(() => {});
+    this.#resume = false;
     const { element: video } = this;
     if ('requestVideoFrameCallback' in video) {
       this.#frame = (video as HTMLVideoElement).requestVideoFrameCallback((now) => this.#shown(now));

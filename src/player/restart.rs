@@ -1,0 +1,104 @@
+//! Setting the element's source up anew: after a decoding error, and where the browser cannot change the type of a buffer.
+
+use super::buffer::SEAM;
+use super::io::*;
+use super::session::{Ctx, Fatal, Session};
+use super::stream::{RepKey, Stream};
+use crate::error::PlayerError;
+use crate::time::Seconds;
+
+/// Decoding errors closer together than this, in seconds, are one fault that recovery did not cure.
+const APART: f64 = 20.0;
+/// Seconds for which a representation that could not be decoded is left alone.
+const AVOID_FOR: f64 = 30.0;
+/// Seconds before the end of the old type at which the source is set up anew: an engine that runs dry shows a stall instead.
+const EARLY: Seconds = 0.1;
+
+impl Session {
+    /// The element or a buffer could not decode: begin anew at the place, preferring other representations; twice, then give up.
+    pub fn recover_decode(&mut self, ctx: &mut Ctx, error: PlayerError) -> Result<(), Fatal> {
+        let now = ctx.now;
+        self.decode_recoveries.retain(|t| now - *t < APART);
+        if self.decode_recoveries.len() >= 2 {
+            let mut error = error.with_url(&self.url);
+            error.tried = Some("the source was set up anew twice".into());
+            return Err(error);
+        }
+        self.decode_recoveries.push(now);
+        ctx.event(Event::Error(error.recoverable()));
+        for stream in &mut self.streams {
+            if let Some(rep) = stream.rep {
+                let key = RepKey { period: stream.period, set: stream.set, rep };
+                stream.failed.push((key, now + AVOID_FOR));
+            }
+            stream.reason = Some(Reason::Failure);
+        }
+        let position = self.playhead.position(now);
+        self.reopen(ctx, position);
+        Ok(())
+    }
+
+    /// Drops the source and all that was appended; another one is filled from `position` on.
+    fn reopen(&mut self, ctx: &mut Ctx, position: Seconds) {
+        for i in 0..self.streams.len() {
+            self.cancel_stream(ctx, i);
+            let stream = &mut self.streams[i];
+            stream.pipeline = None;
+            stream.last_init = None;
+            stream.buffers.clear();
+            stream.move_to(position, false);
+        }
+        self.restart_at = None;
+        self.buffers = [None, None];
+        self.set_source_open(false);
+        self.playhead.expect_at(position);
+        ctx.command(Command::CloseSource);
+        ctx.command(Command::OpenSource);
+    }
+
+    /// The browser has no `changeType`: what has the old type plays to its end, then the source is set up anew.
+    pub fn restart_for_type(&mut self, ctx: &mut Ctx, id: BufferId) {
+        let position = self.playhead.position(ctx.now);
+        let waits = self.buffer(id).and_then(|b| b.waits_from()).unwrap_or(position);
+        // The other streams change where this one does: at the start of a period.
+        let period = self.presentation.periods.get(self.period_at(waits + SEAM)).map_or(waits, |p| p.start);
+        let at = period.max(position);
+        for i in 0..self.streams.len() {
+            let stream = &self.streams[i];
+            let beyond = stream.job().is_some_and(|j| j.segment.start >= at - SEAM);
+            if beyond || stream.cursor > at + SEAM {
+                self.cancel_stream(ctx, i);
+                self.streams[i].move_to(at, false);
+            }
+        }
+        for buffer in self.buffers.iter_mut().flatten() {
+            buffer.drop_from(at - SEAM);
+        }
+        self.restart_at = Some(at);
+    }
+
+    /// Whether a stream must wait for a new source.
+    pub fn held_back(&self, stream: &Stream) -> bool {
+        self.restart_at.is_some_and(|at| stream.cursor >= at - SEAM)
+    }
+
+    /// Sets the source up anew once the playhead has come to where the type changes.
+    pub fn restart_if_due(&mut self, ctx: &mut Ctx) {
+        let Some(at) = self.restart_at else { return };
+        let position = self.playhead.position(ctx.now);
+        if position >= at - EARLY {
+            self.reopen(ctx, position.max(at));
+        }
+    }
+
+    /// When that is to be looked at.
+    pub fn restart_deadline(&self, now: Now) -> Now {
+        match self.restart_at {
+            Some(at) if self.playhead.moving() => {
+                let rate = self.playhead.media().rate.max(0.1);
+                now + ((at - EARLY - self.playhead.position(now)) / rate).max(0.02)
+            }
+            _ => f64::INFINITY,
+        }
+    }
+}
