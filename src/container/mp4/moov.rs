@@ -1,15 +1,13 @@
 //! The movie box (ISO/IEC 14496-12 §8.2): tracks, their defaults for fragments, edit lists.
 //!
-//! The headers (`mvhd`, `tkhd`, `mdhd`, `hdlr`, `elst`) and the sample tables are read by the `mp4` crate. It fails on, or loops over,
-//! much that occurs: sizes of 0, tracks without sample tables, `minf` without `dinf`, sample entries that
-//! it does not know; of several `trex` it keeps one. So each track is given to it by itself, rebuilt from checked boxes with empty ones
-//! where some are missing; `stsd`, `trex` and `elng` are read here.
+//! The headers (`mvhd`, `tkhd`, `mdhd`, `hdlr`, `elst`) are read by the `mp4` crate, box by box: its `MoovBox` fails on, or loops
+//! over, much that occurs (sizes of 0, tracks without sample tables, `minf` without `dinf`, sample entries that it does
+//! not know), keeps one of several `trex`, and brings readers of every box that can be in it. `stsd`, `trex` and `elng` are read here.
 
 use std::io::Cursor;
 
 use mp4::{MoovBox, ReadBox};
 
-use crate::bytes::ByteWriter;
 use crate::container::{TrackId, TrackInfo, TrackKind};
 use crate::error::{Code, PlayerError, Result};
 use crate::time::{Ticks, Timescale};
@@ -44,8 +42,8 @@ pub struct Track {
     pub(super) entries: Vec<Entry>,
     /// For fragments.
     pub(super) defaults: Defaults,
-    /// The headers and sample tables of this track alone.
-    pub(super) tables: MoovBox,
+    /// The body of `stbl`, of files that are not fragmented; fragmented ones have empty tables.
+    pub(super) tables: Vec<u8>,
 }
 
 /// `trex` (§8.8.3).
@@ -60,52 +58,59 @@ pub(super) struct Defaults {
 
 /// Reads the body of a `moov` box. Tracks that cannot be read are left out with a warning; an error if none is left.
 pub fn parse(body: &[u8]) -> Result<Moov> {
-    let mvhd = find(body, b"mvhd");
+    let movie = find(body, b"mvhd").and_then(|b| leaf(&b, |m| Some(&m.mvhd)));
+    let (scale, duration) = movie.map_or((0, 0), |m| (m.timescale, m.duration));
     let mvex = find(body, b"mvex");
     let mut moov = Moov {
         tracks: Vec::new(),
         fragmented: mvex.is_some(),
-        timescale: None,
-        duration: 0,
+        timescale: Timescale::new(scale),
+        duration: mvex.and_then(|b| fragment_duration(&b)).unwrap_or(match duration {
+            // All ones: not known (§8.2.2.3).
+            0xffff_ffff | u64::MAX => 0,
+            duration => duration,
+        }),
         warnings: Vec::new(),
     };
     for trak in boxes(body).filter(|b| b.name == *b"trak").take(MAX_TRACKS) {
-        match parse_trak(mvhd.as_ref(), &trak, mvex.as_ref(), &mut moov.warnings) {
+        match parse_trak(scale, &trak, mvex.as_ref(), &mut moov.warnings) {
             Some(track) if moov.tracks.iter().all(|t| t.info.id != track.info.id) => moov.tracks.push(track),
             Some(_) => moov.warnings.push("two tracks have the same id: the second one was left out"),
             None => moov.warnings.push("a track without readable headers was left out"),
         }
     }
-    let Some(first) = moov.tracks.first() else {
+    if moov.tracks.is_empty() {
         return Err(PlayerError::new(Code::MediaMalformed, "the moov box describes no readable track"));
-    };
-    moov.timescale = Timescale::new(first.tables.mvhd.timescale);
-    moov.duration = mvex.and_then(|b| fragment_duration(&b)).unwrap_or(match first.tables.mvhd.duration {
-        // All ones: not known (§8.2.2.3).
-        0xffff_ffff | u64::MAX => 0,
-        duration => duration,
-    });
+    }
     Ok(moov)
 }
 
+/// Reads one box by the `mp4` crate. The types of its boxes have no names outside of it: `place` tells by where in a `moov` it
+/// would be which one is meant.
+pub(super) fn leaf<T>(b: &Mp4Box<'_>, place: fn(&MoovBox) -> Option<&T>) -> Option<T>
+where
+    T: for<'a, 'b> ReadBox<&'a mut Cursor<&'b [u8]>>,
+{
+    let _ = place;
+    let mut cursor = Cursor::new(b.whole);
+    cursor.set_position((b.whole.len() - b.body.len()) as u64);
+    // It takes every header to have 8 bytes.
+    T::read_box(&mut cursor, b.body.len() as u64 + 8).ok()
+}
+
 fn parse_trak(
-    mvhd: Option<&Mp4Box<'_>>,
+    movie_scale: u32,
     trak: &Mp4Box<'_>,
     mvex: Option<&Mp4Box<'_>>,
     warnings: &mut Vec<&'static str>,
 ) -> Option<Track> {
-    // Fragmented files have empty tables, and where they have not, they may as well be broken.
-    let bytes = rebuild(mvhd, trak, mvex.is_none());
-    let mut cursor = Cursor::new(bytes.as_slice());
-    let header = mp4::BoxHeader::read(&mut cursor).ok()?;
-    let tables = MoovBox::read_box(&mut cursor, header.size).ok()?;
-    let headers = tables.traks.first()?;
-    let (tkhd, mdhd) = (&headers.tkhd, &headers.mdia.mdhd);
+    let tkhd = leaf(&trak.child(b"tkhd")?, |m| Some(&m.traks.first()?.tkhd))?;
+    let mdia = trak.child(b"mdia")?;
+    let mdhd = leaf(&mdia.child(b"mdhd")?, |m| Some(&m.traks.first()?.mdia.mdhd))?;
     let id = tkhd.track_id;
     let timescale = Timescale::new(mdhd.timescale)?;
-    let handler = u32::from(&headers.mdia.hdlr.handler_type).to_be_bytes();
+    let handler = handler(&mdia.child(b"hdlr")?)?;
 
-    let mdia = trak.child(b"mdia")?;
     let stbl = mdia.child(b"minf")?.child(b"stbl")?;
     let entries = stsd::parse(&stbl.child(b"stsd")?, kind_of(&handler));
     let defaults = mvex.and_then(|b| defaults_of(b, id)).unwrap_or_default();
@@ -130,11 +135,22 @@ fn parse_trak(
         sample_rate: 0,
         channels: 0,
         language,
-        edit_start: edit_start(&tables, timescale, warnings),
+        edit_start: edit_start(movie_scale, trak, timescale, warnings),
         encrypted: false,
     };
     entry.describe(&mut info);
+    let tables = if mvex.is_none() { stbl.body.to_vec() } else { Vec::new() };
     Some(Track { info, entries, defaults, tables })
+}
+
+/// `hdlr` (§8.4.3): its fixed fields only. The name is of no use and often not terminated as the crate wants it.
+fn handler(hdlr: &Mp4Box<'_>) -> Option<FourCc> {
+    let mut fixed = [0; 33];
+    for (to, from) in fixed.iter_mut().skip(8).zip(hdlr.body.iter().take(24)) {
+        *to = *from;
+    }
+    let fixed = Mp4Box { name: hdlr.name, whole: &fixed, body: &fixed[8..] };
+    leaf(&fixed, |m| Some(&m.traks.first()?.mdia.hdlr)).map(|b| b.handler_type.value)
 }
 
 fn kind_of(handler: &FourCc) -> TrackKind {
@@ -148,8 +164,15 @@ fn kind_of(handler: &FourCc) -> TrackKind {
 
 /// The media time at movie time 0 (§8.6.6): initial empty edits, then the first one with media. Later edits would cut
 /// the media, which MSE cannot express; they are not applied.
-fn edit_start(tables: &MoovBox, timescale: Timescale, warnings: &mut Vec<&'static str>) -> Ticks {
-    let elst = tables.traks.first().and_then(|t| t.edts.as_ref()).and_then(|e| e.elst.as_ref());
+fn edit_start(
+    movie_scale: u32,
+    trak: &Mp4Box<'_>,
+    timescale: Timescale,
+    warnings: &mut Vec<&'static str>,
+) -> Ticks {
+    let elst = trak.child(b"edts").and_then(|b| b.child(b"elst"));
+    // Without its edits a track still plays.
+    let elst = elst.and_then(|b| leaf(&b, |m| m.traks.first()?.edts.as_ref()?.elst.as_ref()));
     let Some(elst) = elst else { return 0 };
     let mut empty = 0u64;
     let mut media = None;
@@ -166,7 +189,7 @@ fn edit_start(tables: &MoovBox, timescale: Timescale, warnings: &mut Vec<&'stati
             }
         }
     }
-    let empty = match u64::from(tables.mvhd.timescale) {
+    let empty = match u64::from(movie_scale) {
         0 => 0,
         movie => u128::from(empty) * u128::from(timescale.get()) / u128::from(movie),
     };
@@ -188,75 +211,4 @@ fn defaults_of(mvex: &Mp4Box<'_>, id: u32) -> Option<Defaults> {
 fn fragment_duration(mvex: &Mp4Box<'_>) -> Option<u64> {
     let (version, _, mut r) = mvex.child(b"mehd")?.full()?;
     if version == 1 { r.u64() } else { r.u32().map(u64::from) }
-}
-
-/// Whether a box of edits has as many as it says. Without its edits a track still plays.
-fn is_whole(elst: &Mp4Box<'_>) -> bool {
-    elst.full().is_some_and(|(version, _, mut r)| {
-        let size = if version == 1 { 20 } else { 12 };
-        r.u32().is_some_and(|count| r.remaining() / size >= count as usize)
-    })
-}
-
-/// A `moov` with one track in the form that the `mp4` crate reads.
-fn rebuild(mvhd: Option<&Mp4Box<'_>>, trak: &Mp4Box<'_>, tables: bool) -> Vec<u8> {
-    let mdia = trak.child(b"mdia");
-    let stbl = mdia.and_then(|b| b.child(b"minf")?.child(b"stbl")).filter(|_| tables);
-    let mut w = ByteWriter::append_to(Vec::with_capacity(1024 + stbl.map_or(0, |b| b.body.len())));
-    let moov = w.open(b"moov");
-    match mvhd {
-        Some(b) => copy(&mut w, b),
-        None => w.full_boxed(b"mvhd", 0, 0, |w| w.zeros(96)),
-    }
-    let track = w.open(b"trak");
-    if let Some(b) = trak.child(b"tkhd") {
-        copy(&mut w, &b);
-    }
-    if let Some(b) = trak.child(b"edts").and_then(|b| b.child(b"elst")).filter(is_whole) {
-        w.boxed(b"edts", |w| copy(w, &b));
-    }
-    let media = w.open(b"mdia");
-    if let Some(b) = mdia.and_then(|b| b.child(b"mdhd")) {
-        copy(&mut w, &b);
-    }
-    if let Some(b) = mdia.and_then(|b| b.child(b"hdlr")) {
-        // The fixed fields only: the name is of no use and often not terminated as the crate wants it.
-        let mut fixed = [0; 25];
-        for (to, from) in fixed.iter_mut().zip(b.body.iter().take(24)) {
-            *to = *from;
-        }
-        w.boxed(b"hdlr", |w| w.bytes(&fixed));
-    }
-    let minf = w.open(b"minf");
-    w.boxed(b"dinf", |w| w.full_boxed(b"dref", 0, 0, |w| w.u32(0)));
-    let table = w.open(b"stbl");
-    w.full_boxed(b"stsd", 0, 0, |w| {
-        w.u32(1);
-        w.boxed(b"none", |_| ());
-    });
-    let tables: [(&FourCc, usize); 3] = [(b"stts", 4), (b"stsc", 4), (b"stsz", 8)];
-    for (name, empty) in tables {
-        match stbl.and_then(|b| b.child(name)) {
-            Some(b) => copy(&mut w, &b),
-            None => w.full_boxed(name, 0, 0, |w| w.zeros(empty)),
-        }
-    }
-    let mut chunks = false;
-    for name in [b"ctts", b"stss", b"stco", b"co64"] {
-        if let Some(b) = stbl.and_then(|b| b.child(name)) {
-            chunks |= matches!(name, b"stco" | b"co64");
-            copy(&mut w, &b);
-        }
-    }
-    if !chunks {
-        w.full_boxed(b"stco", 0, 0, |w| w.u32(0));
-    }
-    for start in [table, minf, media, track, moov] {
-        w.close(start);
-    }
-    w.into_vec()
-}
-
-fn copy(w: &mut ByteWriter, b: &Mp4Box<'_>) {
-    w.boxed(&b.name, |w| w.bytes(b.body));
 }

@@ -4,7 +4,7 @@ use crate::container::{Sample, Sink, TrackId, TrackKind};
 use crate::error::{Code, PlayerError, Result};
 
 use super::boxes::find;
-use super::moov::{self, Moov, Track};
+use super::moov::{self, Moov, Track, leaf};
 
 /// Samples of one track at most: a day of 44.1 kHz AAC. Tables with one size for all do not bound their number.
 const MAX_SAMPLES: u32 = 1 << 22;
@@ -82,24 +82,39 @@ impl<T: Copy + Default, I: Iterator<Item = (u32, T)>> Runs<I> {
 }
 
 fn track_samples(track: &Track, out: &mut Vec<Located>) -> Option<()> {
-    let stbl = &track.tables.traks.first()?.mdia.minf.stbl;
-    let sizes = &stbl.stsz;
+    let table = |name| find(&track.tables, name);
+    let sizes = leaf(&table(b"stsz")?, |m| Some(&m.traks.first()?.mdia.minf.stbl.stsz))?;
+    let durations = leaf(&table(b"stts")?, |m| Some(&m.traks.first()?.mdia.minf.stbl.stts))?;
+    let chunk_sizes = leaf(&table(b"stsc")?, |m| Some(&m.traks.first()?.mdia.minf.stbl.stsc))?;
     if sizes.sample_count > MAX_SAMPLES {
         return None;
     }
     let mut deltas =
-        Runs { entries: stbl.stts.entries.iter().map(|e| (e.sample_count, e.sample_delta)), left: 0 };
-    let mut offsets = stbl.ctts.as_ref().map(|ctts| Runs {
+        Runs { entries: durations.entries.iter().map(|e| (e.sample_count, e.sample_delta)), left: 0 };
+    let ctts = match table(b"ctts") {
+        Some(b) => Some(leaf(&b, |m| m.traks.first()?.mdia.minf.stbl.ctts.as_ref())?),
+        None => None,
+    };
+    let mut offsets = ctts.as_ref().map(|ctts| Runs {
         entries: ctts.entries.iter().map(|e| (e.sample_count, e.sample_offset)),
         left: 0,
     });
-    let mut syncs = stbl.stss.as_ref().map(|stss| stss.entries.iter().copied().peekable());
-    let mut chunks: Box<dyn Iterator<Item = u64>> = match (&stbl.co64, &stbl.stco) {
-        (Some(co64), _) => Box::new(co64.entries.iter().copied()),
-        (None, Some(stco)) => Box::new(stco.entries.iter().map(|&offset| offset.into())),
-        (None, None) => return None,
+    let stss = match table(b"stss") {
+        Some(b) => Some(leaf(&b, |m| m.traks.first()?.mdia.minf.stbl.stss.as_ref())?),
+        None => None,
     };
-    let mut per_chunk = stbl.stsc.entries.iter().peekable();
+    let mut syncs = stss.as_ref().map(|stss| stss.entries.iter().copied().peekable());
+    let mut chunks: Box<dyn Iterator<Item = u64>> = match (table(b"co64"), table(b"stco")) {
+        (Some(b), _) => {
+            Box::new(leaf(&b, |m| m.traks.first()?.mdia.minf.stbl.co64.as_ref())?.entries.into_iter())
+        }
+        (None, Some(b)) => {
+            let stco = leaf(&b, |m| m.traks.first()?.mdia.minf.stbl.stco.as_ref())?;
+            Box::new(stco.entries.into_iter().map(u64::from))
+        }
+        (None, None) => Box::new(std::iter::empty()),
+    };
+    let mut per_chunk = chunk_sizes.entries.iter().peekable();
     let mut samples_per_chunk = 0;
     let (mut chunk, mut left_in_chunk, mut position) = (0u32, 0u32, 0u64);
     let (mut dts, mut delta, mut offset) = (0i64, 0u32, 0i32);
