@@ -142,7 +142,7 @@ impl Buffer {
     }
 
     /// Queues a piece, with what must come before it.
-    pub fn append(&mut self, piece: Piece, offset: Seconds, window: (Seconds, Seconds), bandwidth: u64) {
+    pub fn append(&mut self, mut piece: Piece, offset: Seconds, window: (Seconds, Seconds), bandwidth: u64) {
         if self.init != Some(piece.init_key) {
             if self.mid_element {
                 self.queue.push_back(Op::Abort);
@@ -154,12 +154,8 @@ impl Buffer {
             self.mime = piece.mime.clone();
             self.init = Some(piece.init_key);
             if !piece.init.is_empty() {
-                self.queue.push_back(Op::Append {
-                    data: piece.init.to_vec().into(),
-                    offset,
-                    window,
-                    span: None,
-                });
+                // One operation for both: each costs a turn of the browser's event loop.
+                piece.data = [&piece.init[..], &piece.data].concat().into();
             }
         }
         let span = (piece.start + offset, piece.end + offset);
@@ -213,6 +209,7 @@ impl Buffer {
             return;
         }
         let Some(mut op) = self.queue.pop_front() else { return };
+        self.join_following(&mut op);
         let buffer = self.id;
         let command = match &mut op {
             Op::ChangeType(mime) => Command::ChangeType { buffer, mime: mime.to_string() },
@@ -228,6 +225,36 @@ impl Buffer {
         };
         self.current = Some(op);
         out.push_back(Output::Command(command));
+    }
+
+    /// Appends that piled up while the browser was busy become one, up to some size.
+    fn join_following(&mut self, op: &mut Op) {
+        /// Bytes. Larger: fewer operations, later pictures.
+        const MOST: usize = 512 * 1024;
+        let Op::Append { data, offset, window, span } = op else { return };
+        let mut total = data.len();
+        let fits = |next: &&Op| match next {
+            Op::Append { data, offset: o, window: w, .. } => {
+                total += data.len();
+                o == offset && w == window && total <= MOST
+            }
+            _ => false,
+        };
+        let count = self.queue.iter().take_while(fits).count();
+        if count == 0 {
+            return;
+        }
+        let mut joined = data.to_vec();
+        for next in self.queue.drain(..count) {
+            if let Op::Append { data, span: s, .. } = next {
+                joined.extend_from_slice(&data);
+                *span = match (*span, s) {
+                    (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+                    (a, b) => a.or(b),
+                };
+            }
+        }
+        *data = joined.into();
     }
 
     /// The shell is done with the operation.
@@ -305,8 +332,8 @@ mod tests {
             buffer: BufferId::Video,
             init_key: key,
             mime: mime.into(),
-            init: Rc::from(&b"init"[..]),
-            data: vec![0; 10].into(),
+            init: Rc::from(&b"init,"[..]),
+            data: b"media,".to_vec().into(),
             start,
             end,
             edit: 0.0,
@@ -328,24 +355,23 @@ mod tests {
     #[test]
     fn an_init_segment_comes_once_and_a_type_change_before_another_codec() {
         let (avc, vp9) = ("video/mp4; codecs=\"avc1.64001f\"", "video/mp4; codecs=\"vp09.00.10.08\"");
-        let mut out = VecDeque::new();
-        let mut b = Buffer::add(BufferId::Video, avc.into(), &mut out);
+        let mut b = Buffer::add(BufferId::Video, avc.into(), &mut VecDeque::new());
         b.done(TimeRanges::default());
-        b.append(piece((1, 0), avc, 0.0, 1.0), 5.0, (0.0, f64::INFINITY), 1);
-        b.append(piece((1, 0), avc, 1.0, 2.0), 5.0, (0.0, f64::INFINITY), 1);
-        b.append(piece((2, 0), "video/mp4; codecs=\"avc1.4d401e\"", 2.0, 3.0), 5.0, (0.0, f64::INFINITY), 1);
-        b.append(piece((3, 0), vp9, 3.0, 4.0), 5.0, (0.0, f64::INFINITY), 1);
+        let always = (0.0, f64::INFINITY);
+        b.append(piece((1, 0), avc, 0.0, 1.0), 5.0, always, 1);
+        b.append(piece((1, 0), avc, 1.0, 2.0), 5.0, always, 1);
+        b.append(piece((2, 0), "video/mp4; codecs=\"avc1.4d401e\"", 2.0, 3.0), 5.0, always, 1);
+        b.append(piece((3, 0), vp9, 3.0, 4.0), 5.0, always, 1);
         assert_eq!(b.expected(), TimeRanges::from_pairs([(5.0, 9.0)]));
-        let kinds: Vec<&str> = run(&mut b)
+        let said: Vec<String> = run(&mut b)
             .iter()
             .map(|c| match c {
-                Command::Append { data, .. } if data[..] == b"init"[..] => "init",
-                Command::Append { .. } => "media",
-                Command::ChangeType { .. } => "type",
-                _ => "other",
+                Command::Append { data, .. } => String::from_utf8_lossy(data).into_owned(),
+                Command::ChangeType { mime, .. } => mime.clone(),
+                other => format!("{other:?}"),
             })
             .collect();
-        assert_eq!(kinds, ["init", "media", "media", "init", "media", "type", "init", "media"]);
+        assert_eq!(said, ["init,media,media,init,media,", vp9, "init,media,"], "what waits is joined");
     }
 
     #[test]
