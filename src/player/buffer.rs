@@ -193,7 +193,13 @@ impl Buffer {
     /// Queues a removal.
     pub fn remove(&mut self, start: Seconds, end: Seconds) {
         self.inventory.retain(|e| e.end <= start || e.start >= end);
-        self.queue.push_back(Op::Remove { start, end });
+        let op = Op::Remove { start, end };
+        // Appends that wait for room must not stand in the way of making it.
+        if self.full {
+            self.queue.push_front(op);
+        } else {
+            self.queue.push_back(op);
+        }
     }
 
     /// Drops appends that wait and have not begun; those are fetched again when needed.

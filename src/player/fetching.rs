@@ -33,11 +33,15 @@ impl Session {
             self.requests.cancel(ticket, ctx.out);
         }
         let stream = &mut self.streams[i];
-        if let Activity::Segment(_) = stream.activity
-            && let Some((_, pipeline)) = &mut stream.pipeline
-        {
-            pipeline.reset();
-            stream.last_fed = None;
+        if let Activity::Segment(job) = &stream.activity {
+            if job.init.is_some() {
+                // It never reached the pipeline.
+                stream.last_init = None;
+            }
+            if let Some((_, pipeline)) = &mut stream.pipeline {
+                pipeline.reset();
+                stream.last_fed = None;
+            }
         }
         let ids: Vec<BufferId> = stream.buffers.iter().map(|(b, _)| *b).collect();
         stream.activity = Activity::Idle;
@@ -66,6 +70,9 @@ impl Session {
     fn has_room(&self, ctx: &Ctx, stream: &Stream) -> bool {
         if !stream.has_media {
             return true;
+        }
+        if stream.buffers.iter().filter_map(|(id, _)| self.buffer(*id)).any(|b| b.full) {
+            return false;
         }
         let position = self.playhead.position(ctx.now);
         let bytes: u64 = stream
@@ -276,6 +283,7 @@ impl Session {
             received: 0,
             sent: ctx.now,
             first_byte: None,
+            fruitful: false,
             starts: Vec::new(),
         }));
         if i == 0 && changed {
@@ -485,6 +493,7 @@ impl Session {
             stream.buffers = tracks;
         }
         let (key, segment) = (job.key, job.segment.clone());
+        job.fruitful |= !pieces.is_empty();
         stream.held.extend(pieces.into_iter().map(|piece| HeldPiece {
             piece,
             key,
@@ -520,10 +529,15 @@ impl Session {
         if !matches!(stream.activity, Activity::Segment(_)) {
             return Ok(());
         }
-        if stream.buffers.is_empty() {
-            let error =
-                PlayerError::new(Code::MediaMalformed, "the segment came without its headers").with_url(&url);
-            return self.representation_failed(ctx, i, key, Some(segment), error);
+        let fruitful = stream.job().is_some_and(|job| job.fruitful);
+        if stream.buffers.is_empty() || !fruitful {
+            // A page of HTML can pass for boxes to be skipped: what counts is that samples came.
+            let error = if stream.buffers.is_empty() {
+                PlayerError::new(Code::MediaMalformed, "the segment came without its headers")
+            } else {
+                PlayerError::new(Code::MediaEmpty, "the segment holds no samples")
+            };
+            return self.representation_failed(ctx, i, key, Some(segment), error.with_url(&url));
         }
         stream.move_to(segment.start + segment.duration, true);
         stream.last_fed = Some((segment.discontinuity, segment.number));

@@ -248,6 +248,7 @@ impl Player {
                 let media = self.media;
                 let mut session = Session::new(&mut ctx, *loading, url, *presentation, self.source_open);
                 session.playhead.lay_out(&media);
+                session.fixed.clone_from(&self.fixed);
                 self.state = State::Playing(Box::new(session));
             }
         }

@@ -32,6 +32,8 @@ pub(super) struct Playhead {
     target: Option<Seconds>,
     first_frame_at: Option<Now>,
     stall: Option<Stall>,
+    /// The seek under way is ours: it is part of the stall that it ends.
+    own_seek: bool,
     /// It has played since the load or the last seek: a wait before that is start-up or part of the seek.
     armed: bool,
     moved: (Seconds, Now),
@@ -50,6 +52,7 @@ impl Playhead {
             target: (position > 0.0).then_some(position),
             first_frame_at: None,
             stall: None,
+            own_seek: false,
             armed: false,
             moved: (position, 0.0),
             nudges: 0,
@@ -57,6 +60,14 @@ impl Playhead {
             counted_to: position,
             reported: false,
         }
+    }
+
+    /// Moves the place where playback begins.
+    pub fn begin_at(&mut self, position: Seconds) {
+        self.media.position = position;
+        self.target = (position > 0.0).then_some(position);
+        self.moved.0 = position;
+        self.counted_to = position;
     }
 
     /// Takes over the size of an element that was laid out before the load.
@@ -100,6 +111,7 @@ impl Playhead {
     /// Moves the element.
     pub fn seek(&mut self, ctx: &mut Ctx, to: Seconds) {
         self.target = Some(to);
+        self.own_seek = true;
         self.moved = (to, ctx.now);
         ctx.command(Command::Seek(to));
     }
@@ -137,7 +149,10 @@ impl Session {
         let head = &mut self.playhead;
         if let Some(target) = head.target {
             // Until the element has taken our seek over, its old position means nothing.
-            if (media.position - target).abs() > 0.5 && !(media.seeking && head.media.seeking) {
+            let arrived = media.position > target - 0.01 && media.position < target + 0.5;
+            let elsewhere =
+                media.seeking && head.media.seeking && (media.position - head.media.position).abs() > 0.01;
+            if !arrived && !elsewhere {
                 let position = head.media.position;
                 head.media = MediaState { position, seeking: true, ..media };
                 head.at = now;
@@ -145,6 +160,10 @@ impl Session {
                 return;
             }
             head.target = None;
+        } else if media.seeking
+            && (!head.media.seeking || (media.position - head.media.position).abs() > 1e-3)
+        {
+            head.own_seek = false;
         }
         let before = head.media;
         let sought = media.seeking && (!before.seeking || (media.position - before.position).abs() > 1e-3);
@@ -164,6 +183,11 @@ impl Session {
                 head.nudges = 0;
             }
             head.moved = (media.position, now);
+        }
+        let free = |m: &MediaState| !m.paused && !m.seeking && m.ready_state >= 3;
+        if free(&media) && !free(&before) {
+            // It could not move until now.
+            head.moved.1 = now;
         }
         if media.first_frame && head.first_frame_at.is_none() {
             head.first_frame_at = Some(now);
@@ -189,7 +213,7 @@ impl Session {
         let now = ctx.now;
         let head = &mut self.playhead;
         let media = head.media;
-        if media.seeking && head.nudges == 0 && head.stall.is_none() {
+        if media.seeking && !head.own_seek && head.stall.is_none() {
             head.armed = false;
         } else if media.ready_state >= 3 && !media.paused {
             head.armed = true;
@@ -202,7 +226,7 @@ impl Session {
                 ctx.event(Event::Stall { reason: Reason::BufferEmpty, position: media.position });
             }
             // A jump over a hole or a nudge is part of the stall that it ends.
-            (Some(_), false) if media.seeking && head.nudges == 0 => self.end_stall(ctx, false),
+            (Some(_), false) if media.seeking && !head.own_seek => self.end_stall(ctx, false),
             (Some(stall), false) if media.ready_state >= 3 && !media.seeking => {
                 let moved = stall.reason != Reason::Nudged || head.moved.1 > stall.since;
                 if moved {
@@ -319,8 +343,23 @@ impl Session {
         Ok(())
     }
 
-    /// If the playhead stands in or in front of a hole that no stream will fill: where media begins again.
+    /// If the playhead stands in or in front of a hole that no stream will fill: where all media begins again.
     fn hole_at(&self, position: Seconds) -> Option<(Seconds, Reason)> {
+        let (mut to, mut reason) = self.hole_in_a_buffer(position)?;
+        // Tracks do not end and begin together: one jump for all.
+        for _ in 0..4 {
+            let Some((next, why)) = self.hole_in_a_buffer(to + 1e-3).filter(|(next, _)| *next > to) else {
+                break;
+            };
+            to = next;
+            if why == Reason::GapAnnounced {
+                reason = why;
+            }
+        }
+        Some((to, reason))
+    }
+
+    fn hole_in_a_buffer(&self, position: Seconds) -> Option<(Seconds, Reason)> {
         for stream in &self.streams {
             for buffer in stream.buffers.iter().filter_map(|(id, _)| self.buffer(*id)) {
                 let ranges = buffer.buffered();

@@ -37,6 +37,9 @@ impl Ctx<'_> {
     }
 }
 
+/// Seconds that are kept behind the playhead once the browser's quota was met.
+const KEPT_IF_FULL: Seconds = 1.0;
+
 /// Why a session ends.
 pub(super) type Fatal = PlayerError;
 
@@ -73,6 +76,8 @@ pub(super) struct Session {
     checked: Vec<(RepKey, Vec<usize>)>,
     source_open: bool,
     start: StartAt,
+    /// The start was compared with the end.
+    start_checked: bool,
     loaded: bool,
     /// A browser without `changeType`: the source is set up anew when the playhead comes here.
     pub restart_at: Option<Seconds>,
@@ -119,6 +124,7 @@ impl Session {
             checked: Vec::new(),
             source_open,
             start,
+            start_checked: false,
             loaded: false,
             restart_at: None,
             decode_recoveries: Vec::new(),
@@ -306,16 +312,32 @@ impl Session {
     }
 
     fn resolve_start(&mut self, ctx: &mut Ctx) {
+        /// A start at or behind the end (RFC 8216bis §4.4.2.2: "the end of the Playlist") shows the last moment.
+        const LAST_MOMENT: Seconds = 0.5;
+        if !self.start_checked
+            && self.start_known()
+            && let Some(duration) = self.duration()
+        {
+            self.start_checked = true;
+            let last = (duration - LAST_MOMENT).max(0.0);
+            if self.playhead.position(ctx.now) > last {
+                self.begin_at(ctx, last);
+            }
+        }
         if let StartAt::BeforeEnd(offset) = self.start
             && let Some(duration) = self.duration()
         {
             self.start = StartAt::Known;
-            let position = (duration + offset).max(0.0);
-            self.playhead = Playhead::new(position);
-            for i in 0..self.streams.len() {
-                self.cancel_stream(ctx, i);
-                self.streams[i].move_to(position, false);
-            }
+            self.begin_at(ctx, (duration + offset).max(0.0));
+        }
+    }
+
+    /// Sets the place where playback begins, before it has.
+    fn begin_at(&mut self, ctx: &mut Ctx, position: Seconds) {
+        self.playhead.begin_at(position);
+        for i in 0..self.streams.len() {
+            self.cancel_stream(ctx, i);
+            self.streams[i].move_to(position, false);
         }
     }
 
@@ -461,9 +483,10 @@ impl Session {
         }
         buffer.full = true;
         buffer.drop_waiting();
-        let ahead = buffer.expected().end_from(position, super::buffer::SEAM) - position;
-        let limit = (ahead * 0.8).max(4.0);
-        self.quota_ahead = Some(self.quota_ahead.map_or(limit, |q| q.min(limit)));
+        let end = buffer.expected().end_from(position, super::buffer::SEAM);
+        // Less each time: what is behind and the segment under way need room too.
+        let met = self.quota_ahead.map_or(end - position, |q| q.min(end - position));
+        self.quota_ahead = Some((met * 0.8).max(4.0));
         ctx.event(Event::Error(
             PlayerError::new(
                 Code::QuotaExceeded,
@@ -472,7 +495,7 @@ impl Session {
             .recoverable(),
         ));
         // What was refused is fetched again when there is room.
-        let resume = span.map_or(position + ahead, |s| s.0);
+        let resume = span.map_or(end, |s| s.0.min(end).max(position));
         for i in 0..self.streams.len() {
             if self.streams[i].buffers.iter().any(|(b, _)| *b == id) {
                 self.cancel_stream(ctx, i);
@@ -482,19 +505,20 @@ impl Session {
         self.make_room(ctx, id)
     }
 
-    /// Evicts for a refused append: what is behind, then what is far ahead.
+    /// Evicts for a refused append: what is behind, else what a seek has left far ahead.
     fn make_room(&mut self, ctx: &mut Ctx, id: BufferId) -> Result<(), Fatal> {
+        /// Media that playback goes on with for the time that a removal takes, in seconds.
+        const ENOUGH: Seconds = 0.5;
         let position = self.playhead.position(ctx.now);
-        let keep_from = self.segment_start_before(id, position - 1.0);
+        let keep_from = self.segment_start_before(id, position - KEPT_IF_FULL);
         let Some(buffer) = self.buffer_mut(id) else { return Ok(()) };
         let bounds = buffer.buffered().bounds();
-        let behind = bounds.is_some_and(|b| keep_from > b.start + 0.1);
-        let far = position + 8.0;
-        if behind {
+        let end = buffer.buffered().end_from(position, super::buffer::SEAM);
+        if bounds.is_some_and(|b| keep_from > b.start + 0.1) {
             buffer.remove(0.0, keep_from);
-        } else if bounds.is_some_and(|b| b.end > far + 1.0) {
-            buffer.remove(far, f64::INFINITY);
-        } else if bounds.is_none_or(|b| b.end <= position + 0.5) {
+        } else if bounds.is_some_and(|b| b.end > end + super::buffer::SEAM) {
+            buffer.remove(end + super::buffer::SEAM, f64::INFINITY);
+        } else if end < position + ENOUGH {
             return Err(PlayerError::new(
                 Code::QuotaExceeded,
                 "one segment does not fit in the browser's media buffer",
@@ -522,6 +546,7 @@ impl Session {
         /// Removal in steps of some seconds: each costs an operation.
         const STEP: Seconds = 4.0;
         let position = self.playhead.position(ctx.now);
+        let tight = self.quota_ahead.is_some();
         for id in [BufferId::Video, BufferId::Audio] {
             let Some(buffer) = self.buffer(id) else { continue };
             // A full buffer's queue waits for just this.
@@ -529,13 +554,19 @@ impl Session {
             if buffer.busy() || (!full && !buffer.idle()) {
                 continue;
             }
-            let keep = if full { 1.0 } else { ctx.config.buffer_behind };
-            if buffer.behind(position) > keep + STEP {
-                let to = self.segment_start_before(id, position - keep);
-                if let Some(buffer) = self.buffer_mut(id)
-                    && buffer.behind(to) > 0.5
-                {
+            let starving = buffer.buffered().end_from(position, 0.0) < position + 0.3;
+            let behind = ctx.config.buffer_behind;
+            let (keep, step) = if tight { (behind.min(KEPT_IF_FULL), 0.5) } else { (behind, STEP) };
+            if buffer.behind(position) <= keep + step && !(full && starving) {
+                continue;
+            }
+            let to = self.segment_start_before(id, position - keep);
+            if let Some(buffer) = self.buffer_mut(id) {
+                if buffer.behind(to) > 0.5 {
                     buffer.remove(0.0, to);
+                } else if full && starving {
+                    // Nothing can go, and nothing is left to play: the next refusal ends it.
+                    buffer.full = false;
                 }
             }
         }

@@ -38,6 +38,8 @@ pub(super) struct Job {
     pub length: Option<u64>,
     pub sent: Now,
     pub first_byte: Option<Now>,
+    /// Media has come out of it.
+    pub fruitful: bool,
     /// Where its media began, per buffer, on the presentation's timeline.
     pub starts: Vec<(BufferId, Seconds)>,
 }
