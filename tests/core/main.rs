@@ -8,6 +8,10 @@ mod dash;
 #[cfg(feature = "hls")]
 mod hls;
 mod mp4;
+#[cfg(all(feature = "dash", feature = "hls"))]
+mod scenarios;
+#[cfg(all(feature = "dash", feature = "hls"))]
+mod sim;
 mod support;
 #[cfg(feature = "ts")]
 mod ts;

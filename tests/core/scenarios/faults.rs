@@ -1,0 +1,283 @@
+//! Servers and networks that fail.
+
+use super::*;
+
+fn world(seconds: f64) -> World {
+    World::new(Stream::simple(seconds).dash(Addressing::Number))
+}
+
+#[test]
+fn a_server_that_fails_for_a_while_is_asked_again() {
+    for pattern in ["manifest", "init", "v0/0/0.m4s", "v0/0/3.m4s", "a0/0/2.m4s"] {
+        for fault in [
+            Fault::Status(500),
+            Fault::Refused,
+            Fault::Status(429),
+            Fault::BreakAfter(900),
+            Fault::TruncateAfter(0),
+        ] {
+            let mut w = world(24.0);
+            w.fault(pattern, fault.clone(), 3);
+            w.load(MPD);
+            w.play_to_end(40.0);
+            w.assert_played_all('v', &[600]);
+            w.assert_played_all('a', &[1125]);
+            assert_eq!(w.errors(), [], "{pattern} {fault:?}: what passes is not told");
+        }
+    }
+}
+
+#[test]
+fn media_playlists_and_indexes_are_asked_again_too() {
+    for fault in [Fault::Status(503), Fault::BreakAfter(20)] {
+        let mut w = World::new(Stream::simple(16.0).hls(Container::Fmp4));
+        w.fault("v0.m3u8", fault.clone(), 2);
+        w.fault("a0.m3u8", fault.clone(), 2);
+        w.load(M3U8);
+        w.play_to_end(40.0);
+        w.assert_played_all('v', &[400]);
+
+        let mut w = World::new(Stream::simple(16.0).dash(Addressing::Sidx));
+        w.fault("v0/0/all.mp4", fault, 2);
+        w.load(MPD);
+        w.play_to_end(40.0);
+        w.assert_played_all('v', &[400]);
+    }
+}
+
+#[test]
+fn the_pauses_between_attempts_grow() {
+    let mut w = world(24.0);
+    w.fault("manifest", Fault::Status(503), ALWAYS);
+    w.load(MPD);
+    let error = w.run_to_error(60.0);
+    assert_eq!((error.code, error.status), (Code::HttpServer, Some(503)));
+    assert_eq!(error.url.as_deref(), Some(MPD));
+    assert!(error.tried.as_deref().is_some_and(|t| t.starts_with("4 attempts")), "{error:?}");
+    let times: Vec<f64> = w.requests().iter().map(|r| r.at).collect();
+    let pauses: Vec<f64> = times.windows(2).map(|p| p[1] - p[0]).collect();
+    assert!(pauses.windows(2).all(|p| p[1] > p[0] * 1.5), "{pauses:?}");
+}
+
+#[test]
+fn one_missing_segment_is_passed_over_with_a_word() {
+    let mut w = world(40.0);
+    w.fault("v0/0/4.m4s", Fault::Status(404), ALWAYS);
+    w.load(MPD);
+    w.play_to_end(60.0);
+    assert!(w.errors().iter().all(|e| *e == Code::HttpClient) && !w.errors().is_empty(), "{:?}", w.errors());
+    assert_eq!(w.played('v').len(), 900, "{}", w.story());
+    assert!(w.gaps().iter().any(|g| (g.1 - 16.0).abs() < 0.5 && (g.2 - 20.0).abs() < 0.5), "{:?}", w.gaps());
+}
+
+#[test]
+fn one_missing_segment_comes_from_another_representation() {
+    for (url, site) in [
+        (MPD, Stream::of(60.0).dash(Addressing::Number)),
+        (M3U8, Stream::of(60.0).hls(Container::Ts)),
+        (M3U8, Stream::of(60.0).hls(Container::Fmp4)),
+    ] {
+        let mut w = World::new(site);
+        w.fault("v2/0/5.", Fault::Status(404), ALWAYS);
+        w.load(url);
+        w.play_to_end(80.0);
+        w.assert_played_all('v', &[1500]);
+        assert_eq!(w.gaps(), []);
+        assert_eq!(w.errors(), [Code::HttpClient], "{}", w.story());
+        assert!(w.switches().iter().any(|s| s.2 == Reason::Failure), "{}", w.story());
+    }
+}
+
+#[test]
+fn a_representation_that_is_gone_is_left_alone() {
+    for (url, site, pattern) in [
+        (MPD, Stream::of(60.0).dash(Addressing::Number), "v2/"),
+        (MPD, Stream::of(60.0).dash(Addressing::Sidx), "v2/"),
+        (M3U8, Stream::of(60.0).hls(Container::Ts), "v2.m3u8"),
+        (M3U8, Stream::of(60.0).hls(Container::Fmp4), "v2/"),
+    ] {
+        let mut w = World::new(site);
+        w.fault(pattern, Fault::Status(404), ALWAYS);
+        w.load(url);
+        w.play_to_end(80.0);
+        w.assert_played_all('v', &[1500]);
+        let asked = w.requests().iter().filter(|r| r.url.contains(pattern)).count();
+        assert!(asked <= 6, "asked {asked} times\n{}", w.story());
+    }
+}
+
+#[test]
+fn when_every_segment_is_missing_it_ends_with_one_error() {
+    for (url, site) in [
+        (MPD, Stream::of(60.0).dash(Addressing::Number)),
+        (M3U8, Stream::of(60.0).hls(Container::Ts)),
+        (MPD, Stream::of(60.0).dash(Addressing::Sidx)),
+    ] {
+        let mut w = World::new(site);
+        for rung in 0..3 {
+            w.fault(&format!("v{rung}/"), Fault::Status(404), ALWAYS);
+        }
+        w.load(url);
+        let error = w.run_to_error(60.0);
+        assert_eq!((error.code, error.status), (Code::HttpClient, Some(404)));
+        assert!(error.url.as_deref().is_some_and(|u| u.contains("/v")), "{error:?}");
+        assert!(error.tried.as_deref().is_some_and(|t| t.contains("representations")), "{error:?}");
+    }
+}
+
+#[test]
+fn when_everything_goes_missing_midway_it_ends_after_what_was_buffered() {
+    let mut w = World::new(Stream::of(120.0).dash(Addressing::Number));
+    w.load(MPD);
+    w.run_for(10.0);
+    w.fault("m4s", Fault::Status(404), ALWAYS);
+    let error = w.run_to_error(120.0);
+    assert_eq!(error.code, Code::HttpClient);
+}
+
+#[test]
+fn a_silent_server_is_given_up_and_asked_again() {
+    let mut w = world(40.0);
+    w.fault("v0/0/2.m4s", Fault::StallAfter(20_000), 1);
+    w.fault("v0/0/5.m4s", Fault::Silence, 1);
+    w.load(MPD);
+    w.play_to_end(90.0);
+    w.assert_played_all('v', &[1000]);
+}
+
+#[test]
+fn a_silent_manifest_is_a_time_out() {
+    let mut w = world(40.0);
+    w.fault("manifest", Fault::Silence, ALWAYS);
+    w.load(MPD);
+    let error = w.run_to_error(90.0);
+    assert_eq!(error.code, Code::Timeout);
+}
+
+#[test]
+fn a_slow_head_is_no_fault() {
+    let mut w = world(20.0);
+    w.fault("v0/0/1.m4s", Fault::Delay(6.0), 1);
+    w.load(MPD);
+    w.play_to_end(60.0);
+    w.assert_played_all('v', &[500]);
+    assert_eq!(w.errors(), []);
+}
+
+#[test]
+fn corrupt_segments_come_from_another_representation() {
+    for (url, site) in
+        [(MPD, Stream::of(60.0).dash(Addressing::Number)), (M3U8, Stream::of(60.0).hls(Container::Fmp4))]
+    {
+        for at in [0, 300, 30_000] {
+            let mut w = World::new(site.clone());
+            w.fault("v2/0/6.m4s", Fault::CorruptFrom(at), ALWAYS);
+            w.load(url);
+            w.play_to_end(90.0);
+            w.assert_played_all('v', &[1500]);
+        }
+    }
+}
+
+#[test]
+fn short_files_come_from_another_representation() {
+    for (url, site) in
+        [(MPD, Stream::of(60.0).dash(Addressing::Number)), (M3U8, Stream::of(60.0).hls(Container::Fmp4))]
+    {
+        for length in [0, 7, 500, 60_000] {
+            let mut w = World::new(site.clone());
+            w.fault("v2/0/6.m4s", Fault::ShortFile(length), ALWAYS);
+            w.load(url);
+            w.play_to_end(90.0);
+            w.assert_played_all('v', &[1500]);
+            assert!(w.errors().len() <= 3, "{:?}", w.errors());
+        }
+    }
+}
+
+#[test]
+fn an_html_page_in_place_of_a_segment_is_no_media() {
+    let mut w = World::new(Stream::of(60.0).dash(Addressing::Number));
+    w.fault("v2/0/6.m4s", Fault::Content(b"<!doctype html><html><body>Not here.</body></html>"), ALWAYS);
+    w.load(MPD);
+    w.play_to_end(90.0);
+    w.assert_played_all('v', &[1500]);
+    assert_eq!(w.errors(), [Code::MediaEmpty], "{}", w.story());
+}
+
+#[test]
+fn broken_connections_midway_leave_no_trace() {
+    for (url, site) in [
+        (MPD, Stream::of(60.0).dash(Addressing::Number)),
+        (M3U8, Stream::of(60.0).hls(Container::Ts)),
+        (MPD, Stream::of(60.0).dash(Addressing::Sidx)),
+    ] {
+        let mut w = World::new(site);
+        // 1 in 3 of everything breaks after 50 kB.
+        for n in [1, 3, 4, 7, 10, 11, 13] {
+            for suffix in ["m4s", "ts"] {
+                w.fault(&format!("/0/{n}.{suffix}"), Fault::BreakAfter(50_000), 1);
+            }
+        }
+        w.load(url);
+        w.play_to_end(90.0);
+        w.assert_played_all('v', &[1500]);
+        w.assert_played_all('a', &[2813]);
+    }
+}
+
+#[test]
+fn a_server_that_ignores_ranges_is_told_of_or_got_along_with() {
+    let mut w = World::new(Stream::simple(20.0).dash(Addressing::Sidx));
+    w.fault("all.mp4", Fault::IgnoreRange, ALWAYS);
+    w.load(MPD);
+    let error = w.run_to_error(60.0);
+    assert_eq!(error.code, Code::HttpClient);
+    assert!(error.message.contains("Range"), "{error:?}");
+}
+
+#[test]
+fn redirected_manifests_resolve_against_where_they_are() {
+    let mut site = Stream::simple(16.0).dash(Addressing::Number);
+    let text = site.text(MPD);
+    site.put(
+        "https://media.test/elsewhere/deep/m.mpd",
+        "application/dash+xml",
+        text.replace("initialization=\"", "initialization=\"../../").replace("media=\"", "media=\"../../"),
+    );
+    let mut w = World::new(site);
+    w.fault(MPD, Fault::Redirect("https://media.test/elsewhere/deep/m.mpd"), 1);
+    w.load(MPD);
+    w.play_to_end(30.0);
+    w.assert_played_all('v', &[400]);
+}
+
+#[test]
+fn a_decoder_that_fails_once_is_set_up_anew() {
+    for (url, site) in [
+        (MPD, Stream::simple(60.0).dash(Addressing::Number)),
+        (M3U8, Stream::simple(60.0).hls(Container::Ts)),
+    ] {
+        let mut w = World::new(site);
+        w.element.decode_errors = vec![21.3];
+        w.load(url);
+        w.play_to_end(90.0);
+        assert_eq!(w.errors(), [Code::Decode], "{}", w.story());
+        assert_eq!(w.sources_opened, 2);
+        let played = w.played('v');
+        assert_eq!(played.last().map(|m| m.number), Some(1499));
+        // It goes on where it failed: nothing is left out.
+        let gap = played.windows(2).find(|p| p[1].number > p[0].number + 3);
+        assert_eq!(gap, None, "{}", w.story());
+    }
+}
+
+#[test]
+fn a_decoder_that_keeps_failing_is_given_up() {
+    let mut w = World::new(Stream::simple(60.0).dash(Addressing::Number));
+    w.element.decode_errors = vec![21.3, 21.35, 21.4, 21.45, 21.5, 21.55];
+    w.load(MPD);
+    let error = w.run_to_error(90.0);
+    assert_eq!(error.code, Code::Decode);
+    assert!(error.tried.is_some());
+}

@@ -1,0 +1,21 @@
+//! The player's state machine in scenarios that read as scripts.
+
+mod bad_input;
+mod faults;
+mod lifecycle;
+mod memory;
+mod playback;
+mod quality;
+mod random;
+mod seeking;
+mod timeline;
+
+pub use crate::sim::media::*;
+pub use crate::sim::network::*;
+pub use crate::sim::streams::*;
+pub use crate::sim::world::*;
+pub use millrace::error::Code;
+pub use millrace::player::*;
+
+/// For faults that last.
+pub const ALWAYS: u32 = u32::MAX;

@@ -1,0 +1,334 @@
+//! From start to end.
+
+use super::*;
+
+#[test]
+fn dash_plays_from_start_to_end_with_every_sample_appended_once() {
+    for addressing in [Addressing::Number, Addressing::Time, Addressing::List, Addressing::Sidx] {
+        let mut w = World::new(Stream::simple(22.0).dash(addressing));
+        w.load(MPD);
+        w.play_to_end(40.0);
+        w.assert_played_all('v', &[550]);
+        w.assert_played_all('a', &[1032]);
+        assert_eq!(w.appended('v'), (550, 550), "{addressing:?}");
+        assert_eq!(w.appended('a'), (1032, 1032), "{addressing:?}");
+        assert_eq!(w.errors(), []);
+        assert_eq!(w.count(|e| matches!(e, Event::Ended)), 1);
+        assert_eq!(w.count(|e| matches!(e, Event::Stall { .. })), 0);
+    }
+}
+
+#[test]
+fn hls_plays_from_start_to_end_with_every_sample_appended_once() {
+    for container in [Container::Fmp4, Container::Ts] {
+        let mut w = World::new(Stream::simple(22.0).hls(container));
+        w.load(M3U8);
+        w.play_to_end(40.0);
+        w.assert_played_all('v', &[550]);
+        w.assert_played_all('a', &[1032]);
+        assert_eq!(w.appended('v'), (550, 550), "{container:?}");
+        assert_eq!(w.appended('a'), (1032, 1032), "{container:?}");
+        assert_eq!(w.errors(), []);
+    }
+}
+
+#[test]
+fn pictures_in_another_order_than_decoded_play_too() {
+    let stream = |base| {
+        Stream::simple(16.0).with(|s| {
+            s.b_frames = true;
+            s.parts[0].base = base;
+        })
+    };
+    for site in [stream(10.0).hls(Container::Fmp4), stream(10.0).hls(Container::Ts)] {
+        let mut w = World::new(site);
+        w.load(M3U8);
+        w.play_to_end(30.0);
+        w.assert_played_all('v', &[400]);
+        w.assert_played_all('a', &[750]);
+    }
+    let mut w = World::new(stream(10.0).dash(Addressing::Time));
+    w.load(MPD);
+    w.play_to_end(30.0);
+    w.assert_played_all('v', &[400]);
+    w.assert_played_all('a', &[750]);
+}
+
+#[test]
+fn muxed_transport_streams_fill_two_buffers() {
+    let mut w = World::new(
+        Stream::simple(20.0)
+            .with(|s| {
+                s.languages.clear();
+                s.muxed = true;
+            })
+            .hls(Container::Ts),
+    );
+    w.load(M3U8);
+    w.play_to_end(30.0);
+    w.assert_played_all('v', &[500]);
+    w.assert_played_all('a', &[938]);
+    assert_eq!(w.appended('v'), (500, 500));
+    assert_eq!(w.appended('a'), (938, 938));
+}
+
+#[test]
+fn video_without_sound_and_sound_without_video() {
+    let mut w = World::new(Stream::simple(12.0).with(|s| s.languages.clear()).dash(Addressing::Number));
+    w.load(MPD);
+    w.play_to_end(20.0);
+    w.assert_played_all('v', &[300]);
+
+    let mut w = World::new(Stream::simple(12.0).with(|s| s.ladder.clear()).dash(Addressing::Number));
+    w.load(MPD);
+    w.play_to_end(20.0);
+    w.assert_played_all('a', &[563]);
+
+    for container in [Container::Fmp4, Container::Ts] {
+        let mut w = World::new(Stream::simple(12.0).hls(container));
+        w.load("https://media.test/a0.m3u8");
+        w.play_to_end(20.0);
+        w.assert_played_all('a', &[563]);
+    }
+}
+
+#[test]
+fn a_bare_media_playlist_plays() {
+    let mut w = World::new(Stream::simple(12.0).with(|s| s.languages.clear()).hls(Container::Ts));
+    w.load("https://media.test/v0.m3u8");
+    w.play_to_end(20.0);
+    w.assert_played_all('v', &[300]);
+    assert_eq!(w.requests()[0].url, "https://media.test/v0.m3u8");
+    assert_eq!(w.count(|e| matches!(e, Event::Loaded { protocol: "hls", .. })), 1);
+}
+
+#[test]
+fn the_first_frame_comes_before_the_first_segment_is_complete() {
+    // 2 Mbit/s over 2 Mbit/s: the segment takes 4 s.
+    let mut w =
+        World::new(Stream::simple(20.0).with(|s| s.ladder = vec![1_800_000]).dash(Addressing::Number));
+    w.net.rates = vec![(0.0, 2e6)];
+    w.load(MPD);
+    assert!(w.run_until(10.0, |w| w.element.ready_state >= 3), "{}", w.story());
+    assert!(w.now < 1.0, "{:.2} s\n{}", w.now, w.story());
+}
+
+#[test]
+fn what_is_told_comes_in_order() {
+    let mut w = World::new(Stream::of(12.0).dash(Addressing::Number));
+    w.load(MPD);
+    w.play_to_end(30.0);
+    let names: Vec<&str> = w
+        .events
+        .iter()
+        .map(|t| match &t.event {
+            Event::Loaded { duration, live, .. } => {
+                assert_eq!((*duration, *live), (Some(12.0), false));
+                "loaded"
+            }
+            Event::Tracks { qualities, audio } => {
+                assert_eq!(
+                    qualities.iter().map(|q| q.bandwidth).collect::<Vec<_>>(),
+                    [300_000, 800_000, 2_000_000]
+                );
+                assert_eq!(audio.len(), 1);
+                assert!(audio[0].active);
+                "tracks"
+            }
+            Event::QualityChange { .. } => "quality",
+            Event::Ended => "ended",
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let mut without_quality = names.clone();
+    without_quality.retain(|n| *n != "quality");
+    assert_eq!(without_quality, ["loaded", "tracks", "ended"]);
+    assert!(names.contains(&"quality"));
+}
+
+#[test]
+fn start_time_is_where_it_starts() {
+    for (url, site) in [
+        (MPD, Stream::simple(40.0).dash(Addressing::Number)),
+        (MPD, Stream::simple(40.0).dash(Addressing::Sidx)),
+        (M3U8, Stream::simple(40.0).hls(Container::Fmp4)),
+        (M3U8, Stream::simple(40.0).hls(Container::Ts)),
+    ] {
+        let mut w = World::new(site.clone());
+        w.load_at(url, 21.0);
+        assert!(w.run_until(5.0, |w| w.element.ready_state >= 3), "{}", w.story());
+        assert!((w.element.position - 21.0).abs() < 0.3, "{}", w.story());
+        let segments = w.segments_since(0);
+        if url == M3U8 {
+            assert!(segments.iter().all(|s| !s.contains("/0/0.") && !s.contains("/0/4.")), "{segments:?}");
+        }
+        w.play_to_end(30.0);
+
+        let mut w = World::new(site);
+        w.load_at(url, -6.0);
+        assert!(w.run_until(5.0, |w| w.element.ready_state >= 3), "{}", w.story());
+        assert!((w.element.position - 34.0).abs() < 0.3, "{}", w.story());
+        w.play_to_end(10.0);
+    }
+}
+
+#[test]
+fn ext_x_start_says_where_it_starts() {
+    for (offset, wanted) in [("12.5", 12.5), ("-10", 30.0), ("-100", 0.0), ("500", 40.0)] {
+        let mut site = Stream::simple(40.0).hls(Container::Ts);
+        let tag = format!("#EXTM3U\n#EXT-X-START:TIME-OFFSET={offset}\n");
+        site.edit(M3U8, "#EXTM3U\n", &tag);
+        let mut w = World::new(site);
+        w.load(M3U8);
+        if wanted < 39.0 {
+            assert!(w.run_until(5.0, |w| w.element.ready_state >= 3), "{offset}\n{}", w.story());
+            assert!((w.element.position - wanted).abs() < 0.3, "{offset}\n{}", w.story());
+        }
+        w.play_to_end(60.0);
+    }
+}
+
+#[test]
+fn ext_x_start_of_a_bare_media_playlist_counts() {
+    let mut site = Stream::simple(40.0).with(|s| s.languages.clear()).hls(Container::Ts);
+    site.edit("https://media.test/v0.m3u8", "#EXTM3U\n", "#EXTM3U\n#EXT-X-START:TIME-OFFSET=-10\n");
+    let mut w = World::new(site);
+    w.load("https://media.test/v0.m3u8");
+    assert!(w.run_until(5.0, |w| w.element.ready_state >= 3), "{}", w.story());
+    assert!((w.element.position - 30.0).abs() < 0.3, "{}", w.story());
+}
+
+#[test]
+fn twice_the_speed_takes_half_the_time() {
+    let mut w = World::new(Stream::simple(60.0).dash(Addressing::Number));
+    w.element.rate = 2.0;
+    w.load(MPD);
+    w.play_to_end(31.5);
+    w.assert_played_all('v', &[1500]);
+    assert_eq!(w.count(|e| matches!(e, Event::Stall { .. })), 0, "{}", w.story());
+}
+
+#[test]
+fn the_rate_can_change_while_playing() {
+    let mut w = World::new(Stream::simple(60.0).hls(Container::Fmp4));
+    w.load(M3U8);
+    w.run_for(10.0);
+    w.rate(0.5);
+    w.run_for(10.0);
+    w.rate(3.0);
+    w.play_to_end(20.0);
+    w.assert_played_all('v', &[1500]);
+}
+
+#[test]
+fn a_pause_ends_the_loading_at_the_buffer_target() {
+    let mut w = World::new(Stream::simple(120.0).dash(Addressing::Number));
+    w.load(MPD);
+    w.run_for(3.0);
+    w.pause();
+    w.run_for(60.0);
+    let made = w.requests().len();
+    w.run_for(600.0);
+    assert_eq!(w.requests().len(), made, "{}", w.story());
+    let ahead =
+        w.element.source.as_ref().unwrap().buffered().end_from(w.element.position, 0.0) - w.element.position;
+    assert!((28.0..40.0).contains(&ahead), "{ahead}");
+    assert_eq!(w.count(|e| matches!(e, Event::Stall { .. })), 0);
+    w.play();
+    w.play_to_end(120.0);
+    w.assert_played_all('v', &[3000]);
+}
+
+#[test]
+fn a_paused_element_loads_but_does_not_play() {
+    let mut w = World::new(Stream::simple(20.0).dash(Addressing::Number));
+    w.element.paused = true;
+    w.load(MPD);
+    w.run_for(30.0);
+    assert_eq!(w.element.position, 0.0);
+    assert!(w.element.ready_state >= 3);
+    assert_eq!(w.count(|e| matches!(e, Event::Stall { .. })), 0);
+    w.play();
+    w.play_to_end(21.0);
+    w.assert_played_all('v', &[500]);
+}
+
+#[test]
+fn a_slow_link_stalls_and_recovers_and_the_numbers_say_so() {
+    let mut w =
+        World::new(Stream::simple(40.0).with(|s| s.ladder = vec![1_000_000]).dash(Addressing::Number));
+    w.load(MPD);
+    w.run_for(1.0);
+    w.link(300_000.0);
+    assert!(w.run_until(60.0, |w| w.count(|e| matches!(e, Event::Stall { .. })) > 0), "{}", w.story());
+    w.run_for(5.0);
+    w.link(10e6);
+    w.play_to_end(60.0);
+    w.assert_played_all('v', &[1000]);
+    let stalls = w.count(|e| matches!(e, Event::Stall { reason: Reason::BufferEmpty, .. }));
+    let recoveries = w.count(|e| matches!(e, Event::Recovered { reason: Reason::Refilled, .. }));
+    assert_eq!(stalls, recoveries, "{}", w.story());
+    let told: f64 = w
+        .events
+        .iter()
+        .map(|t| match t.event {
+            Event::Recovered { seconds, .. } => seconds,
+            _ => 0.0,
+        })
+        .sum();
+    let stats = w.player.stats(w.now);
+    assert_eq!(stats.stalls as usize, stalls);
+    assert!((stats.stall_time - told).abs() < 1e-6);
+    assert!(stats.stall_time > 1.0, "{stats:?}");
+    // What was not played was waited for.
+    let waited = w.now - 40.0;
+    assert!((stats.stall_time + stats.startup.unwrap() - waited).abs() < 0.5, "{stats:?} {waited}");
+}
+
+#[test]
+fn the_preferred_language_plays_and_can_be_changed() {
+    for (url, site) in [
+        (
+            MPD,
+            Stream::simple(40.0).with(|s| s.languages = vec!["en", "de", "fr-CA"]).dash(Addressing::Number),
+        ),
+        (M3U8, Stream::simple(40.0).with(|s| s.languages = vec!["en", "de", "fr-CA"]).hls(Container::Fmp4)),
+        (M3U8, Stream::simple(40.0).with(|s| s.languages = vec!["en", "de", "fr-CA"]).hls(Container::Ts)),
+    ] {
+        let config = Config { language: Some("fr".into()), stats_interval: 0.0, ..Config::default() };
+        let mut w = World::configured(site, config);
+        w.load(url);
+        w.run_for(10.0);
+        assert!(w.played('a').iter().all(|m| m.rung == 2), "{}", w.story());
+        let german = w
+            .events
+            .iter()
+            .find_map(|t| match &t.event {
+                Event::Tracks { audio, .. } => audio.iter().find(|a| a.language.as_deref() == Some("de")),
+                _ => None,
+            })
+            .unwrap()
+            .id
+            .clone();
+        w.intent(UserIntent::SelectAudio(german.clone()));
+        let at = w.element.played.len();
+        w.run_for(2.0);
+        assert!(
+            w.element.played[at..].iter().rfind(|m| m.kind == 'a').is_some_and(|m| m.rung == 1),
+            "{}",
+            w.story()
+        );
+        let active = w.events.iter().rev().find_map(|t| match &t.event {
+            Event::Tracks { audio, .. } => audio.iter().find(|a| a.active).map(|a| a.id.clone()),
+            _ => None,
+        });
+        assert_eq!(active, Some(german));
+        w.play_to_end(40.0);
+        // No picture was lost over it, and no sound either.
+        w.assert_played_all('v', &[1000]);
+        let numbers: Vec<u32> = w.played('a').iter().map(|m| m.number).collect();
+        for pair in numbers.windows(2) {
+            assert!(pair[1] <= pair[0] + 1, "{pair:?}\n{}", w.story());
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Periods, discontinuities, and holes.
+
+use super::*;
+
+/// Three parts whose media times begin anew, as advertisements have them.
+fn spliced() -> Stream {
+    Stream::simple(12.0)
+        .with(|s| s.parts[0].base = 100.0)
+        .then(10.0, |p| p.base = 0.0)
+        .then(14.0, |p| p.base = 57.0)
+}
+
+#[test]
+fn hls_discontinuities_are_joined_to_one_timeline() {
+    for container in [Container::Fmp4, Container::Ts] {
+        let mut w = World::new(spliced().hls(container));
+        w.load(M3U8);
+        w.play_to_end(60.0);
+        w.assert_played_all('v', &[300, 250, 350]);
+        assert_eq!(w.appended('v'), (900, 900));
+        // Sound does not end with the pictures: a few frames overlap at a seam.
+        let sound = w.played('a');
+        assert!(
+            sound.len() >= 1685
+                && sound.windows(2).all(|p| (p[0].part, p[0].number) < (p[1].part, p[1].number))
+        );
+        assert_eq!(w.errors(), [], "{container:?}");
+        assert_eq!(w.gaps(), [], "{container:?}");
+    }
+}
+
+#[test]
+fn muxed_discontinuities_are_joined_too() {
+    let mut w = World::new(
+        spliced()
+            .with(|s| {
+                s.languages.clear();
+                s.muxed = true;
+            })
+            .hls(Container::Ts),
+    );
+    w.load(M3U8);
+    w.play_to_end(60.0);
+    w.assert_played_all('v', &[300, 250, 350]);
+    assert_eq!(w.gaps(), []);
+}
+
+#[test]
+fn seeking_over_discontinuities_ties_each_to_its_place() {
+    for container in [Container::Fmp4, Container::Ts] {
+        let mut w = World::new(spliced().hls(container));
+        w.load(M3U8);
+        w.run_for(2.0);
+        w.seek(25.0);
+        w.run_for(3.0);
+        let last = *w.played('v').last().unwrap();
+        assert_eq!(last.part, 2, "{}", w.story());
+        let expected = ((w.element.position - 22.0) * 25.0) as i64;
+        assert!((i64::from(last.number) - expected).abs() <= 2, "{last:?} {expected}");
+        w.seek(14.0);
+        w.run_for(3.0);
+        let last = *w.played('v').last().unwrap();
+        let expected = ((w.element.position - 12.0) * 25.0) as i64;
+        assert!(last.part == 1 && (i64::from(last.number) - expected).abs() <= 2, "{last:?}\n{}", w.story());
+        w.play_to_end(60.0);
+    }
+}
+
+#[test]
+fn two_periods_with_another_codec_change_the_type_and_lose_nothing() {
+    let stream = Stream::simple(12.0).then(12.0, |p| {
+        p.video = Codec::Vp9;
+        p.audio = Codec::Opus;
+        p.base = 30.0;
+    });
+    for addressing in [Addressing::Number, Addressing::Time, Addressing::Sidx] {
+        let mut w = World::new(stream.dash(addressing));
+        w.load(MPD);
+        w.play_to_end(40.0);
+        w.assert_played_all('v', &[300, 300]);
+        let changes = w.commands.iter().filter(|c| c.1.starts_with("ChangeType")).count();
+        assert_eq!(changes, 2, "{}", w.story());
+        assert_eq!(w.errors(), []);
+    }
+}
+
+#[test]
+fn three_periods_and_a_seek_back_to_the_first() {
+    let stream = Stream::of(12.0)
+        .then(8.0, |p| {
+            p.video = Codec::Vp9;
+            p.base = 30.0;
+        })
+        .then(12.0, |p| p.video = Codec::Avc(0x4d));
+    let mut w = World::new(stream.dash(Addressing::Number));
+    w.load(MPD);
+    w.play_to_end(60.0);
+    w.seek(2.0);
+    w.play();
+    w.play_to_end(60.0);
+    let again = &w.played('v')[800 - 5..];
+    assert!(again.len() > 700, "{}", w.story());
+    assert_eq!(w.errors(), []);
+}
+
+#[test]
+fn a_period_without_sound_is_played_all_the_same() {
+    let mut site = Stream::simple(8.0).then(8.0, |_| {}).dash(Addressing::Number);
+    // The second period loses its audio set.
+    let text = site.text(MPD);
+    let second = text.find("<Period id=\"p1\"").unwrap();
+    let audio = second + text[second..].find("<AdaptationSet id=\"2\"").unwrap();
+    let end = audio + text[audio..].find("</AdaptationSet>").unwrap() + "</AdaptationSet>".len();
+    site.put(MPD, "application/dash+xml", format!("{}{}", &text[..audio], &text[end..]));
+    let mut w = World::new(site);
+    w.load(MPD);
+    let moved = w.run_until(60.0, |w| w.has_ended() || w.fatal().is_some());
+    assert!(moved && w.has_ended(), "{}", w.story());
+    w.assert_played_all('v', &[200, 200]);
+}
+
+#[test]
+fn an_announced_gap_is_jumped_with_its_reason() {
+    for gaps in [vec![2], vec![2, 3], vec![0], vec![4]] {
+        let count = gaps.len();
+        let first = gaps[0];
+        let mut w = World::new(Stream::simple(20.0).with(|s| s.gaps = gaps.clone()).hls(Container::Ts));
+        w.load(M3U8);
+        w.play_to_end(40.0);
+        assert!(w.segments_since(0).iter().all(|s| !s.ends_with(&format!("/{first}.ts"))));
+        assert_eq!(w.errors(), [], "{gaps:?}");
+        let played = w.played('v').len();
+        assert_eq!(played, 500 - 100 * count, "{gaps:?}\n{}", w.story());
+        if first < 4 {
+            let (reason, from, _) = w.gaps()[0];
+            let to = w.gaps().last().unwrap().2;
+            assert_eq!(reason, Reason::GapAnnounced, "{}", w.story());
+            assert!(w.gaps().len() <= 2, "{}", w.story());
+            let start = first as f64 * 4.0;
+            assert!(
+                (from - start).abs() < 0.3 && (to - start - 4.0 * count as f64).abs() < 0.1,
+                "{from} {to}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_small_hole_in_the_media_is_jumped() {
+    for container in [Container::Fmp4, Container::Ts] {
+        let mut w =
+            World::new(Stream::simple(20.0).with(|s| s.parts[0].hole = Some((9.0, 10.0))).hls(container));
+        w.load(M3U8);
+        w.play_to_end(40.0);
+        let [(reason, from, to)] = w.gaps()[..] else { panic!("{:?}\n{}", w.gaps(), w.story()) };
+        assert_eq!(reason, Reason::GapJumped);
+        assert!((from - 9.0).abs() < 0.3 && (to - 10.0).abs() < 0.2, "{from} {to}");
+        assert!(w.player.stats(w.now).stall_time < 2.0);
+    }
+}
+
+#[test]
+fn media_that_begins_late_starts_where_it_begins() {
+    let mut w = World::new(
+        Stream::simple(20.0).with(|s| s.parts[0].hole = Some((0.0, 0.8))).dash(Addressing::Number),
+    );
+    w.load(MPD);
+    w.play_to_end(30.0);
+    // Sound begins at 0.8 s, pictures with the next keyframe: one jump or two, as they come.
+    let gaps = w.gaps();
+    assert!(gaps.iter().all(|g| g.0 == Reason::StartGap) && gaps.len() <= 2, "{gaps:?}");
+    assert!(gaps[0].1 == 0.0 && (gaps[gaps.len() - 1].2 - 2.0).abs() < 0.1, "{gaps:?}");
+}
+
+#[test]
+fn a_seek_into_an_announced_gap_goes_to_its_end() {
+    let mut w = World::new(Stream::simple(40.0).with(|s| s.gaps = vec![5, 6]).hls(Container::Fmp4));
+    w.load(M3U8);
+    w.run_for(2.0);
+    w.seek(23.0);
+    assert!(w.run_until(5.0, |w| w.element.position > 28.0), "{}", w.story());
+    w.play_to_end(20.0);
+}

@@ -1,0 +1,10 @@
+//! What the scenarios are played with: a network, a browser and a shell, all under one virtual clock.
+
+pub mod element;
+pub mod media;
+pub mod mse;
+pub mod network;
+pub mod site;
+pub mod streams;
+pub mod ts;
+pub mod world;

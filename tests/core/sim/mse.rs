@@ -1,0 +1,276 @@
+//! A model of Media Source Extensions: what a SourceBuffer makes of the bytes that are appended, and what it refuses.
+//! Section numbers are those of the W3C recommendation.
+
+use super::media::Mark;
+use millrace::container::mp4::FragmentDemuxer;
+use millrace::container::{Demuxer, Sample, Sink, TrackId, TrackInfo};
+use millrace::time::TimeRanges;
+
+/// A sample in a buffer, on the presentation's timeline, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored {
+    pub mark: Mark,
+    pub pts: f64,
+    pub dts: f64,
+    pub duration: f64,
+    pub sync: bool,
+    pub size: usize,
+}
+
+impl Stored {
+    pub fn end(&self) -> f64 {
+        self.pts + self.duration
+    }
+}
+
+/// Why an operation throws or fires `error`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refusal {
+    /// QuotaExceededError of `appendBuffer`.
+    Quota,
+    /// The bytes are not what they should be: `error` at the buffer, then at the element.
+    Parse(String),
+    /// The caller broke a rule: InvalidStateError and the like.
+    Misuse(String),
+}
+
+#[derive(Default)]
+struct Parsed {
+    info: Option<TrackInfo>,
+    tracks: usize,
+    complete: bool,
+    buffer: Vec<u8>,
+    samples: Vec<(Sample, Option<Mark>)>,
+}
+
+impl Sink for Parsed {
+    fn track(&mut self, info: TrackInfo) {
+        self.tracks += 1;
+        self.info = Some(info);
+    }
+
+    fn tracks_complete(&mut self) {
+        self.complete = true;
+    }
+
+    fn buffer(&mut self, _: TrackId) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    fn sample(&mut self, _: TrackId, sample: Sample) {
+        let start = self.buffer.len() - sample.size as usize;
+        self.samples.push((sample, Mark::read(&self.buffer[start..])));
+        self.buffer.clear();
+    }
+
+    fn warning(&mut self, _: u64, _: &'static str) {}
+}
+
+/// One SourceBuffer.
+pub struct SourceBuffer {
+    pub mime: String,
+    demuxer: FragmentDemuxer,
+    parsed: Parsed,
+    /// In order of presentation.
+    pub samples: Vec<Stored>,
+    pub has_init: bool,
+    /// The codec of the last init segment; refused media has another than `mime` says.
+    pub updating: bool,
+    last: Option<(f64, f64)>,
+    group_end: Option<f64>,
+    need_sync: bool,
+    pub quota: usize,
+    /// Everything that was ever put in, in order.
+    pub log: Vec<Stored>,
+    /// Samples of a window that were dropped, or not decodable without a keyframe.
+    pub dropped: Vec<Mark>,
+}
+
+impl SourceBuffer {
+    pub fn new(mime: &str, quota: usize) -> Self {
+        Self {
+            mime: mime.to_owned(),
+            demuxer: FragmentDemuxer::new(),
+            parsed: Parsed::default(),
+            samples: Vec::new(),
+            has_init: false,
+            updating: false,
+            last: None,
+            group_end: None,
+            need_sync: true,
+            quota,
+            log: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.samples.iter().map(|s| s.size).sum()
+    }
+
+    /// `buffered` (§4.2). Engines show ranges as one that are less than about a frame apart (Chromium: two frames).
+    pub fn buffered(&self) -> TimeRanges {
+        let mut ranges: Vec<(f64, f64)> = Vec::new();
+        for s in &self.samples {
+            match ranges.last_mut() {
+                Some(last) if s.pts <= last.1 + s.duration => last.1 = last.1.max(s.end()),
+                _ => ranges.push((s.pts, s.end())),
+            }
+        }
+        TimeRanges::from_pairs(ranges)
+    }
+
+    /// `appendBuffer` (§3.5.5), all at once; the caller lets time pass.
+    pub fn append(&mut self, data: &[u8], offset: f64, window: (f64, f64)) -> Result<(), Refusal> {
+        if self.bytes() + data.len() > self.quota {
+            return Err(Refusal::Quota);
+        }
+        self.parsed.complete = false;
+        let parse = |e: millrace::error::PlayerError| Refusal::Parse(e.to_string());
+        self.demuxer.push(data, &mut self.parsed).map_err(parse)?;
+        // The player appends whole boxes: each append ends a fragment.
+        self.demuxer.finish(&mut self.parsed).map_err(parse)?;
+        if self.parsed.complete {
+            self.initialization_segment()?;
+        }
+        let samples = std::mem::take(&mut self.parsed.samples);
+        if !samples.is_empty() && !self.has_init {
+            return Err(Refusal::Parse("media before an initialization segment".into()));
+        }
+        let scale = self.parsed.info.as_ref().map(|i| i.timescale);
+        for (sample, mark) in samples {
+            let Some(scale) = scale else { continue };
+            let Some(mark) = mark else {
+                return Err(Refusal::Parse("a sample is not what was encoded".into()));
+            };
+            let Some(duration) = sample.duration else {
+                return Err(Refusal::Parse("a sample without duration".into()));
+            };
+            let seconds = |t: i64| t as f64 / f64::from(scale.get());
+            self.coded_frame(
+                Stored {
+                    mark,
+                    pts: seconds(sample.pts) + offset,
+                    dts: seconds(sample.dts) + offset,
+                    duration: seconds(duration.into()),
+                    sync: sample.sync,
+                    size: sample.size as usize,
+                },
+                window,
+            );
+        }
+        Ok(())
+    }
+
+    /// §3.5.7.
+    fn initialization_segment(&mut self) -> Result<(), Refusal> {
+        let Some(info) = &self.parsed.info else { return Err(Refusal::Parse("no track".into())) };
+        let family = info.codec.split('.').next().unwrap_or_default().to_owned();
+        if !self.mime.contains(&family) {
+            return Err(Refusal::Parse(format!("{} in a buffer of {}", info.codec, self.mime)));
+        }
+        self.has_init = true;
+        self.need_sync = true;
+        Ok(())
+    }
+
+    /// Coded frame processing (§3.5.8), in its order.
+    fn coded_frame(&mut self, frame: Stored, window: (f64, f64)) {
+        if let Some((dts, duration)) = self.last
+            && (frame.dts < dts - 1e-9 || frame.dts - dts > 2.0 * duration + 1e-9)
+        {
+            self.last = None;
+            self.group_end = None;
+            self.need_sync = true;
+        }
+        // Engines allow for rounding.
+        if frame.pts < window.0 - 1e-6 || frame.end() > window.1 + 1e-3 {
+            self.need_sync = true;
+            self.dropped.push(frame.mark);
+            return;
+        }
+        if self.need_sync {
+            if !frame.sync {
+                self.dropped.push(frame.mark);
+                return;
+            }
+            self.need_sync = false;
+        }
+        let (from, to) = match self.group_end {
+            Some(end) if end <= frame.pts => (end, frame.end()),
+            _ => (frame.pts, frame.end()),
+        };
+        // Half a millisecond: time stamps of one frame differ by rounding between encodings.
+        self.remove_frames(from - 5e-4, to - 5e-4);
+        let at = self.samples.partition_point(|s| s.pts < frame.pts);
+        self.samples.insert(at, frame);
+        self.log.push(frame);
+        self.last = Some((frame.dts, frame.duration));
+        self.group_end = Some(self.group_end.map_or(frame.end(), |e| e.max(frame.end())));
+    }
+
+    /// Removes frames that begin in a range, and those that cannot be decoded without them.
+    fn remove_frames(&mut self, from: f64, to: f64) {
+        let hit = |s: &Stored| s.pts >= from && s.pts < to;
+        let lost: Vec<f64> = self.samples.iter().filter(|s| hit(s)).map(|s| s.dts).collect();
+        if lost.is_empty() {
+            return;
+        }
+        let mut doomed: Vec<(f64, f64)> = Vec::new();
+        for dts in lost {
+            let next = self.samples.iter().filter(|s| s.sync && s.dts > dts).map(|s| s.dts);
+            doomed.push((dts, next.fold(f64::INFINITY, f64::min)));
+        }
+        // What was just appended in this group is not touched: it is newer than what it replaces.
+        let group = self.group_start();
+        self.samples.retain(|s| {
+            let newer = group.is_some_and(|g| s.dts >= g.0 && s.dts <= g.1);
+            !doomed.iter().any(|d| s.dts >= d.0 && s.dts < d.1) || (newer && !hit(s))
+        });
+    }
+
+    /// Decoding times of the group of frames that is being appended.
+    fn group_start(&self) -> Option<(f64, f64)> {
+        let (last, _) = self.last?;
+        let mut start = last;
+        for s in self.log.iter().rev() {
+            if s.dts > start + 1e-9 {
+                break;
+            }
+            start = s.dts;
+        }
+        Some((start, last))
+    }
+
+    /// `remove` (§3.5.6 range removal): up to the random access point after the end.
+    pub fn remove(&mut self, start: f64, end: f64) {
+        let until = self.samples.iter().find(|s| s.sync && s.pts >= end).map_or(f64::INFINITY, |s| s.pts);
+        let last = self.last.take();
+        self.remove_frames(start, until);
+        let kept = last.filter(|(dts, _)| self.samples.iter().any(|s| (s.dts - dts).abs() < 1e-6));
+        self.last = kept;
+        if kept.is_none() {
+            self.group_end = None;
+            self.need_sync = true;
+        }
+    }
+
+    /// `abort()` (§3.2): reset parser state.
+    pub fn abort(&mut self) {
+        self.demuxer.reset();
+        self.parsed.samples.clear();
+        self.parsed.buffer.clear();
+        self.last = None;
+        self.group_end = None;
+        self.need_sync = true;
+    }
+
+    /// `changeType` (§3.2).
+    pub fn change_type(&mut self, mime: &str) {
+        self.abort();
+        self.mime = mime.to_owned();
+        self.has_init = false;
+        self.demuxer = FragmentDemuxer::new();
+        self.parsed = Parsed::default();
+    }
+}

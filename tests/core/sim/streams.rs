@@ -1,0 +1,456 @@
+//! Whole presentations of synthetic media, as DASH and as HLS.
+
+use super::media::{Codec, Track};
+use super::site::Site;
+use super::ts;
+use millrace::bytes::ByteWriter;
+use std::fmt::Write;
+use std::rc::Rc;
+
+pub const MPD: &str = "https://media.test/manifest.mpd";
+pub const M3U8: &str = "https://media.test/main.m3u8";
+const ROOT: &str = "https://media.test/";
+const DASH_TYPE: &str = "application/dash+xml";
+const HLS_TYPE: &str = "application/vnd.apple.mpegurl";
+
+/// A stretch of the timeline: a DASH period, an HLS discontinuity.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Seconds.
+    pub duration: f64,
+    /// Media time of its start, in seconds.
+    pub base: f64,
+    pub video: Codec,
+    pub audio: Codec,
+    /// Media that the segments lack although the manifest promises it: seconds of the part.
+    pub hole: Option<(f64, f64)>,
+}
+
+/// What is to be streamed.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    pub parts: Vec<Part>,
+    /// Bit/s of the video rungs; empty: audio alone.
+    pub ladder: Vec<u64>,
+    /// Languages of separate audio; empty: none.
+    pub languages: Vec<&'static str>,
+    /// HLS-TS: audio in the same segments as video.
+    pub muxed: bool,
+    /// Seconds of a segment.
+    pub segment: f64,
+    pub fps: u32,
+    pub b_frames: bool,
+    /// Segments marked EXT-X-GAP, by position.
+    pub gaps: Vec<usize>,
+}
+
+/// How a DASH manifest names its segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addressing {
+    Number,
+    Time,
+    List,
+    Sidx,
+}
+
+/// What HLS segments are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Container {
+    Fmp4,
+    Ts,
+}
+
+const AUDIO_BANDWIDTH: u64 = 64_000;
+
+impl Stream {
+    /// One part, three rungs, English audio, 4-second segments.
+    pub fn of(seconds: f64) -> Self {
+        Self {
+            parts: vec![Part {
+                duration: seconds,
+                base: 0.0,
+                video: Codec::Avc(0x64),
+                audio: Codec::Aac,
+                hole: None,
+            }],
+            ladder: vec![300_000, 800_000, 2_000_000],
+            languages: vec!["en"],
+            muxed: false,
+            segment: 4.0,
+            fps: 25,
+            b_frames: false,
+            gaps: Vec::new(),
+        }
+    }
+
+    /// The same with one rung.
+    pub fn simple(seconds: f64) -> Self {
+        Self { ladder: vec![300_000], ..Self::of(seconds) }
+    }
+
+    /// Adds a part.
+    pub fn then(mut self, duration: f64, change: impl FnOnce(&mut Part)) -> Self {
+        let mut part = Part { duration, ..self.parts[self.parts.len() - 1].clone() };
+        change(&mut part);
+        self.parts.push(part);
+        self
+    }
+
+    /// Changes fields in passing.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    pub fn duration(&self) -> f64 {
+        self.parts.iter().map(|p| p.duration).sum()
+    }
+
+    fn start_of(&self, part: usize) -> f64 {
+        self.parts[..part].iter().map(|p| p.duration).sum()
+    }
+
+    fn gop(&self) -> u32 {
+        (self.segment / 2.0 * f64::from(self.fps)).round() as u32
+    }
+
+    pub fn video(&self, part: usize, rung: usize) -> Track {
+        let p = &self.parts[part];
+        Track {
+            codec: p.video,
+            part: part as u32,
+            rung: rung as u32,
+            bandwidth: self.ladder[rung],
+            fps: self.fps,
+            gop: self.gop(),
+            b_frames: self.b_frames,
+            base: p.base,
+        }
+    }
+
+    pub fn audio(&self, part: usize, language: usize) -> Track {
+        let p = &self.parts[part];
+        Track {
+            codec: p.audio,
+            part: part as u32,
+            rung: language as u32,
+            bandwidth: AUDIO_BANDWIDTH,
+            fps: self.fps,
+            gop: 1,
+            b_frames: false,
+            base: p.base,
+        }
+    }
+
+    /// Segments of a part.
+    pub fn count(&self, part: usize) -> usize {
+        (self.parts[part].duration / self.segment - 1e-6).ceil() as usize
+    }
+
+    /// Frames of a segment.
+    fn frames_of(&self, track: &Track, n: usize) -> (u32, u32) {
+        let duration = self.parts[track.part as usize].duration;
+        let at = |n: usize| track.frames_until((n as f64 * self.segment).min(duration));
+        (at(n), at(n + 1))
+    }
+
+    fn kept(&self, track: &Track) -> impl Fn(&super::media::Frame) -> bool + use<> {
+        let hole = self.parts[track.part as usize].hole;
+        let track = *track;
+        move |frame| {
+            let scale = if frame.mark.kind == 'v' { f64::from(track.fps) } else { 48_000.0 / 1024.0 };
+            let time = f64::from(frame.mark.number) / scale;
+            hole.is_none_or(|(from, to)| time < from - 1e-9 || time >= to - 1e-9)
+        }
+    }
+
+    fn fmp4(&self, track: &Track, n: usize) -> Vec<u8> {
+        let (from, to) = self.frames_of(track, n);
+        track.segment(from, to, self.kept(track))
+    }
+
+    fn tracks(&self) -> Vec<(String, Track)> {
+        let mut all = Vec::new();
+        for part in 0..self.parts.len() {
+            for rung in 0..self.ladder.len() {
+                all.push((format!("v{rung}"), self.video(part, rung)));
+            }
+            for language in 0..self.languages.len() {
+                all.push((format!("a{language}"), self.audio(part, language)));
+            }
+        }
+        all
+    }
+
+    /// The presentation with an MPD at [`MPD`].
+    pub fn dash(&self, addressing: Addressing) -> Site {
+        let mut site = Site::default();
+        let this = Rc::new(self.clone());
+        for (name, track) in self.tracks() {
+            let part = track.part as usize;
+            let folder = format!("{ROOT}{name}/{part}/");
+            if addressing == Addressing::Sidx {
+                let this = this.clone();
+                site.put_made(&format!("{folder}all.mp4"), "video/mp4", move || this.single_file(&track).0);
+                continue;
+            }
+            site.put_made(&format!("{folder}init.mp4"), "video/mp4", move || track.init_segment());
+            for n in 0..self.count(part) {
+                let place = match addressing {
+                    Addressing::Time => self.time_of(&track, n).to_string(),
+                    _ => n.to_string(),
+                };
+                let this = this.clone();
+                site.put_made(&format!("{folder}{place}.m4s"), "video/mp4", move || this.fmp4(&track, n));
+            }
+        }
+        site.put(MPD, DASH_TYPE, self.mpd(addressing));
+        site
+    }
+
+    /// Start of a segment in ticks of the media.
+    fn time_of(&self, track: &Track, n: usize) -> u64 {
+        let (from, _) = self.frames_of(track, n);
+        let base = (track.base * f64::from(track.timescale())).round() as u64;
+        base + u64::from(from) * u64::from(track.frame_ticks())
+    }
+
+    fn mpd(&self, addressing: Addressing) -> String {
+        let mut x = String::new();
+        let _ = writeln!(
+            x,
+            "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\" profiles=\"\" \
+             minBufferTime=\"PT2S\" mediaPresentationDuration=\"PT{}S\">",
+            self.duration()
+        );
+        for (part, p) in self.parts.iter().enumerate() {
+            let _ = writeln!(
+                x,
+                "<Period id=\"p{part}\" start=\"PT{}S\" duration=\"PT{}S\">",
+                self.start_of(part),
+                p.duration
+            );
+            if !self.ladder.is_empty() {
+                x.push_str("<AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\">\n");
+                for (rung, bandwidth) in self.ladder.iter().enumerate() {
+                    let _ = write!(
+                        x,
+                        "<Representation id=\"v{rung}\" bandwidth=\"{bandwidth}\" codecs=\"{}\" width=\"{}\" \
+                         height=\"{}\" frameRate=\"{}\">",
+                        p.video.name(),
+                        320 << rung,
+                        180 << rung,
+                        self.fps
+                    );
+                    self.addresses(&mut x, addressing, &format!("v{rung}/{part}/"), &self.video(part, rung));
+                    x.push_str("</Representation>\n");
+                }
+                x.push_str("</AdaptationSet>\n");
+            }
+            for (language, lang) in self.languages.iter().enumerate() {
+                let _ = write!(
+                    x,
+                    "<AdaptationSet id=\"{}\" contentType=\"audio\" mimeType=\"audio/mp4\" lang=\"{lang}\">\n\
+                     <Representation id=\"a{language}\" bandwidth=\"{AUDIO_BANDWIDTH}\" codecs=\"{}\" \
+                     audioSamplingRate=\"48000\">",
+                    language + 2,
+                    p.audio.name(),
+                );
+                self.addresses(
+                    &mut x,
+                    addressing,
+                    &format!("a{language}/{part}/"),
+                    &self.audio(part, language),
+                );
+                x.push_str("</Representation></AdaptationSet>\n");
+            }
+            x.push_str("</Period>\n");
+        }
+        x.push_str("</MPD>\n");
+        x
+    }
+
+    fn addresses(&self, x: &mut String, addressing: Addressing, folder: &str, track: &Track) {
+        let scale = track.timescale();
+        let offset = (track.base * f64::from(scale)).round() as u64;
+        let part = track.part as usize;
+        let _ = match addressing {
+            Addressing::Number => write!(
+                x,
+                "<SegmentTemplate timescale=\"{scale}\" presentationTimeOffset=\"{offset}\" startNumber=\"0\" \
+                 duration=\"{}\" initialization=\"{folder}init.mp4\" media=\"{folder}$Number$.m4s\"/>",
+                (self.segment * f64::from(scale)).round()
+            ),
+            Addressing::Time => {
+                let _ = write!(
+                    x,
+                    "<SegmentTemplate timescale=\"{scale}\" presentationTimeOffset=\"{offset}\" \
+                     initialization=\"{folder}init.mp4\" media=\"{folder}$Time$.m4s\"><SegmentTimeline>"
+                );
+                for n in 0..self.count(part) {
+                    let (from, to) = self.frames_of(track, n);
+                    let _ = write!(
+                        x,
+                        "<S t=\"{}\" d=\"{}\"/>",
+                        self.time_of(track, n),
+                        (to - from) * track.frame_ticks()
+                    );
+                }
+                write!(x, "</SegmentTimeline></SegmentTemplate>")
+            }
+            Addressing::List => {
+                let _ = write!(
+                    x,
+                    "<SegmentList timescale=\"{scale}\" presentationTimeOffset=\"{offset}\" duration=\"{}\">\
+                     <Initialization sourceURL=\"{folder}init.mp4\"/>",
+                    (self.segment * f64::from(scale)).round()
+                );
+                for n in 0..self.count(part) {
+                    let _ = write!(x, "<SegmentURL media=\"{folder}{n}.m4s\"/>");
+                }
+                write!(x, "</SegmentList>")
+            }
+            Addressing::Sidx => {
+                let (_, init, sidx) = self.single_file(track);
+                write!(
+                    x,
+                    "<BaseURL>{folder}all.mp4</BaseURL><SegmentBase timescale=\"{scale}\" presentationTimeOffset=\"{offset}\" \
+                     indexRange=\"{}-{}\"><Initialization range=\"0-{}\"/></SegmentBase>",
+                    init,
+                    init + sidx - 1,
+                    init - 1
+                )
+            }
+        };
+    }
+
+    /// Init segment, sidx and all fragments in one file; with the sizes of the first two.
+    fn single_file(&self, track: &Track) -> (Vec<u8>, usize, usize) {
+        let mut file = track.init_segment();
+        let init = file.len();
+        let segments: Vec<(Vec<u8>, u32)> = (0..self.count(track.part as usize))
+            .map(|n| {
+                let (from, to) = self.frames_of(track, n);
+                (self.fmp4(track, n), (to - from) * track.frame_ticks())
+            })
+            .collect();
+        let mut w = ByteWriter::new();
+        w.full_boxed(b"sidx", 1, 0, |w| {
+            w.u32(1);
+            w.u32(track.timescale());
+            w.u64(self.time_of(track, 0));
+            w.u64(0);
+            w.u16(0);
+            w.u16(segments.len() as u16);
+            for (bytes, ticks) in &segments {
+                w.u32(bytes.len() as u32);
+                w.u32(*ticks);
+                w.u32(0x9000_0000);
+            }
+        });
+        let sidx = w.len();
+        file.extend(w.into_vec());
+        for (bytes, _) in segments {
+            file.extend(bytes);
+        }
+        (file, init, sidx)
+    }
+
+    /// The presentation with a multivariant playlist at [`M3U8`].
+    pub fn hls(&self, container: Container) -> Site {
+        let mut site = Site::default();
+        let this = Rc::new(self.clone());
+        let suffix = if container == Container::Ts { "ts" } else { "m4s" };
+        for (name, track) in self.tracks() {
+            let part = track.part as usize;
+            let folder = format!("{ROOT}{name}/{part}/");
+            if container == Container::Fmp4 {
+                site.put_made(&format!("{folder}init.mp4"), "video/mp4", move || track.init_segment());
+            }
+            for n in 0..self.count(part) {
+                let this = this.clone();
+                site.put_made(&format!("{folder}{n}.{suffix}"), "video/mp4", move || match container {
+                    Container::Fmp4 => this.fmp4(&track, n),
+                    Container::Ts => this.transport(&track, n),
+                });
+            }
+        }
+        for rung in 0..self.ladder.len() {
+            site.put(&format!("{ROOT}v{rung}.m3u8"), HLS_TYPE, self.playlist(&format!("v{rung}"), container));
+        }
+        for language in 0..self.languages.len() {
+            site.put(
+                &format!("{ROOT}a{language}.m3u8"),
+                HLS_TYPE,
+                self.playlist(&format!("a{language}"), container),
+            );
+        }
+        site.put(M3U8, HLS_TYPE, self.multivariant());
+        site
+    }
+
+    fn transport(&self, track: &Track, n: usize) -> Vec<u8> {
+        let (from, to) = self.frames_of(track, n);
+        if !track.is_video() {
+            return ts::segment(None, Some((track, from, to)), self.kept(track));
+        }
+        let sound = self.audio(track.part as usize, 0);
+        let (a, b) = self.frames_of(&sound, n);
+        ts::segment(Some((track, from, to)), self.muxed.then_some((&sound, a, b)), self.kept(track))
+    }
+
+    fn multivariant(&self) -> String {
+        let mut x = String::from("#EXTM3U\n#EXT-X-VERSION:7\n");
+        for (language, lang) in self.languages.iter().enumerate() {
+            let default = if language == 0 { "YES" } else { "NO" };
+            let _ = writeln!(
+                x,
+                "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"sound\",NAME=\"{lang}\",LANGUAGE=\"{lang}\",DEFAULT={default},\
+                 AUTOSELECT=YES,URI=\"a{language}.m3u8\""
+            );
+        }
+        let p = &self.parts[0];
+        let sound = self.muxed || !self.languages.is_empty();
+        for (rung, bandwidth) in self.ladder.iter().enumerate() {
+            let codecs =
+                if sound { format!("{},{}", p.video.name(), p.audio.name()) } else { p.video.name() };
+            let group = if self.languages.is_empty() { "" } else { ",AUDIO=\"sound\"" };
+            let _ = writeln!(
+                x,
+                "#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},RESOLUTION={}x{},FRAME-RATE={}.000,CODECS=\"{codecs}\"{group}\n\
+                 v{rung}.m3u8",
+                320 << rung,
+                180 << rung,
+                self.fps
+            );
+        }
+        x
+    }
+
+    fn playlist(&self, name: &str, container: Container) -> String {
+        let mut x = format!(
+            "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{}\n#EXT-X-PLAYLIST-TYPE:VOD\n",
+            self.segment.ceil()
+        );
+        let suffix = if container == Container::Ts { "ts" } else { "m4s" };
+        let mut position = 0;
+        for (part, p) in self.parts.iter().enumerate() {
+            if part > 0 {
+                x.push_str("#EXT-X-DISCONTINUITY\n");
+            }
+            if container == Container::Fmp4 {
+                let _ = writeln!(x, "#EXT-X-MAP:URI=\"{name}/{part}/init.mp4\"");
+            }
+            for n in 0..self.count(part) {
+                let rest = p.duration - n as f64 * self.segment;
+                if self.gaps.contains(&position) {
+                    x.push_str("#EXT-X-GAP\n");
+                }
+                let _ = writeln!(x, "#EXTINF:{:.5},\n{name}/{part}/{n}.{suffix}", rest.min(self.segment));
+                position += 1;
+            }
+        }
+        x.push_str("#EXT-X-ENDLIST\n");
+        x
+    }
+}
