@@ -58,7 +58,8 @@ async function load(url, type = '', { remember = true, history: push = true } = 
   current = mine;
   $('url').value = url;
   $('type').value = type;
-  if (push) history.pushState({ url, type }, '', addressOf(url, type));
+  const address = addressOf(url, type);
+  if (push && address !== location.search) history.pushState(null, '', address);
   document.title = `${url.split(/[?#]/)[0].split('/').filter(Boolean).at(-1) ?? 'stream'} · Millrace`;
   showSample();
   plots.clear();
@@ -188,7 +189,7 @@ function fillQualities(qualities) {
 function showQuality() {
   const present = player?.quality;
   const select = $('quality');
-  select.options[0].textContent = present && player.auto ? `Auto · now ${rung(present)}, ${bits(present.bandwidth)}` : 'Auto';
+  select.options[0].textContent = present && player.auto ? `Auto · ${rung(present)}, ${bits(present.bandwidth)}` : 'Auto';
   const value = !player || player.auto ? '' : present?.id ?? '';
   if (select.value !== value) select.value = value;
 }

@@ -2,7 +2,7 @@
 //
 //     const overlay = new StatsOverlay(box, player);
 //     overlay.toggle();
-import { bits, bytes, clock, qualityLine, rung, seconds } from './words.js';
+import { bits, bytes, clock, qualityLine, seconds } from './words.js';
 
 const css = `
 :host { position: absolute; inset: 10px auto auto 10px; z-index: 2; max-width: calc(100% - 20px); pointer-events: none; contain: content;
@@ -75,7 +75,7 @@ export class StatsOverlay {
       if (cell.textContent !== text) cell.textContent = text;
       cell.classList.toggle('warm', warm);
     };
-    set('quality', quality ? `${rung(quality)} · ${qualityLine(quality)} (${player.auto ? 'auto' : 'fixed'}${this.#reason ? `, ${this.#reason}` : ''})` : '–');
+    set('quality', quality ? `${qualityLine(quality)} (${player.auto ? 'auto' : 'fixed'}${this.#reason ? `, ${this.#reason}` : ''})` : '–');
     const ratio = globalThis.devicePixelRatio ?? 1;
     set('picture', element?.videoWidth ? `${element.videoWidth}×${element.videoHeight} in ${Math.round(element.clientWidth * ratio)}×${Math.round(element.clientHeight * ratio)} px` : '–');
     set('buffer', `${stats.buffer.toFixed(1)} s`, stats.buffer < 3);

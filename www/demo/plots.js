@@ -91,7 +91,11 @@ export class Plots {
   quality(t, id) { this.#steps.push({ t, id }); this.touch(); }
   stall(t) { this.#stalls.push({ t, end: undefined }); this.touch(); }
   recovered(t) { const last = this.#stalls.at(-1); if (last && last.end === undefined) last.end = t; this.touch(); }
-  mark(mark) { this.#marks.push(mark); this.touch(); }
+  mark(mark) {
+    this.#marks.push(mark);
+    if (this.#marks.length > KEPT) this.#marks.shift();
+    this.touch();
+  }
 
   /** Something changed: draws soon. */
   touch() {

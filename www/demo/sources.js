@@ -6,7 +6,7 @@ export const shapes = [
   ['kbps=10000,rtt=40', '10 Mbit/s, 40 ms'],
   ['kbps=3000,rtt=80', '3 Mbit/s, 80 ms'],
   ['kbps=900,rtt=120', '0.9 Mbit/s, 120 ms'],
-  ['steps=12x5000_12x1000_12x3000_12x700,rtt=60', '5, 1, 3, 0.7 Mbit/s in turn'],
+  ['steps=12x5000_12x1000_12x3000_12x700,rtt=60', 'changing, 5 to 0.7 Mbit/s'],
 ];
 
 /** A link that loads in place, and can be copied and opened elsewhere as any link. */
