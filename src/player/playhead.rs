@@ -37,6 +37,8 @@ pub(super) struct Playhead {
     /// It has played since the load or the last seek: a wait before that is start-up or part of the seek.
     armed: bool,
     moved: (Seconds, Now),
+    /// Since when the element could have moved: a start, a pause or a seek that took long is no standstill.
+    able_since: Now,
     nudges: u32,
     told_end: bool,
     counted_to: Seconds,
@@ -55,6 +57,7 @@ impl Playhead {
             own_seek: false,
             armed: false,
             moved: (position, 0.0),
+            able_since: 0.0,
             nudges: 0,
             told_end: false,
             counted_to: position,
@@ -192,6 +195,10 @@ impl Session {
         if media.first_frame && head.first_frame_at.is_none() {
             head.first_frame_at = Some(now);
         }
+        let able = |m: &MediaState| m.first_frame && !m.paused && !m.seeking && m.ready_state >= 3;
+        if able(&media) && !able(&before) {
+            head.able_since = now;
+        }
         head.media = media;
         head.at = now;
         head.reported = true;
@@ -316,9 +323,10 @@ impl Session {
         let media = head.media;
         let wants =
             head.reported && head.target.is_none() && !media.ended && (!media.paused || media.seeking);
-        let since = now - head.moved.1.max(head.stall.as_ref().map_or(0.0, |s| s.since));
+        let alive = head.moved.1.max(head.able_since);
+        let since = now - alive.max(head.stall.as_ref().map_or(0.0, |s| s.since));
         // Reports come once a second: only one that is younger than the last move tells that nothing moves.
-        let informed = head.at > head.moved.1 + 1.0 || media.ready_state < 3;
+        let informed = head.at > alive + 1.0 || media.ready_state < 3;
         let ahead = self.playable_ranges().end_from(position, 0.0) - position;
         if !wants || since < STUCK_AFTER || !informed || ahead < 0.5 || head.first_frame_at.is_none() {
             return Ok(());
