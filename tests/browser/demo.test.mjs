@@ -128,6 +128,22 @@ describe(`the demo page in ${engine}`, () => {
     await isSound();
   });
 
+  test('a start on a page that has been open for long, and going on after a pause, are no standstill', async () => {
+    await open();
+    await new Promise((resolve) => { setTimeout(resolve, 2000); });
+    await click('#samples a[href*="hls-ts%2F"]');
+    await becomes('playing');
+    await moves(1);
+    await run(() => document.querySelector('video').pause());
+    await becomes('paused');
+    await new Promise((resolve) => { setTimeout(resolve, 2500); });
+    await run(() => document.querySelector('video').play());
+    await becomes('playing');
+    await moves(1);
+    assert.doesNotMatch(await run(() => document.querySelector('#log').innerText), /nudged/);
+    await isSound();
+  });
+
   test('keys: S shows the numbers, arrows step through the marks, and typing an s does neither', async () => {
     await open('?url=samples/hls-fmp4/master.m3u8');
     await becomes('playing');
