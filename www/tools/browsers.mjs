@@ -1,6 +1,6 @@
 // The three engines over plain W3C WebDriver: a fresh profile each, nothing left behind.
 import { createServer } from 'node:net';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Household } from './processes.mjs';
@@ -123,6 +123,16 @@ class Browser {
 
   /** A command of the Chrome DevTools Protocol (Chromium alone). */
   async cdp(cmd, params = {}) { return this.#call('POST', '/goog/cdp/execute', { cmd, params }); }
+
+  /** Bytes resident in memory of the process that renders the page (Chromium alone: its largest renderer). */
+  rendererMemory() {
+    return Math.max(0, ...this.#household.processes().map((pid) => {
+      try {
+        if (!readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('--type=renderer')) return 0;
+        return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) * 1024;
+      } catch { return 0; }
+    }));
+  }
 
   /** Ends the session, the browser and its driver, and removes the profile. */
   async quit() {

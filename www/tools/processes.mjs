@@ -58,6 +58,9 @@ export class Household {
     return child;
   }
 
+  /** The ids of all its processes. */
+  processes() { return this.#children.flatMap((child) => (child.pid ? tree(child.pid) : [])); }
+
   endNow() {
     for (const child of this.#children) if (child.pid && child.exitCode === null && child.signalCode === null) killTree(child.pid);
     running.delete(this);
