@@ -23,13 +23,13 @@ pub fn resolve(base: &str, reference: &str) -> String {
         return base.to_owned();
     }
     if let Some(rest) = reference.strip_prefix("//") {
-        return format!("{}//{}", &base[..scheme_end], rest);
+        return [base.get(..scheme_end).unwrap_or(""), "//", rest].concat();
     }
-    let authority_end = match base[scheme_end..].strip_prefix("//") {
+    let authority_end = match base.get(scheme_end..).and_then(|rest| rest.strip_prefix("//")) {
         Some(rest) => scheme_end + 2 + rest.find(['/', '?']).unwrap_or(rest.len()),
         None => scheme_end,
     };
-    let (root, path_query) = base.split_at(authority_end);
+    let (root, path_query) = base.split_at_checked(authority_end).unwrap_or((base, ""));
     let path = path_query.split('?').next().unwrap_or("");
     if reference.starts_with('?') {
         return [root, path, reference].concat();
@@ -38,11 +38,11 @@ pub fn resolve(base: &str, reference: &str) -> String {
         return [base, reference].concat();
     }
     let split = reference.find(['?', '#']).unwrap_or(reference.len());
-    let (ref_path, tail) = reference.split_at(split);
+    let (ref_path, tail) = reference.split_at_checked(split).unwrap_or((reference, ""));
     let merged = if ref_path.starts_with('/') {
         remove_dot_segments(ref_path)
     } else {
-        let dir = path.rfind('/').map_or("/", |i| &path[..=i]);
+        let dir = path.rfind('/').and_then(|i| path.get(..=i)).unwrap_or("/");
         remove_dot_segments(&[dir, ref_path].concat())
     };
     [root, &merged, tail].concat()
@@ -77,8 +77,8 @@ fn remove_dot_segments(path: &str) -> String {
 /// Fills `$Number$`, `$Time$` (with `%0Nd` widths) and `$$` (ISO/IEC 23009-1 §5.3.9.4.4). Unknown identifiers stay as they are.
 pub fn fill_template(template: &str, number: u64, time: Ticks) -> String {
     fill(template, |name| match name {
-        "Number" => Some(number as i128),
-        "Time" => Some(time as i128),
+        "Number" => Some(number.to_string()),
+        "Time" => Some(time.to_string()),
         _ => None,
     })
 }
@@ -113,17 +113,16 @@ fn push_padded(out: &mut String, digits: &str, width: usize) {
 }
 
 /// Fills `$name$` and `$name%0Nd$` where `value` knows the name, and `$$`.
-fn fill(template: &str, value: impl Fn(&str) -> Option<i128>) -> String {
+fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut out = String::with_capacity(template.len() + 16);
     let mut rest = template;
-    while let Some(start) = rest.find('$') {
-        out.push_str(&rest[..start]);
-        let after = &rest[start + 1..];
-        let Some(end) = after.find('$') else {
-            out.push_str(&rest[start..]);
-            return out;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let Some((inside, tail)) = after.split_once('$') else {
+            out.push('$');
+            rest = after;
+            break;
         };
-        let inside = &after[..end];
         let (name, width) = match inside.split_once('%') {
             Some((name, format)) => (name, parse_width(format)),
             None => (inside, Some(1)),
@@ -131,13 +130,13 @@ fn fill(template: &str, value: impl Fn(&str) -> Option<i128>) -> String {
         match (value(name), width) {
             _ if inside.is_empty() => out.push('$'),
             (Some(v), Some(width)) => {
-                push_padded(&mut out, &v.to_string(), width);
+                push_padded(&mut out, &v, width);
             }
             _ => {
-                out.push_str(&rest[start..start + end + 2]);
+                out.extend(["$", inside, "$"]);
             }
         }
-        rest = &after[end + 1..];
+        rest = tail;
     }
     out.push_str(rest);
     out

@@ -130,7 +130,14 @@ impl Buffer {
                 _ => {}
             }
         }
-        all.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // A handful, and nearly in order: the sort of the standard library would be 3 kB of code.
+        for i in 1..all.len() {
+            let mut at = i;
+            while at > 0 && all[at].0 < all[at - 1].0 {
+                all.swap(at, at - 1);
+                at -= 1;
+            }
+        }
         let mut merged: Vec<(Seconds, Seconds)> = Vec::new();
         for (s, e) in all {
             match merged.last_mut() {
@@ -321,7 +328,8 @@ impl Buffer {
 fn same_decoder(a: &str, b: &str) -> bool {
     fn essence(mime: &str) -> impl Iterator<Item = &str> {
         mime.split([';', ',']).map(|part| {
-            let part = part.trim().trim_start_matches("codecs=").trim_matches('"');
+            let part = part.trim_ascii();
+            let part = part.strip_prefix("codecs=").unwrap_or(part).trim_matches('"');
             // An in-band parameter set variant (avc3, hev1) uses the same decoder, yet engines want to be told.
             part.split('.').next().unwrap_or(part)
         })

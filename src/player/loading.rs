@@ -48,7 +48,7 @@ pub(super) fn check_url(text: &str) -> Result<(), PlayerError> {
     match url::scheme(text).map(str::to_ascii_lowercase).as_deref() {
         Some("http" | "https" | "blob" | "data") => Ok(()),
         Some(scheme) => {
-            Err(PlayerError::new(Code::UrlScheme, format!("browsers cannot fetch {scheme}: URLs"))
+            Err(PlayerError::new(Code::UrlScheme, ["browsers cannot fetch ", scheme, ": URLs"].concat())
                 .with_url(text))
         }
         None => Err(PlayerError::new(Code::UrlInvalid, "this is not a URL").with_url(text)),

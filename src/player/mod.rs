@@ -22,7 +22,7 @@ use crate::error::{Code, PlayerError};
 use loading::{Loading, Outcome};
 use quality::Abr;
 use requests::Requests;
-use session::{Ctx, Session};
+use session::{Ctx, Fatal, Session};
 use std::collections::VecDeque;
 
 enum State {
@@ -71,104 +71,39 @@ impl Player {
     /// Takes one input. Then call [`Player::poll_output`] until it says [`Output::Wait`].
     pub fn handle_input(&mut self, now: Now, input: Input) {
         self.now = now;
+        // What is kept from one load to the next.
+        match &input {
+            Input::Intent(UserIntent::SelectQuality(id)) => self.fixed.clone_from(id),
+            Input::SourceOpen => self.source_open = true,
+            Input::SourceClosed | Input::ElementError { .. } => self.source_open = false,
+            Input::MediaState(media) => self.media = *media,
+            _ => {}
+        }
         match input {
             Input::Load(request) => return self.load(now, request),
             Input::Intent(UserIntent::Stop) => return self.stop(),
-            Input::Intent(UserIntent::Configure(config)) => {
-                self.config = *config;
-            }
-            Input::Intent(UserIntent::SelectQuality(id)) => {
-                self.fixed.clone_from(&id);
-                self.with_session(now, |session, ctx| {
-                    session.select_quality(ctx, id);
-                    Ok(())
-                });
-            }
-            Input::Intent(UserIntent::SelectAudio(id)) => self.with_session(now, |session, ctx| {
-                session.select_audio(ctx, &id);
-                Ok(())
-            }),
-            Input::SourceOpen => {
-                self.source_open = true;
-                self.with_session(now, |session, _| {
-                    session.set_source_open(true);
-                    Ok(())
-                });
-            }
-            Input::SourceClosed => {
-                self.source_open = false;
-            }
-            Input::FetchHead { id, status, url, content_type, length } => {
-                if let State::Loading(loading) = &mut self.state {
-                    let mut ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
-                    let outcome = loading.head(&mut ctx, id, status, url, content_type);
-                    self.settle(now, outcome);
-                } else {
-                    self.with_session(now, |s, ctx| s.fetch_head(ctx, id, status, url, length));
-                }
-            }
-            Input::FetchBody { id, data } => {
-                if let State::Loading(loading) = &mut self.state {
-                    let outcome = loading.body(now, id, data);
-                    self.settle(now, outcome);
-                } else {
-                    self.with_session(now, |s, ctx| s.fetch_body(ctx, id, data));
-                }
-            }
-            Input::FetchEnd { id } => {
-                if let State::Loading(loading) = &mut self.state {
-                    let outcome = loading.end(id);
-                    self.settle(now, outcome);
-                } else {
-                    self.with_session(now, |s, ctx| s.fetch_end(ctx, id));
-                }
-            }
-            Input::FetchFailed { id, failure, message } => {
-                if let State::Loading(loading) = &mut self.state {
-                    let ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
-                    let outcome = loading.failed(&ctx, id, failure, message);
-                    self.settle(now, outcome);
-                } else {
-                    self.with_session(now, |s, ctx| s.fetch_failed(ctx, id, failure, message));
-                }
-            }
-            Input::TypesChecked(answers) => {
-                self.with_session(now, |s, ctx| s.types_checked(ctx, answers));
-            }
-            Input::BufferDone { buffer, buffered } => self.with_session(now, |s, _| {
-                s.buffer_done(buffer, buffered);
-                Ok(())
-            }),
-            Input::BufferFailed { buffer, quota, message } => {
-                self.with_session(now, |s, ctx| s.buffer_failed(ctx, buffer, quota, message));
-            }
-            Input::MediaState(media) => {
-                self.media = media;
-                self.with_session(now, |s, ctx| {
-                    s.media_state(ctx, media);
-                    Ok(())
-                });
-            }
-            Input::ElementError { code, message } => {
-                let mut error = PlayerError::new(Code::Decode, "the media element reports an error");
-                if !message.is_empty() {
-                    error.message = ["the media element reports: ", message].concat().into();
-                }
-                error.position = Some(u64::from(code));
-                self.source_open = false;
-                self.with_session(now, |s, ctx| s.recover_decode(ctx, error));
-            }
-            Input::Timeout => {
-                if let State::Loading(loading) = &mut self.state {
-                    let mut ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
-                    let outcome = loading.tick(&mut ctx);
-                    self.settle(now, outcome);
-                } else {
-                    self.with_session(now, |s, ctx| s.tick_requests(ctx));
+            Input::Intent(UserIntent::Configure(config)) => self.config = *config,
+            _ => {
+                let mut ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
+                match &mut self.state {
+                    State::Idle => return,
+                    State::Loading(loading) => {
+                        let outcome = loading.handle_input(&mut ctx, input);
+                        self.settle(now, outcome);
+                    }
+                    State::Playing(session) => {
+                        if let Err(error) = session.handle_input(&mut ctx, input) {
+                            self.fail(error);
+                        }
+                    }
                 }
             }
         }
-        self.with_session(now, |s, ctx| s.step(ctx));
+        let State::Playing(session) = &mut self.state else { return };
+        let mut ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
+        if let Err(error) = session.step(&mut ctx) {
+            self.fail(error);
+        }
     }
 
     /// The next thing to do, to tell, or how long there is nothing.
@@ -253,16 +188,54 @@ impl Player {
             }
         }
     }
+}
 
-    fn with_session(
-        &mut self,
-        now: Now,
-        act: impl FnOnce(&mut Session, &mut Ctx) -> Result<(), session::Fatal>,
-    ) {
-        let State::Playing(session) = &mut self.state else { return };
-        let mut ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
-        if let Err(error) = act(session, &mut ctx) {
-            self.fail(error);
+impl Loading {
+    fn handle_input(&mut self, ctx: &mut Ctx, input: Input) -> Outcome {
+        match input {
+            Input::FetchHead { id, status, url, content_type, .. } => {
+                self.head(ctx, id, status, url, content_type)
+            }
+            Input::FetchBody { id, data } => self.body(ctx.now, id, data),
+            Input::FetchEnd { id } => self.end(id),
+            Input::FetchFailed { id, failure, message } => self.failed(ctx, id, failure, message),
+            Input::Timeout => self.tick(ctx),
+            _ => Outcome::Pending,
         }
+    }
+}
+
+impl Session {
+    fn handle_input(&mut self, ctx: &mut Ctx, input: Input) -> Result<(), Fatal> {
+        match input {
+            Input::Intent(UserIntent::SelectQuality(id)) => self.select_quality(ctx, id),
+            Input::Intent(UserIntent::SelectAudio(id)) => self.select_audio(ctx, &id),
+            Input::SourceOpen => self.set_source_open(true),
+            Input::FetchHead { id, status, url, length, .. } => {
+                return self.fetch_head(ctx, id, status, url, length);
+            }
+            Input::FetchBody { id, data } => return self.fetch_body(ctx, id, data),
+            Input::FetchEnd { id } => return self.fetch_end(ctx, id),
+            Input::FetchFailed { id, failure, message } => {
+                return self.fetch_failed(ctx, id, failure, message);
+            }
+            Input::TypesChecked(answers) => return self.types_checked(ctx, answers),
+            Input::BufferDone { buffer, buffered } => self.buffer_done(buffer, buffered),
+            Input::BufferFailed { buffer, quota, message } => {
+                return self.buffer_failed(ctx, buffer, quota, message);
+            }
+            Input::MediaState(media) => self.media_state(ctx, media),
+            Input::ElementError { code, message } => {
+                let mut error = PlayerError::new(Code::Decode, "the media element reports an error");
+                if !message.is_empty() {
+                    error.message = ["the media element reports: ", message].concat().into();
+                }
+                error.position = Some(u64::from(code));
+                return self.recover_decode(ctx, error);
+            }
+            Input::Timeout => return self.tick_requests(ctx),
+            Input::Load(_) | Input::Intent(_) | Input::SourceClosed => {}
+        }
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use super::io::*;
 use super::session::{Ctx, Fatal, Session};
 use super::stream::{Activity, Stream};
 use crate::error::{Code, PlayerError};
-use crate::time::{Seconds, TimeRange};
+use crate::time::{Seconds, TimeRange, tenths};
 
 /// Media ahead of the playhead below which an engine may stop in front of a hole.
 const EDGE: Seconds = 0.3;
@@ -305,7 +305,9 @@ impl Session {
                 found
             };
             if to - position > ctx.config.max_gap && reason != Reason::GapAnnounced {
-                let text = format!("the media has a hole of {:.1} s at {position:.1} s", to - position);
+                let text =
+                    ["the media has a hole of ", &tenths(to - position), " s at ", &tenths(position), " s"]
+                        .concat();
                 ctx.event(Event::Error(
                     PlayerError::new(Code::MediaEmpty, text).recoverable().with_url(&self.url),
                 ));

@@ -3,6 +3,8 @@
 use super::io::{Command, FetchFailure, FetchId, FetchKind, Now, Output};
 use crate::error::{Code, PlayerError};
 use crate::manifest::ByteRange;
+use crate::time::tenths;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 /// Names a request over all its attempts.
@@ -145,8 +147,8 @@ impl Requests {
         out.push_back(Output::Command(Command::AbortFetch { id }));
         let (code, message) = match status {
             200 => (Code::HttpClient, "the server ignores Range requests, which this stream needs".into()),
-            500.. => (Code::HttpServer, format!("the server answered with status {status}")),
-            _ => (Code::HttpClient, format!("the server answered with status {status}")),
+            500.. => (Code::HttpServer, answered(status)),
+            _ => (Code::HttpClient, answered(status)),
         };
         // 408, 425 and 429 ask for another try (RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4).
         let may_pass = status >= 500 || matches!(status, 408 | 425 | 429);
@@ -184,7 +186,7 @@ impl Requests {
             FetchFailure::Network if self.list[i].head_ok => (Code::Truncated, "the connection was lost"),
             FetchFailure::Network => (Code::Network, "the request failed"),
         };
-        let text = if message.is_empty() { what.to_owned() } else { format!("{what} ({message})") };
+        let text = if message.is_empty() { what.to_owned() } else { [what, " (", message, ")"].concat() };
         Some(self.fail(now, i, PlayerError::new(code, text), true, policy))
     }
 
@@ -249,10 +251,15 @@ impl Requests {
         error.tried = Some(if request.attempts == 1 {
             "1 attempt".into()
         } else {
-            format!("{} attempts over {:.1} s", request.attempts, now - request.first_sent)
+            let (attempts, seconds) = (request.attempts.to_string(), tenths(now - request.first_sent));
+            [&attempts, " attempts over ", &seconds, " s"].concat()
         });
         Verdict::Failed(request.ticket, error.with_url(&request.url))
     }
+}
+
+fn answered(status: u16) -> Cow<'static, str> {
+    ["the server answered with status ", &status.to_string()].concat().into()
 }
 
 #[cfg(test)]

@@ -417,12 +417,11 @@ impl Session {
         if let Some(duration) = self.duration() {
             ctx.command(Command::SetDuration(duration));
         }
-        let mut wanted: Vec<(BufferId, Rc<str>)> =
-            self.streams.iter().flat_map(|s| s.buffers.iter().cloned()).collect();
-        wanted.sort_by_key(|(id, _)| *id);
-        wanted.dedup_by_key(|(id, _)| *id);
-        for (id, mime) in wanted {
-            self.buffers[id as usize] = Some(Buffer::add(id, mime, ctx.out));
+        for id in [BufferId::Video, BufferId::Audio] {
+            let mut wanted = self.streams.iter().flat_map(|s| &s.buffers);
+            if let Some((_, mime)) = wanted.find(|b| b.0 == id) {
+                self.buffers[id as usize] = Some(Buffer::add(id, mime.clone(), ctx.out));
+            }
         }
         let target = self.playhead.position(ctx.now);
         if target > 0.0 {
@@ -730,7 +729,7 @@ fn types_of(set: &AdaptationSet, rep: &crate::manifest::Representation) -> Vec<S
     if !matches!(set.content, ContentType::Video | ContentType::Audio) || rep.codecs.is_empty() {
         return Vec::new();
     }
-    if rep.mime_type.contains("webm") {
+    if rep.mime_type.split(['/', ';']).any(|part| part.trim_ascii() == "webm") {
         return vec![declared_mime(&rep.mime_type, &rep.codecs)];
     }
     // Everything else ends up in fragmented MP4, a buffer for video and one for audio.

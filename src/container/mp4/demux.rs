@@ -57,6 +57,30 @@ fn malformed(what: &'static str) -> PlayerError {
     PlayerError::new(Code::MediaMalformed, what)
 }
 
+/// Sorts samples by place, stably: joins ascending runs in pairs. There are as few as tracks in a fragment, and the general sort
+/// of the standard library would be 3 kB of code.
+fn by_offset(mut samples: Vec<Pending>) -> Vec<Pending> {
+    loop {
+        let mut joined = Vec::with_capacity(samples.len());
+        let mut runs = samples.chunk_by(|a, b| a.offset <= b.offset);
+        let mut pairs = 0;
+        while let Some(mut a) = runs.next() {
+            pairs += 1;
+            let mut b = runs.next().unwrap_or_default();
+            while let (Some(first), Some(second)) = (a.first(), b.first()) {
+                let from = if second.offset < first.offset { &mut b } else { &mut a };
+                joined.extend(from.split_off_first().copied());
+            }
+            joined.extend_from_slice(a);
+            joined.extend_from_slice(b);
+        }
+        if pairs <= 1 {
+            return joined;
+        }
+        samples = joined;
+    }
+}
+
 impl FragmentDemuxer {
     /// Knows no tracks.
     pub fn new() -> Self {
@@ -249,9 +273,8 @@ impl FragmentDemuxer {
         // Of several fragments whose data is still to come, none can be moved by itself.
         self.movable = notes.movable && self.pending.is_empty();
         self.pending.extend(samples);
-        let by_offset = self.pending.make_contiguous();
-        if !by_offset.is_sorted_by_key(|p| p.offset) {
-            by_offset.sort_by_key(|p| p.offset);
+        if !self.pending.iter().is_sorted_by_key(|p| p.offset) {
+            self.pending = by_offset(self.pending.drain(..).collect()).into();
         }
         Ok(())
     }

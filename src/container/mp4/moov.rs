@@ -189,9 +189,10 @@ fn edit_start(
             }
         }
     }
-    let empty = match u64::from(movie_scale) {
-        0 => 0,
-        movie => u128::from(empty) * u128::from(timescale.get()) / u128::from(movie),
+    let (scale, movie) = (u64::from(timescale.get()), u64::from(movie_scale));
+    let empty = match (empty.checked_div(movie), empty.checked_rem(movie)) {
+        (Some(whole), Some(rest)) => whole.saturating_mul(scale).saturating_add(rest * scale / movie),
+        _ => 0,
     };
     media.unwrap_or(0).saturating_sub(i64::try_from(empty).unwrap_or(i64::MAX))
 }

@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
         let mut rest = text;
         while !rest.is_empty() {
             let end = rest.as_bytes().iter().position(|b| *b == b'\n').unwrap_or(rest.len());
-            let (line, tail) = rest.split_at(end);
+            let (line, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
             rest = tail.get(1..).unwrap_or("");
             self.line += 1;
             let line = line.trim_ascii();

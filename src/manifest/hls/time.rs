@@ -26,7 +26,7 @@ pub fn unix_seconds(text: &str) -> Option<f64> {
     if rest.starts_with(':') || rest.starts_with(|c: char| c.is_ascii_digit()) {
         skip(&mut rest, b":");
         let length = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let (text, tail) = rest.split_at(length);
+        let (text, tail) = rest.split_at_checked(length)?;
         seconds += decimal(text).filter(|s| *s < 61.0)?;
         rest = tail;
     }
@@ -44,19 +44,21 @@ pub fn unix_seconds(text: &str) -> Option<f64> {
 }
 
 fn digits(rest: &mut &str, count: usize) -> Option<i64> {
-    let text = rest.get(..count)?;
+    let (text, tail) = rest.split_at_checked(count)?;
     let value = text.bytes().try_fold(0, |v, b| b.is_ascii_digit().then(|| v * 10 + i64::from(b - b'0')))?;
-    *rest = &rest[count..];
+    *rest = tail;
     Some(value)
 }
 
 /// Passes over one of these characters, if it comes next.
 fn skip(rest: &mut &str, any_of: &[u8]) -> bool {
-    let found = rest.as_bytes().first().is_some_and(|b| any_of.contains(b));
-    if found {
-        *rest = &rest[1..];
+    match rest.split_at_checked(1) {
+        Some((next, tail)) if next.bytes().all(|b| any_of.contains(&b)) => {
+            *rest = tail;
+            true
+        }
+        _ => false,
     }
-    found
 }
 
 /// Days since 1970-01-01 in the Gregorian calendar: years are counted from March, so that the leap day comes last.
