@@ -81,6 +81,18 @@ impl Session {
             .filter_map(|(id, _)| self.buffer(*id))
             .map(|b| b.bytes_ahead(position))
             .sum();
+        // Sound that runs ahead takes from the link what the pictures need: at most a segment more.
+        if let Some(main) = self.streams.first()
+            && main.content != stream.content
+            && !matches!(main.activity, Activity::Ended)
+            && stream.cursor > main.cursor + self.segment_duration(main).unwrap_or(4.0) + 0.1
+        {
+            return false;
+        }
+        // The cursor may stand behind a hole: it is wide only as far as there is media to play.
+        if self.frontier(stream, position) - position < 1.0 {
+            return true;
+        }
         // A few seconds are always fetched, whatever they weigh: else a high bitrate would never play.
         let ahead = stream.cursor - position;
         ahead < self.limit_ahead(ctx) && (bytes < ctx.config.buffer_bytes || ahead < 4.0)

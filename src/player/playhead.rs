@@ -187,11 +187,6 @@ impl Session {
             }
             head.moved = (media.position, now);
         }
-        let free = |m: &MediaState| !m.paused && !m.seeking && m.ready_state >= 3;
-        if free(&media) && !free(&before) {
-            // It could not move until now.
-            head.moved.1 = now;
-        }
         if media.first_frame && head.first_frame_at.is_none() {
             head.first_frame_at = Some(now);
         }

@@ -173,7 +173,7 @@ impl Session {
     }
 
     /// Seconds of the segment at a stream's cursor, in whatever representation is known.
-    fn segment_duration(&self, stream: &Stream) -> Option<Seconds> {
+    pub fn segment_duration(&self, stream: &Stream) -> Option<Seconds> {
         let set = self.set(stream.period, stream.set)?;
         let known = stream.rep.and_then(|r| set.representations.get(r));
         let rep = known.or_else(|| set.representations.iter().find(|r| !r.index.is_empty()))?;
