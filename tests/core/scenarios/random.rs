@@ -142,6 +142,9 @@ fn run(seed: u64) {
         if !w.step(w.now + 10.0) && w.now > last.0 + 200.0 {
             break;
         }
+        if w.fatal().is_some() {
+            break;
+        }
         let sought = w.seeks.iter().any(|s| s.0 >= last.0 - 0.1) || w.sources_opened != sources;
         assert!(
             w.element.position >= last.1 - 1e-9 || sought,
@@ -166,7 +169,7 @@ fn run(seed: u64) {
 fn random_runs_end_fail_or_move() {
     let seeds: Vec<u64> = match std::env::var("MILLRACE_SEED").ok().and_then(|s| s.parse().ok()) {
         Some(seed) => vec![seed],
-        None => (0..60).collect(),
+        None => (0..std::env::var("MILLRACE_RUNS").ok().and_then(|s| s.parse().ok()).unwrap_or(60)).collect(),
     };
     let mut failures = Vec::new();
     for seed in seeds {
@@ -180,4 +183,53 @@ fn random_runs_end_fail_or_move() {
         }
     }
     assert!(failures.is_empty(), "{} runs failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn random_links_and_choices_lose_no_sample() {
+    for seed in 0..40u64 {
+        let mut r = Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
+        for _ in 0..8 {
+            r.next();
+        }
+        let mut stream = Stream::of(48.0);
+        stream.segment = [2.0, 4.0, 6.0][r.below(3) as usize];
+        stream.parts[0].base = 10.0;
+        let (url, site) = match r.below(5) {
+            0 => (MPD, stream.dash(Addressing::Number)),
+            1 => (MPD, stream.dash(Addressing::Time)),
+            2 => (MPD, stream.dash(Addressing::Sidx)),
+            3 => (M3U8, stream.hls(Container::Fmp4)),
+            _ => (M3U8, stream.hls(Container::Ts)),
+        };
+        let mut w = World::new(site);
+        w.net.rtt = 0.01 + r.unit() * 0.2;
+        w.net.rates = vec![(0.0, 600_000.0 + r.unit() * 9e6)];
+        for i in 1..40 {
+            if r.chance(40) {
+                w.net.rates.push((f64::from(i) * 3.0, 500_000.0 + r.unit() * 6e6));
+            }
+        }
+        w.load(url);
+        for _ in 0..r.below(10) {
+            w.run_for(r.unit() * 6.0);
+            if w.has_ended_now() {
+                break;
+            }
+            match r.below(3) {
+                0 => w.intent(UserIntent::SelectQuality(r.chance(60).then(|| format!("v{}", r.below(3))))),
+                1 => w.rate([1.0, 1.5, 2.0][r.below(3) as usize]),
+                _ => {
+                    w.pause();
+                    w.run_for(r.unit() * 20.0);
+                    w.play();
+                }
+            }
+        }
+        w.play_to_end(400.0);
+        w.assert_played_all('v', &[1200]);
+        w.assert_played_all('a', &[2250]);
+        assert_eq!(w.errors(), [], "seed {seed}\n{}", w.story());
+        assert_eq!(w.gaps(), [], "seed {seed}\n{}", w.story());
+    }
 }

@@ -181,3 +181,55 @@ fn a_seek_into_an_announced_gap_goes_to_its_end() {
     assert!(w.run_until(5.0, |w| w.element.position > 28.0), "{}", w.story());
     w.play_to_end(20.0);
 }
+
+#[test]
+fn a_gap_that_is_longer_than_the_buffer_is_jumped() {
+    let config = Config { buffer_ahead: 6.0, stats_interval: 0.0, ..Config::default() };
+    let gaps: Vec<usize> = (3..8).collect();
+    let mut w = World::configured(Stream::simple(60.0).with(|s| s.gaps = gaps).hls(Container::Ts), config);
+    w.load(M3U8);
+    w.play_to_end(60.0);
+    // The element stops a frame or two in front of the hole.
+    assert!((998..=1000).contains(&w.played('v').len()), "{}", w.story());
+    assert!(w.gaps().iter().all(|g| g.0 == Reason::GapAnnounced), "{:?}", w.gaps());
+}
+
+#[test]
+fn a_browser_without_change_type_gets_another_source_for_another_codec() {
+    let stream = Stream::simple(12.0)
+        .then(12.0, |p| {
+            p.video = Codec::Vp9;
+            p.base = 30.0;
+        })
+        .then(8.0, |p| p.video = Codec::Avc(0x64));
+    let mut w = World::new(stream.dash(Addressing::Number));
+    w.change_type = false;
+    w.load(MPD);
+    w.play_to_end(60.0);
+    assert_eq!(w.sources_opened, 3, "{}", w.story());
+    assert_eq!(w.errors(), []);
+    let played: Vec<(u32, u32)> = w.played('v').iter().map(|m| (m.part, m.number)).collect();
+    // A few frames at each end may be lost to the change, none in between.
+    assert!(played.len() >= 790, "{}\n{}", played.len(), w.story());
+    assert!(w.now < 36.0, "{}", w.now);
+    w.seek(2.0);
+    w.play();
+    w.play_to_end(60.0);
+}
+
+#[test]
+fn many_short_periods_are_played_through() {
+    let mut stream = Stream::simple(4.0);
+    for n in 1..30 {
+        stream = stream.then([2.0, 4.0, 1.0][n % 3], |p| p.base = n as f64 * 11.0);
+    }
+    let frames: Vec<u32> = stream.parts.iter().map(|p| (p.duration * 25.0) as u32).collect();
+    let mut w = World::new(stream.dash(Addressing::Number));
+    w.load(MPD);
+    w.play_to_end(120.0);
+    w.assert_played_all('v', &frames);
+    let mut w = World::new(stream.hls(Container::Ts));
+    w.load(M3U8);
+    w.play_to_end(120.0);
+    w.assert_played_all('v', &frames);
+}

@@ -134,10 +134,7 @@ impl Source {
     }
 
     fn highest(&self) -> f64 {
-        self.buffers
-            .iter()
-            .filter_map(|b| b.1.samples.iter().map(|s| s.end()).max_by(f64::total_cmp))
-            .fold(0.0, f64::max)
+        self.buffers.iter().filter_map(|b| b.1.buffered().bounds()).map(|b| b.end).fold(0.0, f64::max)
     }
 
     /// Intersection of the buffers; after the end each one's last range reaches to the longest (§3.15.3).

@@ -80,6 +80,8 @@ pub struct SourceBuffer {
     group_end: Option<f64>,
     need_sync: bool,
     pub quota: usize,
+    bytes: usize,
+    ranges: TimeRanges,
     /// Everything that was ever put in, in order.
     pub log: Vec<Stored>,
     /// Samples of a window that were dropped, or not decodable without a keyframe.
@@ -99,17 +101,29 @@ impl SourceBuffer {
             group_end: None,
             need_sync: true,
             quota,
+            bytes: 0,
+            ranges: TimeRanges::default(),
             log: Vec::new(),
             dropped: Vec::new(),
         }
     }
 
     pub fn bytes(&self) -> usize {
-        self.samples.iter().map(|s| s.size).sum()
+        self.bytes
+    }
+
+    /// Counts anew after a change.
+    fn measure(&mut self) {
+        self.bytes = self.samples.iter().map(|s| s.size).sum();
+        self.ranges = self.measured_ranges();
     }
 
     /// `buffered` (§4.2). Engines show ranges as one that are less than about a frame apart (Chromium: two frames).
     pub fn buffered(&self) -> TimeRanges {
+        self.ranges.clone()
+    }
+
+    fn measured_ranges(&self) -> TimeRanges {
         let mut ranges: Vec<(f64, f64)> = Vec::new();
         for s in &self.samples {
             match ranges.last_mut() {
@@ -134,6 +148,17 @@ impl SourceBuffer {
             self.initialization_segment()?;
         }
         let samples = std::mem::take(&mut self.parsed.samples);
+        let result = self.coded_frames(samples, offset, window);
+        self.measure();
+        result
+    }
+
+    fn coded_frames(
+        &mut self,
+        samples: Vec<(Sample, Option<Mark>)>,
+        offset: f64,
+        window: (f64, f64),
+    ) -> Result<(), Refusal> {
         if !samples.is_empty() && !self.has_init {
             return Err(Refusal::Parse("media before an initialization segment".into()));
         }
@@ -212,7 +237,8 @@ impl SourceBuffer {
     /// Removes frames that begin in a range, and those that cannot be decoded without them.
     fn remove_frames(&mut self, from: f64, to: f64) {
         let hit = |s: &Stored| s.pts >= from && s.pts < to;
-        let lost: Vec<f64> = self.samples.iter().filter(|s| hit(s)).map(|s| s.dts).collect();
+        let first = self.samples.partition_point(|s| s.pts < from);
+        let lost: Vec<f64> = self.samples[first..].iter().take_while(|s| s.pts < to).map(|s| s.dts).collect();
         if lost.is_empty() {
             return;
         }
@@ -247,6 +273,7 @@ impl SourceBuffer {
         let until = self.samples.iter().find(|s| s.sync && s.pts >= end).map_or(f64::INFINITY, |s| s.pts);
         let last = self.last.take();
         self.remove_frames(start, until);
+        self.measure();
         let kept = last.filter(|(dts, _)| self.samples.iter().any(|s| (s.dts - dts).abs() < 1e-6));
         self.last = kept;
         if kept.is_none() {

@@ -61,6 +61,8 @@ pub struct World {
     pub commands: Vec<(f64, String)>,
     /// `isTypeSupported` says no to types that contain one of these.
     pub unsupported: Vec<&'static str>,
+    /// The browser has `changeType`.
+    pub change_type: bool,
     /// Bytes that each SourceBuffer takes.
     pub quota: usize,
     pub sources_opened: u32,
@@ -93,6 +95,7 @@ impl World {
             seeks: Vec::new(),
             commands: Vec::new(),
             unsupported: Vec::new(),
+            change_type: true,
             quota: usize::MAX,
             sources_opened: 0,
             queue: VecDeque::new(),
@@ -440,6 +443,12 @@ impl World {
             | Command::Remove { buffer, .. } => Some(*buffer),
             _ => None,
         };
+        if let Command::ChangeType { buffer, .. } = &command
+            && !self.change_type
+        {
+            let why = "changeType is not a function".into();
+            return self.answers.push_back(Pending::BufferFailed(*buffer, false, why));
+        }
         let quota = self.quota;
         let result = match self.element.source.as_mut() {
             Some(source) => source.execute(command, quota),
