@@ -9,7 +9,7 @@ pub mod ts;
 pub mod webm;
 
 use crate::error::Result;
-use crate::time::{Ticks, Timescale};
+use crate::time::{Seconds, Ticks, Timescale};
 
 /// What a container calls its track: `track_ID`, PID, track number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,6 +113,14 @@ pub trait Demuxer {
 
     /// The segment has ended: gives out what is complete, reports what is cut off.
     fn finish(&mut self, sink: &mut dyn Sink) -> Result<()>;
+
+    /// Passes over the samples before the last one that decoding can start at and that is presented at `time` (seconds, edit list
+    /// applied) or earlier, if that leaves out at least `least` bytes that have not come yet. Gives the position, in bytes from the
+    /// start of the segment, from which `push` goes on. `None`: nothing is passed over.
+    fn skip_to_sync(&mut self, time: Seconds, least: u64, sink: &mut dyn Sink) -> Option<u64> {
+        let _ = (time, least, sink);
+        None
+    }
 
     /// Forgets all pending bytes, for a seek or another segment that does not follow; tracks known from an init segment stay.
     fn reset(&mut self);

@@ -8,7 +8,7 @@ use super::segment::{Pipeline, Wanted};
 use super::session::{Ctx, Fatal, Session, declared_mime};
 use super::stream::{Activity, HeldPiece, InitFetch, Job, RepKey, Stream};
 use crate::error::{Code, PlayerError};
-use crate::manifest::{ContentType, SegmentIndex, SegmentRef};
+use crate::manifest::{ByteRange, ContentType, SegmentIndex, SegmentRef};
 use crate::time::{Seconds, TimeRange};
 use std::rc::Rc;
 
@@ -296,6 +296,8 @@ impl Session {
             sent: ctx.now,
             first_byte: None,
             fruitful: false,
+            wanted_from: (!stream.sequential && !self.ranges_refused).then_some(stream.cursor),
+            skipped_to: None,
             starts: Vec::new(),
         }));
         if i == 0 && changed {
@@ -373,6 +375,7 @@ impl Session {
                     return Ok(());
                 }
                 self.feed(ctx, i, data)?;
+                self.skip_ahead(ctx, i);
                 self.consider_abandoning(ctx, i);
             }
             Activity::Segment(job) => {
@@ -475,6 +478,48 @@ impl Session {
         let Some((_, pipeline)) = &mut self.streams[i].pipeline else { return Ok(()) };
         let result = pipeline.push(data);
         self.collect(ctx, i, false, result)
+    }
+
+    /// After a seek into the middle of a segment: once its header tells where the keyframe before the target is, the bytes up to
+    /// there are left out by asking for the rest only.
+    fn skip_ahead(&mut self, ctx: &mut Ctx, i: usize) {
+        /// Seconds that the bytes left out would take, below which another round trip costs as much.
+        const WORTHWHILE: f64 = 0.12;
+        let estimate = ctx.abr.estimate(ctx.now);
+        let Some(job) = self.streams[i].job() else { return };
+        let Some(target) = job.wanted_from.filter(|_| !job.complete) else { return };
+        let place = (job.key.period, job.segment.discontinuity);
+        let tied = || self.offsets.iter().find(|(p, d, _)| (*p, *d) == place).map(|(.., o)| *o);
+        let Some(offset) = job.segment.timestamp_offset.or_else(tied) else { return };
+        let stream = &mut self.streams[i];
+        let (Some((_, pipeline)), Activity::Segment(job)) = (&mut stream.pipeline, &mut stream.activity)
+        else {
+            return;
+        };
+        let least = (estimate * WORTHWHILE / 8.0) as u64;
+        let Some(at) = pipeline.skip_to_sync(target - offset, least) else { return };
+        let base = job.segment.range.map_or(0, |r| r.first);
+        let range =
+            ByteRange { first: base.saturating_add(at), last: job.segment.range.and_then(|r| r.last) };
+        ctx.abr.finished(job.ticket, ctx.now);
+        self.requests.cancel(job.ticket, ctx.out);
+        let url = job.segment.url.clone();
+        job.ticket = self.requests.send(ctx.now, FetchKind::Segment, url, Some(range), ctx.out);
+        ctx.abr.started(job.ticket, ctx.now);
+        job.wanted_from = None;
+        job.skipped_to = Some(target);
+        job.received = 0;
+        job.length = None;
+        job.sent = ctx.now;
+        job.first_byte = None;
+    }
+
+    /// The request for the rest of a segment failed: perhaps the server has no ranges. The whole segment is fetched instead.
+    fn fetch_whole(&mut self, ctx: &mut Ctx, i: usize) {
+        self.ranges_refused = true;
+        let cursor = self.streams[i].cursor;
+        self.cancel_stream(ctx, i);
+        self.streams[i].move_to(cursor, false);
     }
 
     fn collect(
@@ -586,6 +631,10 @@ impl Session {
             Verdict::Again(ticket) => {
                 ctx.abr.finished(ticket, ctx.now);
                 let Some(i) = self.stream_of(ticket) else { return Ok(()) };
+                if self.streams[i].job().is_some_and(|j| j.skipped_to.is_some() && j.ticket == ticket) {
+                    self.fetch_whole(ctx, i);
+                    return Ok(());
+                }
                 let stream = &mut self.streams[i];
                 match &mut stream.activity {
                     Activity::Index { body, .. } => body.clear(),
@@ -615,6 +664,10 @@ impl Session {
             Verdict::Failed(ticket, error) => {
                 ctx.abr.finished(ticket, ctx.now);
                 let Some(i) = self.stream_of(ticket) else { return Ok(()) };
+                if self.streams[i].job().is_some_and(|j| j.skipped_to.is_some() && j.ticket == ticket) {
+                    self.fetch_whole(ctx, i);
+                    return Ok(());
+                }
                 let (key, segment) = match &self.streams[i].activity {
                     Activity::Index { key, .. } => (*key, None),
                     Activity::Segment(job) if job.ticket == ticket => (job.key, Some(job.segment.clone())),

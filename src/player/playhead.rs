@@ -256,7 +256,8 @@ impl Session {
             let serves = match &self.streams[i].activity {
                 Activity::Segment(job) => {
                     let s = &job.segment;
-                    s.start - SEAM <= frontier && frontier < s.start + s.duration + SEAM
+                    let left_out = job.skipped_to.is_some_and(|to| position < to);
+                    !left_out && s.start - SEAM <= frontier && frontier < s.start + s.duration + SEAM
                 }
                 // The index is needed wherever playback goes.
                 Activity::Index { .. } => {

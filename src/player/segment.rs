@@ -114,6 +114,14 @@ impl Pipeline {
         }
     }
 
+    /// See [`Demuxer::skip_to_sync`].
+    pub fn skip_to_sync(&mut self, time: Seconds, least: u64) -> Option<u64> {
+        match &mut self.kind {
+            Kind::Remux { demuxer, muxer, .. } => demuxer.skip_to_sync(time, least, muxer.as_mut()),
+            _ => None,
+        }
+    }
+
     /// The segment is complete.
     pub fn finish(&mut self) -> Result<()> {
         if let Kind::Unknown(prefix) = &mut self.kind {

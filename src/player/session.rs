@@ -81,6 +81,8 @@ pub(super) struct Session {
     loaded: bool,
     /// A browser without `changeType`: the source is set up anew when the playhead comes here.
     pub restart_at: Option<Seconds>,
+    /// A request for part of a segment failed.
+    pub ranges_refused: bool,
     pub decode_recoveries: Vec<Now>,
     ended_signalled: bool,
     last_quality: Option<String>,
@@ -127,6 +129,7 @@ impl Session {
             start_checked: false,
             loaded: false,
             restart_at: None,
+            ranges_refused: false,
             decode_recoveries: Vec::new(),
             ended_signalled: false,
             last_quality: None,

@@ -40,6 +40,10 @@ pub(super) struct Job {
     pub first_byte: Option<Now>,
     /// Media has come out of it.
     pub fruitful: bool,
+    /// Where playback is to begin, if that is inside the segment: what decoding does not need need not come.
+    pub wanted_from: Option<Seconds>,
+    /// The media before this place was left out; another request fetches the rest of the segment.
+    pub skipped_to: Option<Seconds>,
     /// Where its media began, per buffer, on the presentation's timeline.
     pub starts: Vec<(BufferId, Seconds)>,
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::container::{Demuxer, Sink, TrackId};
 use crate::error::{Code, PlayerError, Result};
+use crate::time::Seconds;
 
 use super::boxes::{BoxHeader, FourCc, HeaderRead};
 use super::moof::{self, Pending, TrackState};
@@ -375,6 +376,28 @@ impl Demuxer for FragmentDemuxer {
             buffer.truncate(buffer.len().saturating_sub(filled as usize));
         }
         result
+    }
+
+    /// Only in the data of a fragment of one track, where all that is to come is known.
+    fn skip_to_sync(&mut self, time: Seconds, least: u64, sink: &mut dyn Sink) -> Option<u64> {
+        let State::Data { .. } = self.state else { return None };
+        let track = self.pending.front()?.track;
+        if self.pending.iter().any(|p| p.track != track) {
+            return None;
+        }
+        let info = &self.tracks.iter().find(|t| t.track.info.id == track)?.track.info;
+        let until = info.timescale.ticks(time).checked_add(info.edit_start)?;
+        let at = self.pending.iter().rposition(|p| p.sample.sync && p.sample.pts <= until)?;
+        let offset = self.pending[at].offset;
+        if offset < self.pos.checked_add(least)? {
+            return None;
+        }
+        self.pending.drain(..at);
+        let buffer = sink.buffer(track);
+        buffer.truncate(buffer.len().saturating_sub(self.filled as usize));
+        self.filled = 0;
+        self.pos = offset;
+        Some(offset)
     }
 
     fn reset(&mut self) {
