@@ -82,7 +82,12 @@ impl Pipeline {
         self.in_init = true;
         let result = self.push(bytes);
         self.in_init = false;
-        result
+        result?;
+        // Positions count from the start of the media segment.
+        match &mut self.kind {
+            Kind::Remux { demuxer, muxer, .. } => demuxer.finish(muxer.as_mut()),
+            _ => Ok(()),
+        }
     }
 
     /// The next bytes of a media segment.

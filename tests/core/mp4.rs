@@ -657,3 +657,50 @@ fn real_media_give_the_samples_that_ffprobe_and_the_dumps_list() {
     }
     assert!(read > 0, "the media folder is there but none of its files");
 }
+
+#[test]
+fn what_lies_before_the_keyframe_of_a_time_can_be_left_out() {
+    let source = demux_whole(&fixture("avc-cmaf"));
+    let mut info = source.tracks().next().unwrap().clone();
+    info.edit_start = 512;
+    // Eight pictures of 1,000 bytes, keyframes at 0 and 4, one second each.
+    let (id, second) = (info.id, i64::from(info.timescale.get()));
+    let mut muxer = Muxer::new();
+    muxer.track(info);
+    muxer.tracks_complete();
+    for i in 0..8u8 {
+        muxer.buffer(id).extend([i; 1000]);
+        let time = 512 + i64::from(i) * second;
+        let sample =
+            Sample { dts: time, pts: time, duration: Some(second as u32), sync: i % 4 == 0, size: 1000 };
+        muxer.sample(id, sample);
+    }
+    let fragment = muxer.take_fragment(id, true).unwrap();
+    let init = muxer.init_segment(id).unwrap();
+    let data = fragment.bytes();
+    let media = data.len() - 8000;
+    // The init segment of the muxer has no edit list: the time of the target is the media's own.
+    let after = |target: f64, least: u64, first: usize| {
+        let (mut demuxer, mut recorder) = (FragmentDemuxer::new(), Recorder::default());
+        demuxer.push(&init, &mut recorder).unwrap();
+        demuxer.finish(&mut recorder).unwrap();
+        demuxer.push(&data[..first], &mut recorder).unwrap();
+        let at = demuxer.skip_to_sync(target, least, &mut recorder);
+        demuxer.push(&data[at.map_or(first, |a| a as usize)..], &mut recorder).unwrap();
+        demuxer.finish(&mut recorder).unwrap();
+        let crcs: Vec<u32> = recorder.samples(id).iter().map(|s| s.1).collect();
+        let known: Vec<u32> = (0..8u8).map(|i| crc32(&[i; 1000])).collect();
+        let order: Vec<usize> = crcs.iter().map(|c| known.iter().position(|k| k == c).unwrap()).collect();
+        (at, order)
+    };
+    let keyframe = Some(media as u64 + 4000);
+    assert_eq!(
+        after(5.5, 1, media + 1500),
+        (keyframe, vec![0, 4, 5, 6, 7]),
+        "half of the second picture had come"
+    );
+    assert_eq!(after(5.5, 1, media), (keyframe, vec![4, 5, 6, 7]));
+    assert_eq!(after(3.5, 1, media + 1500).0, None, "its keyframe is past");
+    assert_eq!(after(5.5, 3000, media + 1500), (None, (0..8).collect()), "too little to gain");
+    assert_eq!(after(5.5, 1, media - 9).0, None, "the data has not begun");
+}
