@@ -28,6 +28,8 @@ pub(super) struct Piece {
     pub end: Seconds,
     /// Added to media time by the browser, before the presentation's own offset: the edit list.
     pub edit: Seconds,
+    /// It begins with a sample at which decoding can start.
+    pub sync: bool,
     /// Appended bytes may end inside an element of the format, so that a broken-off append needs `abort()`.
     pub partial: bool,
 }
@@ -70,6 +72,8 @@ pub(super) struct Buffer {
     init: Option<InitKey>,
     buffered: TimeRanges,
     inventory: Vec<Entry>,
+    /// Where decoding can start, as far as it is known, ascending by time of append.
+    syncs: Vec<Seconds>,
     /// The parser of the SourceBuffer may be inside an element.
     mid_element: bool,
     /// A Quota error came and nothing has been freed since.
@@ -89,6 +93,7 @@ impl Buffer {
             init: None,
             buffered: TimeRanges::default(),
             inventory: Vec::new(),
+            syncs: Vec::new(),
             mid_element: false,
             full: false,
         }
@@ -167,6 +172,9 @@ impl Buffer {
         }
         let span = (piece.start + offset, piece.end + offset);
         self.mid_element = piece.partial;
+        if piece.sync && self.syncs.last() != Some(&span.0) {
+            self.syncs.push(span.0);
+        }
         self.note(span, piece.data.len() as u64, bandwidth);
         self.queue.push_back(Op::Append {
             data: piece.data,
@@ -200,6 +208,7 @@ impl Buffer {
     /// Queues a removal.
     pub fn remove(&mut self, start: Seconds, end: Seconds) {
         self.inventory.retain(|e| e.end <= start || e.start >= end);
+        self.syncs.retain(|t| *t < start || *t >= end);
         let op = Op::Remove { start, end };
         // Appends that wait for room must not stand in the way of making it.
         if self.full {
@@ -317,6 +326,12 @@ impl Buffer {
         self.inventory.iter().filter(|e| e.end > t).map(|e| e.bytes).sum()
     }
 
+    /// The last place at or before `t` from which what follows can be decoded: what lies before it can be removed. (Removal in the
+    /// middle of a group of pictures takes the rest of it along, MSE §3.5.9.)
+    pub fn sync_before(&self, t: Seconds) -> Option<Seconds> {
+        self.syncs.iter().copied().filter(|s| *s <= t).reduce(f64::max)
+    }
+
     /// Seconds that could be evicted behind `t`.
     pub fn behind(&self, t: Seconds) -> Seconds {
         self.buffered.bounds().map_or(0.0, |b| t - b.start)
@@ -351,6 +366,7 @@ mod tests {
             start,
             end,
             edit: 0.0,
+            sync: true,
             partial: false,
         }
     }

@@ -197,6 +197,7 @@ impl Pipeline {
                     start: span.0,
                     end: if flush { span.1 } else { span.0 },
                     edit: 0.0,
+                    sync: true,
                     partial: !flush,
                 });
             }
@@ -240,6 +241,7 @@ impl Pipeline {
                             end: track.timescale.seconds(fragment.end) - edit,
                             data: fragment.data,
                             edit,
+                            sync: fragment.starts_with_sync,
                             partial: false,
                         });
                     }

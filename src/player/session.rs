@@ -512,8 +512,9 @@ impl Session {
         /// Media that playback goes on with for the time that a removal takes, in seconds.
         const ENOUGH: Seconds = 0.5;
         let position = self.playhead.position(ctx.now);
-        let keep_from = self.segment_start_before(id, position - KEPT_IF_FULL);
         let Some(buffer) = self.buffer_mut(id) else { return Ok(()) };
+        // What the playhead needs comes from the group of pictures that it stands in.
+        let keep_from = buffer.sync_before(position).unwrap_or(0.0).min(position - 0.1);
         let bounds = buffer.buffered().bounds();
         let end = buffer.buffered().end_from(position, super::buffer::SEAM);
         if bounds.is_some_and(|b| keep_from > b.start + 0.1) {
@@ -529,18 +530,6 @@ impl Session {
         }
         // Else there is enough to play: room comes as the playhead moves on.
         Ok(())
-    }
-
-    /// Start of the segment that holds `time` in the stream of a buffer: a place where removal cuts no group of pictures
-    /// that is still needed.
-    fn segment_start_before(&self, id: BufferId, time: Seconds) -> Seconds {
-        let start = || {
-            let stream = self.streams.iter().find(|s| s.buffers.iter().any(|(b, _)| *b == id))?;
-            let set = self.set(self.period_at(time), stream.set)?;
-            let index = &set.representations.get(stream.rep?)?.index;
-            index.span(index.find(time)?).map(|(start, _)| start)
-        };
-        start().unwrap_or(time - 10.0).min(time)
     }
 
     /// Removes what lies further behind the playhead than the configuration keeps.
@@ -562,8 +551,8 @@ impl Session {
             if buffer.behind(position) <= keep + step && !(full && starving) {
                 continue;
             }
-            let to = self.segment_start_before(id, position - keep);
             if let Some(buffer) = self.buffer_mut(id) {
+                let to = buffer.sync_before(position - keep).unwrap_or(0.0);
                 if buffer.behind(to) > 0.5 {
                     buffer.remove(0.0, to);
                 } else if full && starving {
