@@ -12,7 +12,11 @@ use wasm_bindgen::prelude::*;
 fn count(presentation: &Presentation) -> usize {
     let sets = presentation.periods.iter().flat_map(|period| &period.sets);
     let indexes = sets.flat_map(|set| &set.representations).map(|r| &r.index);
-    indexes.map(|index| index.len().checked_sub(1).and_then(|last| index.segment(last)).map_or(0, |_| index.len())).sum()
+    indexes
+        .map(|index| {
+            index.len().checked_sub(1).and_then(|last| index.segment(last)).map_or(0, |_| index.len())
+        })
+        .sum()
 }
 
 /// Reads a media playlist and returns its number of segments; 0 where it cannot be read.
@@ -49,7 +53,8 @@ impl BenchRemux {
     /// Takes a whole segment and returns its fragments as arrays that JavaScript owns; none where it is not a transport stream.
     pub fn segment(&mut self, bytes: &[u8]) -> Array {
         let out = Array::new();
-        let read = self.demuxer.push(bytes, &mut self.muxer).and_then(|()| self.demuxer.finish(&mut self.muxer));
+        let read =
+            self.demuxer.push(bytes, &mut self.muxer).and_then(|()| self.demuxer.finish(&mut self.muxer));
         if read.is_err() {
             return out;
         }

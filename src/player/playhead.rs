@@ -257,7 +257,7 @@ impl Session {
                 Activity::Segment(job) => {
                     let s = &job.segment;
                     let left_out = job.skipped_to.is_some_and(|to| position < to);
-                    !left_out && s.start - SEAM <= frontier && frontier < s.start + s.duration + SEAM
+                    !left_out && s.start - SEAM <= frontier && frontier < s.start + s.duration - SEAM / 2.0
                 }
                 // The index is needed wherever playback goes.
                 Activity::Index { .. } => {

@@ -205,7 +205,8 @@ impl Session {
             size: job.length.unwrap_or_else(|| bytes(job.key.rep)),
             receiving: job.first_byte.map(|t| ctx.now - t),
             elapsed: ctx.now - job.sent,
-            buffer: (self.frontier(stream, position) - position).max(0.0),
+            // What arrives plays at once, so the buffer lasts until the end of this segment has to be there.
+            buffer: (job.segment.start + job.segment.duration - position).max(0.0),
             rate,
             estimate: ctx.abr.estimate(ctx.now),
             current,

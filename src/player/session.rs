@@ -246,6 +246,7 @@ impl Session {
         if self.streams.is_empty() {
             return Err(self.nothing_playable(period));
         }
+        self.announce_tracks(ctx);
         Ok(())
     }
 
@@ -366,7 +367,6 @@ impl Session {
         let live = self.presentation.kind == PresentationType::Dynamic;
         let duration = self.duration();
         ctx.event(Event::Loaded { protocol, duration, live });
-        self.announce_tracks(ctx);
     }
 
     pub fn announce_tracks(&self, ctx: &mut Ctx) {
@@ -537,6 +537,11 @@ impl Session {
         /// Removal in steps of some seconds: each costs an operation.
         const STEP: Seconds = 4.0;
         let position = self.playhead.position(ctx.now);
+        // A removal opens an ended source again (MSE §3.5.7): the element would wait at its end.
+        const NEAR_END: Seconds = 10.0;
+        if self.ended_signalled && self.duration().is_some_and(|d| position > d - NEAR_END) {
+            return;
+        }
         let tight = self.quota_ahead.is_some();
         for id in [BufferId::Video, BufferId::Audio] {
             let Some(buffer) = self.buffer(id) else { continue };

@@ -35,11 +35,13 @@ export class MillracePlayerElement extends Base {
   constructor() {
     super();
     const root = this.attachShadow({ mode: 'open' });
-    const sheet = document.createElement('style');
-    sheet.textContent = style;
+    // Not a <style>: a strict style-src would refuse that.
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(style);
+    root.adoptedStyleSheets = [sheet];
     this.video = document.createElement('video');
     this.video.setAttribute('part', 'video');
-    root.append(sheet, this.video);
+    root.append(this.video);
     for (const type of mediaEvents) this.video.addEventListener(type, () => this.dispatchEvent(new Event(type)));
   }
 

@@ -142,7 +142,8 @@ fn what_is_told_comes_in_order() {
         .collect();
     let mut without_quality = names.clone();
     without_quality.retain(|n| *n != "quality");
-    assert_eq!(without_quality, ["loaded", "tracks", "ended"]);
+    assert_eq!(without_quality, ["tracks", "loaded", "ended"]);
+    assert_eq!(names[0], "tracks", "a quality can be looked up when it is told");
     assert!(names.contains(&"quality"));
 }
 
