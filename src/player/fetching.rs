@@ -81,13 +81,17 @@ impl Session {
             .filter_map(|(id, _)| self.buffer(*id))
             .map(|b| b.bytes_ahead(position))
             .sum();
-        // Sound that runs ahead takes from the link what the pictures need: at most a segment more.
+        // Sound that runs ahead takes from the link what the pictures need: at most a segment more, and none while they are short.
         if let Some(main) = self.streams.first()
             && main.content != stream.content
             && !matches!(main.activity, Activity::Ended)
-            && stream.cursor > main.cursor + self.segment_duration(main).unwrap_or(4.0) + 0.1
         {
-            return false;
+            let segment = self.segment_duration(main).unwrap_or(4.0);
+            let short = main.cursor < position + segment;
+            let lead = if short { 0.5 } else { segment + 0.1 };
+            if stream.cursor > main.cursor + lead {
+                return false;
+            }
         }
         // The cursor may stand behind a hole: it is wide only as far as there is media to play.
         if self.frontier(stream, position) - position < 1.0 {
