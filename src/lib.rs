@@ -15,5 +15,3 @@ pub mod time;
 mod web;
 #[cfg(target_arch = "wasm32")]
 pub use web::Engine;
-#[cfg(all(target_arch = "wasm32", feature = "bench"))]
-mod bench;

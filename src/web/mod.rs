@@ -12,6 +12,8 @@
 //!
 //! JavaScript exceptions must not unwind through Rust frames: every call that can throw is declared with `catch`.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod fetch;
 mod messages;
 mod mse;

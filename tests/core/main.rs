@@ -7,6 +7,7 @@
 mod dash;
 #[cfg(feature = "hls")]
 mod hls;
+mod layering;
 mod mp4;
 #[cfg(all(feature = "dash", feature = "hls"))]
 mod scenarios;
