@@ -45,7 +45,7 @@ const noise = { waits: 0, noisy: 0, runs: 0 };
 /** Waits for the machine to be quiet; a run on a busy one is counted as noisy, and said so in the end. */
 async function quiet() {
   noise.runs++;
-  for (let attempt = 0; attempt < 15; attempt++) {
+  for (let attempt = 0; attempt < 8; attempt++) {
     if (await busy() < 0.25) return;
     noise.waits++;
     await sleep(1_000);

@@ -59,7 +59,6 @@ export async function startServer({ mounts = { '/': path.join(root, 'www/demo'),
   const links = new Map();
   const packed = new Map();
   const sockets = new Set();
-  const prefixes = Object.keys(mounts).sort((a, b) => b.length - a.length);
 
   const linkFor = (spec) => {
     if (!links.has(spec)) {
@@ -71,7 +70,7 @@ export async function startServer({ mounts = { '/': path.join(root, 'www/demo'),
   };
 
   const resolveFile = (pathname) => {
-    const prefix = prefixes.find((one) => pathname === one || pathname.startsWith(one.endsWith('/') ? one : `${one}/`));
+    const prefix = Object.keys(mounts).sort((a, b) => b.length - a.length).find((one) => pathname === one || pathname.startsWith(one.endsWith('/') ? one : `${one}/`));
     if (prefix === undefined) return undefined;
     const base = mounts[prefix];
     let file = path.join(base, path.normalize(`/${pathname.slice(prefix.length)}`));

@@ -85,14 +85,13 @@ export function run(command, args = [], { cwd = root, env, onLine, echo = false,
   });
 }
 
-/** Runs a command-line entry point: prints a failure the short way and sets the exit code. */
+/** Runs a command-line entry point and ends the program, whatever is still open: a failure is printed the short way. */
 export async function main(work) {
-  try {
-    process.exitCode = (await work()) ?? 0;
-  } catch (error) {
+  let code = 1;
+  try { code = (await work()) ?? 0; } catch (error) {
     process.stderr.write(`\n${error instanceof Told ? error.message : error.stack}\n`);
-    process.exitCode = 1;
   }
+  process.exit(code);
 }
 
 /** Whether this module was started as a program (and not imported). */
