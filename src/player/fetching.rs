@@ -5,7 +5,7 @@ use super::indexes::IndexReader;
 use super::io::*;
 use super::requests::{Ticket, Verdict};
 use super::segment::{Pipeline, Wanted};
-use super::session::{Ctx, Fatal, Session, declared_mime};
+use super::session::{Ctx, Fatal, Hole, Session, declared_mime};
 use super::stream::{Activity, HeldPiece, InitFetch, Job, RepKey, Stream};
 use crate::error::{Code, PlayerError};
 use crate::manifest::{ByteRange, ContentType, SegmentIndex, SegmentRef};
@@ -160,7 +160,7 @@ impl Session {
             };
             if segment.gap {
                 let end = segment.start + segment.duration;
-                self.note_hole(segment.start, end);
+                self.note_hole(segment.start, end, true);
                 let stream = &mut self.streams[i];
                 stream.move_to(end, true);
                 if let Some((k, _)) = &stream.pipeline
@@ -175,10 +175,16 @@ impl Session {
         Ok(())
     }
 
-    fn note_hole(&mut self, start: Seconds, end: Seconds) {
+    fn note_hole(&mut self, start: Seconds, end: Seconds, announced: bool) {
         match self.holes.last_mut() {
-            Some(last) if start >= last.start && start <= last.end + 0.1 => last.end = last.end.max(end),
-            _ => self.holes.push(TimeRange { start, end }),
+            Some(last)
+                if last.announced == announced
+                    && start >= last.range.start
+                    && start <= last.range.end + 0.1 =>
+            {
+                last.range.end = last.range.end.max(end);
+            }
+            _ => self.holes.push(Hole { range: TimeRange { start, end }, announced }),
         }
     }
 
@@ -713,7 +719,7 @@ impl Session {
         match segment {
             Some(segment) if media && stream.skipped < MAX_SKIPPED => {
                 let end = segment.start + segment.duration;
-                self.note_hole(segment.start, end);
+                self.note_hole(segment.start, end, false);
                 let stream = &mut self.streams[i];
                 stream.failed.clear();
                 stream.move_to(end, true);

@@ -300,7 +300,9 @@ impl Session {
             } else {
                 found
             };
-            if to - position > ctx.config.max_gap && reason != Reason::GapAnnounced {
+            // Holes that are known have been told of.
+            let known = self.holes.iter().any(|h| h.range.start < to && h.range.end > position);
+            if to - position > ctx.config.max_gap && !known {
                 let text =
                     ["the media has a hole of ", &tenths(to - position), " s at ", &tenths(position), " s"]
                         .concat();
@@ -375,7 +377,10 @@ impl Session {
                 let Some(next) = ranges.next_after(position) else { continue };
                 if self.is_permanent(stream, buffer, next) {
                     let middle = (position.max(ranges.end_from(position, 0.0)) + next.start) / 2.0;
-                    let announced = self.holes.iter().any(|h| h.start <= middle && middle < h.end);
+                    let announced = self
+                        .holes
+                        .iter()
+                        .any(|h| h.announced && h.range.start <= middle && middle < h.range.end);
                     let reason = if announced { Reason::GapAnnounced } else { Reason::GapJumped };
                     return Some((next.start, reason));
                 }

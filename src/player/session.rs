@@ -40,6 +40,14 @@ impl Ctx<'_> {
 /// Seconds that are kept behind the playhead once the browser's quota was met.
 const KEPT_IF_FULL: Seconds = 1.0;
 
+/// A stretch without media.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hole {
+    pub range: TimeRange,
+    /// The manifest tells of it (EXT-X-GAP); else a segment could not be had.
+    pub announced: bool,
+}
+
 /// Why a session ends.
 pub(super) type Fatal = PlayerError;
 
@@ -64,7 +72,7 @@ pub(super) struct Session {
     /// HLS: what to add to media time, per period and discontinuity.
     pub offsets: Vec<(usize, u32, Seconds)>,
     /// Holes that are known: announced gaps, and segments that could not be had.
-    pub holes: Vec<TimeRange>,
+    pub holes: Vec<Hole>,
     pub stats: Stats,
     /// The representation that the user fixed, by id.
     pub fixed: Option<String>,
