@@ -186,10 +186,11 @@ export async function startServer({ mounts = { '/': path.join(root, 'www/demo'),
     response.setHeader('Content-Type', type);
     response.setHeader('ETag', etag);
     response.setHeader('Last-Modified', info.mtime.toUTCString());
-    // A shaped request is there to be measured: no cache may answer in its place.
-    response.setHeader('Cache-Control', shaped || link.rate !== Infinity ? 'no-store' : 'no-cache');
+    // A shaped request is there to be measured: no cache may answer in its place. What a rule spoils must neither come from one nor stay in it.
+    const spoilt = ['body', 'truncate', 'reset', 'stall', 'corrupt'].some((field) => rule[field] !== undefined);
+    response.setHeader('Cache-Control', spoilt || shaped || link.rate !== Infinity ? 'no-store' : 'no-cache');
     document(type);
-    if (request.headers['if-none-match'] === etag && !rule.body) { response.writeHead(304).end(); return; }
+    if (request.headers['if-none-match'] === etag && !spoilt) { response.writeHead(304).end(); return; }
 
     const replaced = rule.body === undefined ? packFile(file, info, request.headers['accept-encoding'] ?? '') : { bytes: Buffer.from(rule.body) };
     if (replaced?.encoding) { response.setHeader('Content-Encoding', replaced.encoding); response.setHeader('Vary', 'Accept-Encoding'); }

@@ -92,6 +92,18 @@ export class Page {
     assert.fail(`at ${time} s frame ${expected} belongs on the screen, and ${shown} is there`);
   }
 
+  /** Starts to note every picture presented as [mediaTime, number in the picture, width]; the function that comes back resolves to the list so far. */
+  async watchFrames() {
+    await this.run((source, layout) => {
+      const { video } = window.page;
+      const read = new Function(`return ${source}`)();
+      const list = window.watched = [];
+      const next = () => video.requestVideoFrameCallback((_, { mediaTime, width }) => { list.push([mediaTime, read(video, layout), width]); next(); });
+      next();
+    }, String(readFrame), strip);
+    return () => this.run(() => window.watched);
+  }
+
   /** Asserts that nothing went wrong on the page: uncaught errors, unhandled rejections, console.error. */
   async isClean() {
     const { problems } = await this.state();
@@ -111,6 +123,17 @@ export function useStage(options = {}) {
     await stage.server?.close();
   });
   return Object.assign(stage, {
+    /** The requests whose path matches, as the server saw them since the page was opened. */
+    requests: (pattern) => stage.server.log.filter(({ path: asked }) => pattern.test(asked)),
+    /** Waits until `check` gives something truthy and resolves to that. */
+    async eventually(check, what, timeoutMs = 20_000) {
+      for (const end = performance.now() + timeoutMs; ;) {
+        const value = await check();
+        if (value) return value;
+        if (performance.now() > end) assert.fail(`not within ${timeoutMs / 1000} s: ${what}`);
+        await new Promise((resolve) => { setTimeout(resolve, 50); });
+      }
+    },
     /** A newly loaded page; rules of earlier tests are gone. `origin` picks another name of the same server. */
     async open({ entry, origin = stage.server.url } = {}) {
       stage.server.rules.length = 0;

@@ -1,0 +1,100 @@
+// Playing on: rates, pauses, sound in time with the picture, bounded buffers, gaps.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { engine, useStage } from './support/stage.mjs';
+
+const fps = 25;
+const small = '/samples/hls-ts/240p/index.m3u8';
+
+describe(`playback in ${engine}`, () => {
+  const stage = useStage();
+  const segments = (pattern = /\d{5}\.(m4s|ts)$/) => stage.requests(pattern).map(({ path }) => Number(/(\d{5})\./.exec(path)[1]));
+
+  test('pictures belong to their times, at any rate; a pause holds', async () => {
+    const page = await stage.open();
+    await page.load(small);
+    await page.plays(0.3);
+    const watched = await page.watchFrames();
+    await page.plays(1);
+    await page.run(() => { window.page.video.playbackRate = 2; });
+    const [from, clock] = await page.run(() => [window.page.video.currentTime, performance.now()]);
+    await page.until((past) => window.page.video.currentTime > past, { args: [from + 4], what: '4 s at double speed' });
+    const [to, later] = await page.run(() => [window.page.video.currentTime, performance.now()]);
+    assert.ok((to - from) / ((later - clock) / 1000) > 1.4, `${to - from} s in ${later - clock} ms at double speed`);
+    await page.run(() => window.page.video.pause());
+    const held = (await page.state()).time;
+    const frames = await watched();
+    assert.ok(frames.length > 10);
+    for (const [mediaTime, number] of frames) assert.ok(Math.abs(number - mediaTime * fps) <= 2, `at ${mediaTime} s the picture has number ${number}`);
+    await new Promise((resolve) => { setTimeout(resolve, 600); });
+    const still = await page.state();
+    assert.ok(Math.abs(still.time - held) < 0.2, `the pause at ${held} is at ${still.time}`);
+    await page.run(() => { window.page.video.playbackRate = 1; return window.page.video.play(); });
+    await page.plays(0.5);
+    assert.deepEqual(await page.events('stall'), []);
+    await page.isClean();
+  });
+
+  for (const url of ['/samples/hls-ts/360p/index.m3u8', '/samples/hls-fmp4/360p/index.m3u8']) {
+    test(`fetches no further ahead than it is told, and drops what lies behind: ${url.split('/')[2]}`, async () => {
+      const page = await stage.open();
+      await page.load(url, {}, { bufferAhead: 8, bufferBehind: 4 });
+      await page.plays(0.3);
+      await page.run(() => window.page.video.pause());
+      await page.until(() => { const { buffered } = window.page.video; return buffered.length === 1 && buffered.end(0) >= 8; }, { what: '8 s buffered' });
+      await new Promise((resolve) => { setTimeout(resolve, 1000); });
+      assert.ok(Math.max(...segments()) <= 3, `${segments()} were fetched at the start`);
+      // A minute in a few seconds.
+      let farthest = 0;
+      await page.run(() => { window.page.video.playbackRate = 8; return window.page.video.play(); });
+      for (;;) {
+        const { time, buffered, error } = await page.state();
+        assert.equal(error, null, error?.message);
+        farthest = Math.max(farthest, (buffered.at(-1)?.[1] ?? 0) - time);
+        if (time > 40) break;
+      }
+      assert.ok(farthest < 8 + 4 + 4 + 1, `${farthest} s were buffered ahead`);
+      await page.run(() => { window.page.video.playbackRate = 1; });
+      await page.until(() => { const { buffered, currentTime } = window.page.video; return currentTime - buffered.start(0) < 4 + 4 + 1; }, { what: 'the past is dropped' });
+      const asked = segments();
+      assert.deepEqual(asked, [...new Set(asked)], 'nothing is fetched twice');
+      await page.isClean();
+    });
+  }
+
+  test('an announced gap is jumped', async () => {
+    const page = await stage.open();
+    await page.load('/samples/hls-ts/360p/gap.m3u8', { startTime: 5 });
+    await page.until(() => window.page.video.currentTime > 12.5, { what: 'playback behind the gap' });
+    const { detail } = await page.event('gap');
+    assert.equal(detail.reason, 'gap-announced');
+    assert.ok(Math.abs(detail.to - 12) < 0.3, JSON.stringify(detail));
+    assert.deepEqual(stage.requests(/missing/), []);
+    assert.deepEqual(await page.events('error'), []);
+    await page.isClean();
+  });
+
+  test('variables of EXT-X-DEFINE name the segments', async () => {
+    const page = await stage.open();
+    await page.load('/samples/hls-ts/360p/define.m3u8');
+    await page.plays(0.5);
+    assert.ok(segments(/hls-ts\/360p\/\d{5}\.ts$/).length > 0);
+    await page.isClean();
+  });
+
+  for (const [id, boundary] of [['dash-periods', 20], ['hls-discontinuity/ts', 20], ['hls-discontinuity/fmp4', 20]]) {
+    test(`${id}: plays over the boundary, and every picture is the one of its time`, async () => {
+      const page = await stage.open();
+      await page.load(`/samples/${id}${id.includes('/') ? '.m3u8' : '/manifest.mpd'}`, { startTime: boundary - 2 });
+      const watched = await page.watchFrames();
+      await page.until((past) => window.page.video.currentTime > past, { args: [boundary + 1.5], timeoutMs: 30_000, what: 'playback behind the boundary' });
+      const frames = await watched();
+      for (const [mediaTime, number] of frames) assert.ok(Math.abs(number - mediaTime * fps) <= 2, `at ${mediaTime} s the picture has number ${number}`);
+      assert.ok(frames.some(([time]) => time < boundary) && frames.some(([time]) => time > boundary + 0.5));
+      assert.deepEqual(await page.events('error'), []);
+      const holes = (await page.events('gap')).filter(({ detail }) => detail.to - detail.from > 0.3);
+      assert.deepEqual(holes, []);
+      await page.isClean();
+    });
+  }
+});
