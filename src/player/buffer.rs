@@ -76,6 +76,8 @@ pub(super) struct Buffer {
     syncs: Vec<Seconds>,
     /// The parser of the SourceBuffer may be inside an element.
     mid_element: bool,
+    /// The media time that its parser began with.
+    began: Option<Seconds>,
     /// A Quota error came and nothing has been freed since.
     pub full: bool,
 }
@@ -95,6 +97,7 @@ impl Buffer {
             inventory: Vec::new(),
             syncs: Vec::new(),
             mid_element: false,
+            began: None,
             full: false,
         }
     }
@@ -155,11 +158,15 @@ impl Buffer {
 
     /// Queues a piece, with what must come before it.
     pub fn append(&mut self, mut piece: Piece, offset: Seconds, window: (Seconds, Seconds), bandwidth: u64) {
+        // WebKitGTK 2.50 drops sound that lies, on the media's own timeline, before what its parser began with.
+        let before = self.began.is_some_and(|t| piece.start < t);
+        if before || (self.mid_element && self.init != Some(piece.init_key)) {
+            self.abort();
+        }
+        if piece.end > piece.start {
+            self.began.get_or_insert(piece.start);
+        }
         if self.init != Some(piece.init_key) {
-            if self.mid_element {
-                self.queue.push_back(Op::Abort);
-                self.mid_element = false;
-            }
             if !same_decoder(&self.mime, &piece.mime) {
                 self.queue.push_back(Op::ChangeType(piece.mime.clone()));
             }
@@ -186,10 +193,17 @@ impl Buffer {
 
     /// The media that was being appended breaks off here: what comes next is another segment.
     pub fn break_off(&mut self) {
-        if std::mem::take(&mut self.mid_element) {
-            self.queue.push_back(Op::Abort);
-            self.init = None;
+        if self.mid_element {
+            self.abort();
         }
+    }
+
+    /// The parser begins anew, with an initialization segment.
+    fn abort(&mut self) {
+        self.queue.push_back(Op::Abort);
+        self.mid_element = false;
+        self.began = None;
+        self.init = None;
     }
 
     fn note(&mut self, span: (Seconds, Seconds), bytes: u64, bandwidth: u64) {

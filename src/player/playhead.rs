@@ -12,6 +12,9 @@ const EDGE: Seconds = 0.3;
 /// Seconds without movement, with media at the playhead, after which the element is nudged. Engines need up to half a second
 /// to resume after a refill on a busy machine.
 const STUCK_AFTER: f64 = 1.5;
+/// Seconds between two reports of one place from which an element rests: reports come once a second. Longer: holes last longer
+/// in WebKit; shorter: a report that an event brought counts.
+const RESTS_AFTER: f64 = 0.7;
 /// Nudges before it is given up.
 const MAX_NUDGES: u32 = 4;
 /// Seconds between looks at a playhead that does not move.
@@ -98,6 +101,12 @@ impl Playhead {
             && !self.media.ended
             && self.media.ready_state < 3
             && (!self.media.paused || self.media.seeking || self.media.ready_state < 2)
+    }
+
+    /// Whether the element says that it can play on, and yet two reports of it were of one place. WebKitGTK ends so in front of a
+    /// hole, a frame or two before the media does.
+    fn rests(&self) -> bool {
+        self.moving() && self.target.is_none() && self.at > self.moved.1.max(self.able_since) + RESTS_AFTER
     }
 
     /// Where it is now; between reports it is taken to move on at its rate.
@@ -291,8 +300,9 @@ impl Session {
     /// Jumps holes that nothing will fill, nudges an element that is stuck in the middle of media.
     pub fn watch_playhead(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
         let now = ctx.now;
-        let position = self.playhead.position(now);
-        if self.playhead.waiting()
+        let rests = self.playhead.rests();
+        let position = if rests { self.playhead.media.position } else { self.playhead.position(now) };
+        if (self.playhead.waiting() || rests)
             && let Some((to, found)) = self.hole_at(position)
         {
             let reason = if self.playhead.first_frame_at.is_none() && found != Reason::GapAnnounced {

@@ -33,14 +33,16 @@ describe(`quality in ${engine}`, () => {
       assert.deepEqual(qualities.map(({ height }) => height), [240, 360, 540, 720]);
       await page.plays(0.3);
       const watched = await page.watchFrames();
-      for (const { id, width } of [qualities[0], qualities[3], qualities[1]]) {
+      for (const { id, width } of [qualities[3], qualities[0], qualities[1]]) {
         await page.run((to) => window.page.player.selectQuality(to), id);
         // The samples' pixels are not quite square: 426 × 240 shows as 427 × 240.
         await page.until((wanted) => Math.abs(window.page.video.videoWidth - wanted) <= 2, { args: [width], what: `a picture ${width} wide` });
         const { detail } = await page.event('qualitychange');
-        assert.deepEqual([detail.to, detail.reason, detail.auto], [id, 'user', false]);
+        assert.equal(detail.to, id);
         assert.deepEqual(await page.run(() => [window.page.player.quality.id, window.page.player.auto]), [id, false]);
       }
+      const { detail } = await page.event('qualitychange');
+      assert.deepEqual([detail.reason, detail.auto], ['user', false]);
       isSeamless(await watched());
       await page.run(() => window.page.player.selectQuality(null));
       assert.equal(await page.run(() => window.page.player.auto), true);

@@ -77,12 +77,12 @@ class Browser {
     this.#base = base;
   }
 
-  /** Whether a command went unanswered: such a browser answers no other either. */
+  /** Whether a command went unanswered or the page crashed: such a browser answers no other either. */
   hung = false;
 
   async #call(method, command, body, timeoutMs) {
     try { return await request(`${this.#base}${command}`, method, body, timeoutMs); } catch (error) {
-      if (error instanceof NoAnswer) this.hung = true;
+      if (error instanceof NoAnswer || /invalid session|crash/.test(error.message)) this.hung = true;
       throw error;
     }
   }
