@@ -76,7 +76,7 @@ pub(super) struct Buffer {
     syncs: Vec<Seconds>,
     /// The parser of the SourceBuffer may be inside an element.
     mid_element: bool,
-    /// The media time that its parser began with.
+    /// The time in the file (no edit list applied) that its parser began with.
     began: Option<Seconds>,
     /// A Quota error came and nothing has been freed since.
     pub full: bool,
@@ -158,13 +158,14 @@ impl Buffer {
 
     /// Queues a piece, with what must come before it.
     pub fn append(&mut self, mut piece: Piece, offset: Seconds, window: (Seconds, Seconds), bandwidth: u64) {
-        // WebKitGTK 2.50 drops sound that lies, on the media's own timeline, before what its parser began with.
-        let before = self.began.is_some_and(|t| piece.start < t);
+        // WebKitGTK 2.50 drops sound whose times in the file lie before those that its parser began with.
+        let raw = piece.start + piece.edit;
+        let before = self.began.is_some_and(|t| raw < t);
         if before || (self.mid_element && self.init != Some(piece.init_key)) {
             self.abort();
         }
         if piece.end > piece.start {
-            self.began.get_or_insert(piece.start);
+            self.began.get_or_insert(raw);
         }
         if self.init != Some(piece.init_key) {
             if !same_decoder(&self.mime, &piece.mime) {
