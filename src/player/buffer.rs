@@ -160,8 +160,17 @@ impl Buffer {
     pub fn append(&mut self, mut piece: Piece, offset: Seconds, window: (Seconds, Seconds), bandwidth: u64) {
         // WebKitGTK 2.50 drops sound whose times in the file lie before those that its parser began with.
         let raw = piece.start + piece.edit;
-        let before = self.began.is_some_and(|t| raw < t);
-        if before || (self.mid_element && self.init != Some(piece.init_key)) {
+        if self.began.is_some_and(|t| raw < t) && !piece.init.is_empty() {
+            // After the end abort() is refused; an append opens the source again.
+            let op = Op::Append {
+                data: piece.init.to_vec().into(),
+                offset: offset - piece.edit,
+                window,
+                span: None,
+            };
+            self.queue.push_back(op);
+            self.abort();
+        } else if self.mid_element && self.init != Some(piece.init_key) {
             self.abort();
         }
         if piece.end > piece.start {

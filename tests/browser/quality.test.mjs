@@ -10,8 +10,11 @@ const fps = 25;
 /** Every picture is the one of its time, none comes twice or out of order, and none is missing for long enough to be seen as a jump. */
 function isSeamless(frames) {
   assert.ok(frames.length > 20, `only ${frames.length} pictures were seen`);
+  // WebKit hands an empty picture to the canvas at times, when the size changes.
+  const read = frames.filter(([, number]) => number >= 0);
+  assert.ok(frames.length - read.length <= frames.length / 50, `${frames.length - read.length} of ${frames.length} pictures cannot be read`);
   let last = -1;
-  for (const [mediaTime, number] of frames) {
+  for (const [mediaTime, number] of read) {
     assert.ok(Math.abs(number - mediaTime * fps) <= 2, `at ${mediaTime} s the picture has number ${number}`);
     assert.ok(number >= last, `picture ${number} came after ${last}`);
     last = number;

@@ -82,7 +82,7 @@ class Browser {
 
   async #call(method, command, body, timeoutMs) {
     try { return await request(`${this.#base}${command}`, method, body, timeoutMs); } catch (error) {
-      if (error instanceof NoAnswer || /invalid session|crash/.test(error.message)) this.hung = true;
+      if (error instanceof NoAnswer || /invalid session|unknown error/.test(error.message)) this.hung = true;
       throw error;
     }
   }
