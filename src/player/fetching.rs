@@ -1,24 +1,19 @@
-//! From the cursor of a stream to appended media: which segment, its index and initialization segment, the bytes as they
-//! come, and what is done where one cannot be had.
+//! From the cursor of a stream to appended media: which segment, its index and initialization segment, the bytes as they come.
 
 use super::indexes::IndexReader;
 use super::io::*;
-use super::requests::{Ticket, Verdict};
+use super::requests::Ticket;
 use super::segment::{Pipeline, Wanted};
-use super::session::{Ctx, Fatal, Hole, Session, declared_mime};
+use super::session::{Ctx, Fatal, Session, declared_mime};
 use super::stream::{Activity, HeldPiece, InitFetch, Job, RepKey, Stream};
 use crate::error::{Code, PlayerError};
 use crate::manifest::{ByteRange, ContentType, SegmentIndex, SegmentRef};
-use crate::time::{Seconds, TimeRange};
+use crate::time::Seconds;
 use std::rc::Rc;
 
 /// Boundaries of representations differ by rounding up to this many seconds: a segment that begins so much after the end of
 /// the last one follows it.
 const ALIGNED: Seconds = 0.05;
-/// Seconds for which a representation that failed is left alone, while others can stand in.
-const AVOID_FOR: f64 = 60.0;
-/// Segments in a row that may be passed over because no representation has them, before it is given up.
-const MAX_SKIPPED: u32 = 3;
 /// The append window begins this many seconds before a period: rounding must not cost the first keyframe.
 const WINDOW_SLACK: Seconds = 0.01;
 /// Pictures are reordered by less than this many seconds, so that only a segment that begins earlier can have decoding times
@@ -175,19 +170,6 @@ impl Session {
         Ok(())
     }
 
-    fn note_hole(&mut self, start: Seconds, end: Seconds, announced: bool) {
-        match self.holes.last_mut() {
-            Some(last)
-                if last.announced == announced
-                    && start >= last.range.start
-                    && start <= last.range.end + 0.1 =>
-            {
-                last.range.end = last.range.end.max(end);
-            }
-            _ => self.holes.push(Hole { range: TimeRange { start, end }, announced }),
-        }
-    }
-
     /// Goes on in another period. False if it has no set of this kind.
     fn enter_period(&mut self, ctx: &Ctx, i: usize, period: usize) -> bool {
         let stream = &self.streams[i];
@@ -317,7 +299,7 @@ impl Session {
         Ok(())
     }
 
-    fn stream_of(&self, ticket: Ticket) -> Option<usize> {
+    pub fn stream_of(&self, ticket: Ticket) -> Option<usize> {
         self.streams.iter().position(|s| s.tickets().contains(&ticket))
     }
 
@@ -347,18 +329,6 @@ impl Session {
             Ok(None) => Ok(()),
             Err(verdict) => self.verdict(ctx, verdict),
         }
-    }
-
-    /// Fewer attempts once a stream has met failures: waiting through all pauses for each rung would take minutes.
-    fn policy_for(&self, ctx: &Ctx, id: FetchId) -> super::requests::RetryPolicy {
-        let mut policy = ctx.policy();
-        let troubled = self.requests.ticket_of(id).and_then(|t| self.stream_of(t)).is_some_and(|i| {
-            self.streams[i].failed.iter().any(|(_, until)| ctx.now < *until) || self.streams[i].skipped > 0
-        });
-        if troubled {
-            policy.max_attempts = policy.max_attempts.min(2);
-        }
-        policy
     }
 
     /// Bytes of a response.
@@ -524,14 +494,6 @@ impl Session {
         job.first_byte = None;
     }
 
-    /// The request for the rest of a segment failed: perhaps the server has no ranges. The whole segment is fetched instead.
-    fn fetch_whole(&mut self, ctx: &mut Ctx, i: usize) {
-        self.ranges_refused = true;
-        let cursor = self.streams[i].cursor;
-        self.cancel_stream(ctx, i);
-        self.streams[i].move_to(cursor, false);
-    }
-
     fn collect(
         &mut self,
         ctx: &mut Ctx,
@@ -610,139 +572,6 @@ impl Session {
         stream.last_fed = Some((segment.discontinuity, segment.number));
         stream.skipped = 0;
         Ok(())
-    }
-
-    /// A request failed.
-    pub fn fetch_failed(
-        &mut self,
-        ctx: &mut Ctx,
-        id: FetchId,
-        failure: FetchFailure,
-        message: &str,
-    ) -> Result<(), Fatal> {
-        let policy = self.policy_for(ctx, id);
-        match self.requests.failed(ctx.now, id, failure, message, policy) {
-            Some(verdict) => self.verdict(ctx, verdict),
-            None => Ok(()),
-        }
-    }
-
-    /// Time-outs and retries.
-    pub fn tick_requests(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
-        let policy = ctx.policy();
-        for verdict in self.requests.tick(ctx.now, policy, ctx.out) {
-            self.verdict(ctx, verdict)?;
-        }
-        Ok(())
-    }
-
-    fn verdict(&mut self, ctx: &mut Ctx, verdict: Verdict) -> Result<(), Fatal> {
-        match verdict {
-            Verdict::Again(ticket) => {
-                ctx.abr.finished(ticket, ctx.now);
-                let Some(i) = self.stream_of(ticket) else { return Ok(()) };
-                if self.streams[i].job().is_some_and(|j| j.skipped_to.is_some() && j.ticket == ticket) {
-                    self.fetch_whole(ctx, i);
-                    return Ok(());
-                }
-                let stream = &mut self.streams[i];
-                match &mut stream.activity {
-                    Activity::Index { body, .. } => body.clear(),
-                    Activity::Segment(job) if job.ticket == ticket => {
-                        job.received = 0;
-                        job.first_byte = None;
-                        job.held.clear();
-                        if let Some((_, pipeline)) = &mut stream.pipeline {
-                            pipeline.reset();
-                        }
-                        let ids: Vec<BufferId> = stream.buffers.iter().map(|(b, _)| *b).collect();
-                        for id in ids {
-                            if let Some(buffer) = self.buffer_mut(id) {
-                                buffer.break_off();
-                            }
-                        }
-                    }
-                    Activity::Segment(job) => {
-                        if let Some(init) = &mut job.init {
-                            init.body.clear();
-                        }
-                    }
-                    _ => {}
-                }
-                Ok(())
-            }
-            Verdict::Failed(ticket, error) => {
-                ctx.abr.finished(ticket, ctx.now);
-                let Some(i) = self.stream_of(ticket) else { return Ok(()) };
-                if self.streams[i].job().is_some_and(|j| j.skipped_to.is_some() && j.ticket == ticket) {
-                    self.fetch_whole(ctx, i);
-                    return Ok(());
-                }
-                let (key, segment) = match &self.streams[i].activity {
-                    Activity::Index { key, .. } => (*key, None),
-                    Activity::Segment(job) if job.ticket == ticket => (job.key, Some(job.segment.clone())),
-                    Activity::Segment(job) => (job.key, None),
-                    _ => return Ok(()),
-                };
-                self.representation_failed(ctx, i, key, segment, error)
-            }
-        }
-    }
-
-    /// A representation cannot give what is wanted next: another one stands in; if there is none, the segment is passed over;
-    /// if that happens too often, or nothing has played yet, the load ends.
-    fn representation_failed(
-        &mut self,
-        ctx: &mut Ctx,
-        i: usize,
-        key: RepKey,
-        segment: Option<SegmentRef>,
-        mut error: PlayerError,
-    ) -> Result<(), Fatal> {
-        self.cancel_stream(ctx, i);
-        let stream = &mut self.streams[i];
-        stream.pipeline = None;
-        stream.last_init = None;
-        stream.failed.push((key, ctx.now + AVOID_FOR));
-        let count = self.set(key.period, key.set).map_or(0, |s| s.representations.len());
-        let stream = &self.streams[i];
-        let others = (0..count).any(|rep| {
-            let other = RepKey { rep, ..key };
-            self.is_supported(other) && !stream.avoids(other, ctx.now)
-        });
-        if others {
-            self.streams[i].reason = Some(Reason::Failure);
-            ctx.event(Event::Error(error.recoverable()));
-            return Ok(());
-        }
-        let media = stream.has_media;
-        match segment {
-            Some(segment) if media && stream.skipped < MAX_SKIPPED => {
-                let end = segment.start + segment.duration;
-                self.note_hole(segment.start, end, false);
-                let stream = &mut self.streams[i];
-                stream.failed.clear();
-                stream.move_to(end, true);
-                stream.last_fed = None;
-                stream.skipped += 1;
-                ctx.event(Event::Error(error.recoverable()));
-                Ok(())
-            }
-            _ => {
-                let tried: Vec<&str> = self
-                    .set(key.period, key.set)
-                    .map(|s| s.representations.iter().map(|r| r.id.as_str()).collect())
-                    .unwrap_or_default();
-                if tried.len() > 1 {
-                    let all = ["representations ", &tried.join(", ")].concat();
-                    error.tried = Some(match error.tried {
-                        Some(t) => [&t, "; ", &all].concat(),
-                        None => all,
-                    });
-                }
-                Err(error)
-            }
-        }
     }
 
     /// Hands pieces to the buffers, once those exist and the timeline is known.

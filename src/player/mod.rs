@@ -3,6 +3,7 @@
 //! Import rule: everything below may be used; nothing of the browser.
 
 mod buffer;
+mod failures;
 mod fetching;
 mod indexes;
 mod io;

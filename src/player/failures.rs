@@ -1,0 +1,182 @@
+//! What is done where something cannot be had: attempts, other representations, holes.
+
+use super::io::*;
+use super::requests::{RetryPolicy, Verdict};
+use super::session::{Ctx, Fatal, Hole, Session};
+use super::stream::{Activity, RepKey};
+use crate::error::PlayerError;
+use crate::manifest::SegmentRef;
+use crate::time::{Seconds, TimeRange};
+
+/// Seconds for which a representation that failed is left alone, while others can stand in.
+const AVOID_FOR: f64 = 60.0;
+/// Segments in a row that may be passed over because no representation has them, before it is given up.
+const MAX_SKIPPED: u32 = 3;
+
+impl Session {
+    pub fn note_hole(&mut self, start: Seconds, end: Seconds, announced: bool) {
+        match self.holes.last_mut() {
+            Some(last)
+                if last.announced == announced
+                    && start >= last.range.start
+                    && start <= last.range.end + 0.1 =>
+            {
+                last.range.end = last.range.end.max(end);
+            }
+            _ => self.holes.push(Hole { range: TimeRange { start, end }, announced }),
+        }
+    }
+
+    /// Fewer attempts once a stream has met failures: waiting through all pauses for each rung would take minutes.
+    pub fn policy_for(&self, ctx: &Ctx, id: FetchId) -> RetryPolicy {
+        let mut policy = ctx.policy();
+        let troubled = self.requests.ticket_of(id).and_then(|t| self.stream_of(t)).is_some_and(|i| {
+            self.streams[i].failed.iter().any(|(_, until)| ctx.now < *until) || self.streams[i].skipped > 0
+        });
+        if troubled {
+            policy.max_attempts = policy.max_attempts.min(2);
+        }
+        policy
+    }
+
+    /// The request for the rest of a segment failed: perhaps the server has no ranges. The whole segment is fetched instead.
+    fn fetch_whole(&mut self, ctx: &mut Ctx, i: usize) {
+        self.ranges_refused = true;
+        let cursor = self.streams[i].cursor;
+        self.cancel_stream(ctx, i);
+        self.streams[i].move_to(cursor, false);
+    }
+
+    /// A request failed.
+    pub fn fetch_failed(
+        &mut self,
+        ctx: &mut Ctx,
+        id: FetchId,
+        failure: FetchFailure,
+        message: &str,
+    ) -> Result<(), Fatal> {
+        let policy = self.policy_for(ctx, id);
+        match self.requests.failed(ctx.now, id, failure, message, policy) {
+            Some(verdict) => self.verdict(ctx, verdict),
+            None => Ok(()),
+        }
+    }
+
+    /// Time-outs and retries.
+    pub fn tick_requests(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
+        let policy = ctx.policy();
+        for verdict in self.requests.tick(ctx.now, policy, ctx.out) {
+            self.verdict(ctx, verdict)?;
+        }
+        Ok(())
+    }
+
+    pub fn verdict(&mut self, ctx: &mut Ctx, verdict: Verdict) -> Result<(), Fatal> {
+        match verdict {
+            Verdict::Again(ticket) => {
+                ctx.abr.finished(ticket, ctx.now);
+                let Some(i) = self.stream_of(ticket) else { return Ok(()) };
+                if self.streams[i].job().is_some_and(|j| j.skipped_to.is_some() && j.ticket == ticket) {
+                    self.fetch_whole(ctx, i);
+                    return Ok(());
+                }
+                let stream = &mut self.streams[i];
+                match &mut stream.activity {
+                    Activity::Index { body, .. } => body.clear(),
+                    Activity::Segment(job) if job.ticket == ticket => {
+                        job.received = 0;
+                        job.first_byte = None;
+                        job.held.clear();
+                        if let Some((_, pipeline)) = &mut stream.pipeline {
+                            pipeline.reset();
+                        }
+                        let ids: Vec<BufferId> = stream.buffers.iter().map(|(b, _)| *b).collect();
+                        for id in ids {
+                            if let Some(buffer) = self.buffer_mut(id) {
+                                buffer.break_off();
+                            }
+                        }
+                    }
+                    Activity::Segment(job) => {
+                        if let Some(init) = &mut job.init {
+                            init.body.clear();
+                        }
+                    }
+                    _ => {}
+                }
+                Ok(())
+            }
+            Verdict::Failed(ticket, error) => {
+                ctx.abr.finished(ticket, ctx.now);
+                let Some(i) = self.stream_of(ticket) else { return Ok(()) };
+                if self.streams[i].job().is_some_and(|j| j.skipped_to.is_some() && j.ticket == ticket) {
+                    self.fetch_whole(ctx, i);
+                    return Ok(());
+                }
+                let (key, segment) = match &self.streams[i].activity {
+                    Activity::Index { key, .. } => (*key, None),
+                    Activity::Segment(job) if job.ticket == ticket => (job.key, Some(job.segment.clone())),
+                    Activity::Segment(job) => (job.key, None),
+                    _ => return Ok(()),
+                };
+                self.representation_failed(ctx, i, key, segment, error)
+            }
+        }
+    }
+
+    /// A representation cannot give what is wanted next: another one stands in; if there is none, the segment is passed over;
+    /// if that happens too often, or nothing has played yet, the load ends.
+    pub fn representation_failed(
+        &mut self,
+        ctx: &mut Ctx,
+        i: usize,
+        key: RepKey,
+        segment: Option<SegmentRef>,
+        mut error: PlayerError,
+    ) -> Result<(), Fatal> {
+        self.cancel_stream(ctx, i);
+        let stream = &mut self.streams[i];
+        stream.pipeline = None;
+        stream.last_init = None;
+        stream.failed.push((key, ctx.now + AVOID_FOR));
+        let count = self.set(key.period, key.set).map_or(0, |s| s.representations.len());
+        let stream = &self.streams[i];
+        let others = (0..count).any(|rep| {
+            let other = RepKey { rep, ..key };
+            self.is_supported(other) && !stream.avoids(other, ctx.now)
+        });
+        if others {
+            self.streams[i].reason = Some(Reason::Failure);
+            ctx.event(Event::Error(error.recoverable()));
+            return Ok(());
+        }
+        let media = stream.has_media;
+        match segment {
+            Some(segment) if media && stream.skipped < MAX_SKIPPED => {
+                let end = segment.start + segment.duration;
+                self.note_hole(segment.start, end, false);
+                let stream = &mut self.streams[i];
+                stream.failed.clear();
+                stream.move_to(end, true);
+                stream.last_fed = None;
+                stream.skipped += 1;
+                ctx.event(Event::Error(error.recoverable()));
+                Ok(())
+            }
+            _ => {
+                let tried: Vec<&str> = self
+                    .set(key.period, key.set)
+                    .map(|s| s.representations.iter().map(|r| r.id.as_str()).collect())
+                    .unwrap_or_default();
+                if tried.len() > 1 {
+                    let all = ["representations ", &tried.join(", ")].concat();
+                    error.tried = Some(match error.tried {
+                        Some(t) => [&t, "; ", &all].concat(),
+                        None => all,
+                    });
+                }
+                Err(error)
+            }
+        }
+    }
+}
