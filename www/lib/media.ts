@@ -77,6 +77,9 @@ export class Media {
       return;
     }
     this.#set = this.#active = true;
+    // Another source for the same load: to the user nothing has stopped. And a play() that came before the source must count, which
+    // setting `srcObject` and `src` makes Firefox and WebKit forget.
+    const plays = this.#resume || !element.paused;
     if ('addSourceBuffer' in handle) {
       const url = URL.createObjectURL(handle);
       handle.addEventListener('sourceopen', () => URL.revokeObjectURL(url), { once: true });
@@ -87,8 +90,7 @@ export class Media {
     } else {
       element.srcObject = handle as MediaProvider;
     }
-    // Another source for the same load: to the user nothing has stopped.
-    if (this.#resume) element.play().catch(() => {});
+    if (plays) element.play().catch(() => {});
     this.#resume = false;
     const { element: video } = this;
     if ('requestVideoFrameCallback' in video) {
