@@ -158,6 +158,16 @@ impl Buffer {
 
     /// Queues a piece, with what must come before it.
     pub fn append(&mut self, mut piece: Piece, offset: Seconds, window: (Seconds, Seconds), bandwidth: u64) {
+        let is_new = self.init != Some(piece.init_key);
+        if is_new && self.mid_element {
+            self.abort();
+        }
+        if is_new && !same_decoder(&self.mime, &piece.mime) {
+            self.queue.push_back(Op::ChangeType(piece.mime.clone()));
+        }
+        if is_new {
+            self.mime = piece.mime.clone();
+        }
         // WebKitGTK 2.50 drops sound whose times in the file lie before those that its parser began with.
         let raw = piece.start + piece.edit;
         if self.began.is_some_and(|t| raw < t) && !piece.init.is_empty() {
@@ -170,17 +180,11 @@ impl Buffer {
             };
             self.queue.push_back(op);
             self.abort();
-        } else if self.mid_element && self.init != Some(piece.init_key) {
-            self.abort();
         }
         if piece.end > piece.start {
             self.began.get_or_insert(raw);
         }
         if self.init != Some(piece.init_key) {
-            if !same_decoder(&self.mime, &piece.mime) {
-                self.queue.push_back(Op::ChangeType(piece.mime.clone()));
-            }
-            self.mime = piece.mime.clone();
             self.init = Some(piece.init_key);
             if !piece.init.is_empty() {
                 // One operation for both: each costs a turn of the browser's event loop.
