@@ -199,8 +199,10 @@ impl Session {
         if media.first_frame && head.first_frame_at.is_none() {
             head.first_frame_at = Some(now);
         }
-        let able = |m: &MediaState| m.first_frame && !m.paused && !m.seeking && m.ready_state >= 3;
-        if able(&media) && !able(&before) {
+        // A start, a pause, a seek or a refill has just ended: it has not stood still before.
+        let wants = |m: &MediaState| m.first_frame && !m.paused && !m.seeking;
+        let able = |m: &MediaState| wants(m) && m.ready_state >= 3;
+        if (wants(&media) && !wants(&before)) || (able(&media) && !able(&before)) {
             head.able_since = now;
         }
         head.media = media;

@@ -221,3 +221,25 @@ fn exact_segment_boundaries_are_good_targets() {
         }
     }
 }
+
+#[test]
+fn the_first_frame_before_the_element_can_go_on_is_no_standstill() {
+    // Chromium shows the first frame with HAVE_CURRENT_DATA; the page may have been open for long by then.
+    let mut w = World::new(Stream::simple(20.0).hls(Container::Ts));
+    w.pause();
+    w.run_for(5.0);
+    w.load(M3U8);
+    w.run_for(2.0);
+    let state = MediaState { ready_state: 2, rate: 1.0, first_frame: true, ..MediaState::default() };
+    w.player.handle_input(w.now, Input::MediaState(state));
+    let mut said = Vec::new();
+    loop {
+        match w.player.poll_output() {
+            Output::Wait { .. } => break,
+            output => said.push(output),
+        }
+    }
+    let nudge =
+        |o: &Output| matches!(o, Output::Event(Event::Stall { .. }) | Output::Command(Command::Seek(_)));
+    assert!(!said.iter().any(nudge), "{said:?}");
+}
