@@ -2,13 +2,14 @@
 //!
 //! Usage: `millrace-inspect FILE-or-URL [--json] [--now RFC3339] [--init FILE-or-URL] [--type dash|hls]`
 
-use millrace::container::{self, Demuxer, Format, Sample, Sink, TrackId, TrackInfo};
+use millrace::container::{self, Demuxer, Format, Metadata, Sample, Sink, TrackId, TrackInfo};
 use millrace::error::{Code, PlayerError, Result};
 use millrace::manifest::{
     self, AdaptationSet, ByteRange, IndexKind, Presentation, PresentationType, Protocol, Representation,
     SegmentIndex, dash, hls,
 };
 use millrace::player::{IndexReader, Variables};
+use millrace::time::Ticks;
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::process::ExitCode;
@@ -398,6 +399,7 @@ mod media {
         tracks: Vec<(TrackInfo, Vec<Value>, Vec<u8>)>,
         warnings: Vec<String>,
         stray: Vec<u8>,
+        metadata: Vec<Value>,
     }
 
     impl Dump {
@@ -435,6 +437,23 @@ mod media {
             self.add(track, sample, &buffer[start..]);
         }
 
+        fn metadata(&mut self, track: Option<TrackId>, at: Option<Ticks>, data: Metadata) {
+            let bytes = |kind: &str, data: &[u8]| {
+                let hex: String = data.iter().map(|b| format!("{b:02x}")).collect();
+                (kind.to_owned(), json!(hex))
+            };
+            let pairs = |kind: &str, list: &[(String, String)]| (kind.to_owned(), json!(list));
+            let (kind, data) = match &data {
+                Metadata::Id3(data) => bytes("id3", data),
+                Metadata::Scte35(data) => bytes("scte35", data),
+                Metadata::Klv(data) => bytes("klv", data),
+                Metadata::Captions(data) => bytes("captions", data),
+                Metadata::Comments(list) => pairs("comments", list),
+                Metadata::Script(list) => pairs("script", list),
+            };
+            self.metadata.push(json!({ "track": track.map(|t| t.0), "at": at, "kind": kind, "data": data }));
+        }
+
         fn warning(&mut self, offset: u64, what: &'static str) {
             self.warnings.push(format!("at byte {offset}: {what}"));
         }
@@ -448,28 +467,16 @@ mod media {
             demuxer.push(body, dump)?;
             demuxer.finish(dump)
         };
-        let container = match format {
-            Some(Format::Mp4) => {
-                if !container::mp4::progressive::demux(body, &mut dump).map_err(|e| e.with_url(url))? {
-                    demux(&mut dump, &mut container::mp4::FragmentDemuxer::new())
-                        .map_err(|e| e.with_url(url))?;
-                }
-                "mp4"
-            }
-            Some(Format::Ts) => {
-                demux(&mut dump, &mut container::ts::TsDemuxer::new()).map_err(|e| e.with_url(url))?;
-                "mpegts"
-            }
-            Some(Format::Webm) => {
-                demux(&mut dump, &mut container::webm::WebmDemuxer::default())
-                    .map_err(|e| e.with_url(url))?;
-                "webm"
-            }
-            _ => {
-                return Err(PlayerError::new(Code::ContainerUnsupported, "this kind of media is not read")
-                    .with_url(url));
-            }
+        let Some((format, mut demuxer)) = format.and_then(|f| Some((f, container::open(f)?))) else {
+            return Err(
+                PlayerError::new(Code::ContainerUnsupported, "this kind of media is not read").with_url(url)
+            );
         };
+        let whole = format == Format::Mp4
+            && container::mp4::progressive::demux(body, &mut dump).map_err(|e| e.with_url(url))?;
+        if !whole {
+            demux(&mut dump, demuxer.as_mut()).map_err(|e| e.with_url(url))?;
+        }
         if dump.tracks.is_empty() {
             return Err(PlayerError::new(Code::MediaEmpty, "the file has no tracks").with_url(url));
         }
@@ -511,9 +518,10 @@ mod media {
             .collect();
         Ok(json!({
             "kind": "media",
-            "container": container,
+            "container": format.as_str(),
             "duration": duration,
             "tracks": tracks,
+            "metadata": dump.metadata,
             "warnings": dump.warnings,
         }))
     }

@@ -68,6 +68,46 @@ pub struct TrackInfo {
     pub edit_start: Ticks,
     /// Whether the samples are encrypted (`encv`, `enca`).
     pub encrypted: bool,
+    /// What Matroska calls CodecPrivate (RFC 9559 §5.1.4.1.22), for codecs that only WebM can carry; empty for all others.
+    pub codec_private: Vec<u8>,
+}
+
+impl TrackInfo {
+    /// A track of which no more is known than this; all else is empty or 0.
+    pub fn new(id: TrackId, kind: TrackKind, timescale: Timescale) -> Self {
+        Self {
+            id,
+            kind,
+            timescale,
+            codec: String::new(),
+            sample_entry: Vec::new(),
+            width: 0,
+            height: 0,
+            sample_rate: 0,
+            channels: 0,
+            language: None,
+            edit_start: 0,
+            encrypted: false,
+            codec_private: Vec::new(),
+        }
+    }
+}
+
+/// What goes along with the samples and is not decoded with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Metadata {
+    /// A whole ID3v2 tag, header included; of one that is too large the frames that were kept.
+    Id3(Vec<u8>),
+    /// A whole `splice_info_section` (SCTE 35 §9.6), CRC included.
+    Scte35(Vec<u8>),
+    /// KLV units (SMPTE 336, MISB ST 1402) of one access unit.
+    Klv(Vec<u8>),
+    /// `cc_data()` (ATSC A/53 part 4 §6.2.3.1) of one picture: CEA-608 and CEA-708 triplets.
+    Captions(Vec<u8>),
+    /// Names and values, as Vorbis comments and Icecast have them.
+    Comments(Vec<(String, String)>),
+    /// Names and values of a script message, such as FLV's `onMetaData`.
+    Script(Vec<(String, String)>),
 }
 
 /// One access unit. Its bytes are the last `size` bytes that were written to the sink's buffer of its track.
@@ -101,6 +141,12 @@ pub trait Sink {
     /// Completes a sample whose `size` bytes stand at the end of the buffer.
     fn sample(&mut self, track: TrackId, sample: Sample);
 
+    /// Data that goes along with the samples. `at` is its presentation time, in ticks of `track` or, without a track, of 90 kHz;
+    /// `None` for what concerns the whole stream from here on. May come before the samples of its time.
+    fn metadata(&mut self, track: Option<TrackId>, at: Option<Ticks>, data: Metadata) {
+        let _ = (track, at, data);
+    }
+
     /// Something was skipped: an unparsable packet, a lost continuity counter. `offset` is in bytes from the start of
     /// the input since the last reset.
     fn warning(&mut self, offset: u64, what: &'static str);
@@ -131,34 +177,92 @@ pub trait Demuxer {
 pub enum Format {
     /// ISO BMFF: MP4, CMAF.
     Mp4,
-    /// MPEG-2 transport stream.
+    /// MPEG-2 transport stream, of 188, 192 or 204 byte packets.
     Ts,
     /// WebM or Matroska.
     Webm,
-    /// ADTS AAC, perhaps after an ID3 tag.
+    /// Flash Video.
+    Flv,
+    /// Ogg, whatever is in it.
+    Ogg,
+    /// Native FLAC.
+    Flac,
+    /// MPEG-1/2 audio, layer 2 or 3, without a tag in front.
+    Mp3,
+    /// AAC in ADTS, without a tag in front.
+    Adts,
+    /// AC-3 or E-AC-3, without a tag in front.
+    Ac3,
+    /// RIFF WAVE.
+    Wav,
+    /// An ID3v2 tag, and behind it an elementary stream of audio: which, its demuxer finds.
     PackedAudio,
     /// WebVTT text.
     WebVtt,
 }
 
-/// Tells the container from the first bytes; 189 bytes are enough for every answer, fewer may be. `None`: unknown or too short.
+impl Format {
+    /// A short name, for people and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4",
+            Self::Ts => "mpegts",
+            Self::Webm => "webm",
+            Self::Flv => "flv",
+            Self::Ogg => "ogg",
+            Self::Flac => "flac",
+            Self::Mp3 => "mp3",
+            Self::Adts => "adts",
+            Self::Ac3 => "ac3",
+            Self::Wav => "wav",
+            Self::PackedAudio => "packed",
+            Self::WebVtt => "webvtt",
+        }
+    }
+}
+
+/// The demuxer of a format, for bytes in order from their start; `None` where this build has none. MP4 is read in fragments: whole
+/// progressive files have sample tables of their own.
+pub fn open(format: Format) -> Option<Box<dyn Demuxer>> {
+    match format {
+        Format::Mp4 => Some(Box::new(mp4::FragmentDemuxer::new())),
+        #[cfg(feature = "ts")]
+        Format::Ts => Some(Box::new(ts::TsDemuxer::new())),
+        #[cfg(feature = "webm")]
+        Format::Webm => Some(Box::new(webm::WebmDemuxer::default())),
+        _ => None,
+    }
+}
+
+/// Tells the container from the first bytes; 205 bytes are enough for every answer, fewer may be. `None`: unknown or too short.
 pub fn sniff(prefix: &[u8]) -> Option<Format> {
     const BOXES: [&[u8; 4]; 11] =
         [b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"emsg", b"free", b"mdat", b"prft", b"uuid", b"skip"];
     if prefix.get(4..8).is_some_and(|name| BOXES.iter().any(|b| name == *b)) {
         return Some(Format::Mp4);
     }
-    if prefix.starts_with(&[0x1a, 0x45, 0xdf, 0xa3]) || prefix.starts_with(&[0x1f, 0x43, 0xb6, 0x75]) {
-        return Some(Format::Webm);
-    }
-    if prefix.first() == Some(&0x47) && prefix.get(188).is_none_or(|&b| b == 0x47) {
-        return Some(Format::Ts);
-    }
-    if prefix.starts_with(b"ID3") || matches!(prefix, [0xff, b, ..] if b & 0xf6 == 0xf0) {
-        return Some(Format::PackedAudio);
-    }
-    if prefix.starts_with(b"WEBVTT") || prefix.starts_with(b"\xef\xbb\xbfWEBVTT") {
-        return Some(Format::WebVtt);
-    }
-    None
+    let is = |at: usize, byte: u8| prefix.get(at) == Some(&byte);
+    let known = match prefix {
+        [0x1a, 0x45, 0xdf, 0xa3, ..] | [0x1f, 0x43, 0xb6, 0x75, ..] => Format::Webm,
+        [b'I', b'D', b'3', ..] => Format::PackedAudio,
+        [b'F', b'L', b'V', 1, ..] => Format::Flv,
+        [b'O', b'g', b'g', b'S', ..] => Format::Ogg,
+        [b'f', b'L', b'a', b'C', ..] => Format::Flac,
+        [b'R', b'I', b'F', b'F' | b'X', _, _, _, _, b'W', b'A', b'V', b'E', ..]
+        | [b'R', b'F', b'6', b'4', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Format::Wav,
+        // Also with the outer code of 204 bytes, or the time in front of packets of 192 bytes.
+        [0x47, ..] if prefix.len() <= 188 || is(188, 0x47) || is(204, 0x47) => Format::Ts,
+        [_, _, _, _, 0x47, ..] if is(196, 0x47) => Format::Ts,
+        [0x0b, 0x77, ..] => Format::Ac3,
+        // The layer tells the two apart: ADTS has none (ISO/IEC 14496-3 §1.A.2.2.1, ISO/IEC 11172-3 §2.4.2.3).
+        [0xff, b, ..] if b & 0xf6 == 0xf0 => Format::Adts,
+        [0xff, b, c, ..]
+            if b & 0xe0 == 0xe0 && b & 0x18 != 8 && b & 6 != 0 && c & 0xf0 != 0xf0 && c & 12 != 12 =>
+        {
+            Format::Mp3
+        }
+        _ if prefix.starts_with(b"WEBVTT") || prefix.starts_with(b"\xef\xbb\xbfWEBVTT") => Format::WebVtt,
+        _ => return None,
+    };
+    Some(known)
 }

@@ -45,6 +45,7 @@ fn info(kind: TrackKind, timescale: u32) -> TrackInfo {
         language: Some("deu".into()),
         edit_start: 0,
         encrypted: false,
+        codec_private: Vec::new(),
     }
 }
 

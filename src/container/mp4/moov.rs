@@ -137,6 +137,7 @@ fn parse_trak(
         language,
         edit_start: edit_start(movie_scale, trak, timescale, warnings),
         encrypted: false,
+        codec_private: Vec::new(),
     };
     entry.describe(&mut info);
     let tables = if mvex.is_none() { stbl.body.to_vec() } else { Vec::new() };

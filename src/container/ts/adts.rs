@@ -253,6 +253,7 @@ impl AdtsReader {
             language: self.language.clone(),
             edit_start: 0,
             encrypted: false,
+            codec_private: Vec::new(),
         };
         if self.last_info.as_ref() != Some(&info) {
             sink.track(info.clone());

@@ -429,6 +429,7 @@ impl AvcReader {
             language: self.language.clone(),
             edit_start: 0,
             encrypted: false,
+            codec_private: Vec::new(),
         });
         self.announced = true;
         self.sets_changed = false;

@@ -55,6 +55,7 @@ pub(super) fn track(entry: &[u8], timescale: Timescale) -> Option<Track> {
         edit_start: ticks(delay, timescale),
         encrypted: ebml::children(encodings)
             .any(|(i, e)| i == id::CONTENT_ENCODING && ebml::child(e, id::CONTENT_ENCRYPTION).is_some()),
+        codec_private: Vec::new(),
     };
     let default_duration = ebml::unsigned_child(entry, id::DEFAULT_DURATION).filter(|d| *d > 0);
     Some(Track { number, info, default_duration })

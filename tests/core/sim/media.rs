@@ -175,6 +175,7 @@ impl Track {
             language: None,
             edit_start: 0,
             encrypted: false,
+            codec_private: Vec::new(),
         }
     }
 
