@@ -4,3 +4,6 @@
 
 pub mod aac;
 pub mod avc;
+pub mod flac;
+pub mod opus;
+pub mod vorbis;

@@ -2,6 +2,7 @@
 
 use crate::bytes::{BitReader, ByteReader};
 use crate::codec::aac::AudioSpecificConfig;
+use crate::codec::{flac, opus};
 use crate::container::{TrackInfo, TrackKind};
 
 use super::boxes::{FourCc, Mp4Box, boxes, find};
@@ -114,13 +115,12 @@ fn codec(format: &FourCc, children: &[u8], entry: &mut Entry) -> String {
             if let Some(&channels) = config(b"dOps").and_then(|c| c.get(1)) {
                 entry.channels = channels.into();
             }
-            // Opus is always decoded at 48 kHz (Encapsulation of Opus in ISOBMFF §4.3.1).
-            entry.sample_rate = 48_000;
+            entry.sample_rate = opus::RATE;
             Some("opus".to_owned())
         }
         b"fLaC" => {
-            if let Some((rate, channels)) = config(b"dfLa").and_then(flac) {
-                (entry.sample_rate, entry.channels) = (rate, channels);
+            if let Some(info) = config(b"dfLa").and_then(flac::StreamInfo::parse_dfla) {
+                (entry.sample_rate, entry.channels) = (info.rate, info.channels.into());
             }
             Some("flac".to_owned())
         }
@@ -304,15 +304,6 @@ fn mp4a(esds: &[u8], entry: &mut Entry) -> Option<String> {
     Some(config.codec_string())
 }
 
-/// Rate and channels from the STREAMINFO block of `dfLa` (Encapsulation of FLAC in ISOBMFF §3.3.2; RFC 9639 §8.2).
-fn flac(config: &[u8]) -> Option<(u32, u32)> {
-    // Full box, block header, block and frame sizes.
-    let mut r = BitReader::new(config.get(4 + 4 + 10..)?);
-    let rate = r.bits(20)?;
-    let channels = r.bits(3)? + 1;
-    (rate > 0).then_some((rate, channels))
-}
-
 const AC3_RATES: [u32; 3] = [48_000, 44_100, 32_000];
 /// Full-bandwidth channels by `acmod`.
 const AC3_CHANNELS: [u32; 8] = [2, 1, 2, 3, 3, 4, 4, 5];
@@ -404,10 +395,6 @@ mod tests {
 
     #[test]
     fn other_audio_configurations_give_rate_and_channels() {
-        let mut streaminfo = vec![0, 0, 0, 0, 0x80, 0, 0, 34];
-        streaminfo.extend_from_slice(&[0; 10]);
-        streaminfo.extend_from_slice(&[0x17, 0x70, 0x02, 0xf0]);
-        assert_eq!(flac(&streaminfo), Some((96_000, 2)));
         // 48 kHz, bsid 8, 3/2 with LFE.
         assert_eq!(ac3(&[0x10, 0x3d, 0xc0]), Some((48_000, 6)));
         assert_eq!(eac3(&[0x0c, 0x00, 0x20, 0x0f, 0x00]), Some((48_000, 6)));
