@@ -2,7 +2,7 @@
 
 use crate::bytes::{BitReader, ByteReader};
 use crate::codec::aac::AudioSpecificConfig;
-use crate::codec::{flac, opus};
+use crate::codec::{av1, flac, opus, vpx};
 use crate::container::{TrackInfo, TrackKind};
 
 use super::boxes::{FourCc, Mp4Box, boxes, find};
@@ -107,8 +107,10 @@ fn codec(format: &FourCc, children: &[u8], entry: &mut Entry) -> String {
     let precise = match format {
         b"avc1" | b"avc2" | b"avc3" | b"avc4" => config(b"avcC").and_then(|c| avc(format, c)),
         b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => config(b"hvcC").and_then(|c| hevc(format, c)),
-        b"av01" => config(b"av1C").and_then(av1),
-        b"vp08" | b"vp09" => config(b"vpcC").and_then(|c| vp(format, c)),
+        b"av01" => config(b"av1C").and_then(av1::codec_string_of_av1c),
+        b"vp08" | b"vp09" => {
+            config(b"vpcC").and_then(vpx::VpConfig::from_vpcc).map(|c| c.codec_string(format))
+        }
         b"mp4a" => config(b"esds").or(find_in_wave(children)).and_then(|c| mp4a(c, entry)),
         b".mp3" => Some("mp3".to_owned()),
         b"Opus" => {
@@ -199,45 +201,6 @@ fn hevc(format: &FourCc, config: &[u8]) -> Option<String> {
     for &byte in &constraints[..used] {
         out.push('.');
         push_hex(&mut out, byte.into());
-    }
-    Some(out)
-}
-
-fn push_two_digits(out: &mut String, value: u8) {
-    if value < 10 {
-        out.push('0');
-    }
-    out.push_str(&value.to_string());
-}
-
-/// `av01.P.LLT.DD` (AV1 Codec ISO Media File Format Binding §5) from AV1CodecConfigurationRecord (§2.3).
-fn av1(config: &[u8]) -> Option<String> {
-    let (a, b) = (*config.get(1)?, *config.get(2)?);
-    let mut out = start(b"av01");
-    let profile = a >> 5;
-    out.push_str(&profile.to_string());
-    out.push('.');
-    push_two_digits(&mut out, a & 31);
-    out.push(if b & 0x80 == 0 { 'M' } else { 'H' });
-    out.push('.');
-    let depth = match (b & 0x40 != 0, profile == 2 && b & 0x20 != 0) {
-        (false, _) => 8,
-        (true, false) => 10,
-        (true, true) => 12,
-    };
-    push_two_digits(&mut out, depth);
-    Some(out)
-}
-
-/// `vp09.PP.LL.DD` (VP Codec ISO Media File Format Binding §Codecs Parameter String) from `vpcC`.
-fn vp(format: &FourCc, config: &[u8]) -> Option<String> {
-    let &[profile, level, depth] = config.get(4..7)? else { return None };
-    let mut out = start(format);
-    for (i, value) in [profile, level, depth >> 4].into_iter().enumerate() {
-        if i > 0 {
-            out.push('.');
-        }
-        push_two_digits(&mut out, value);
     }
     Some(out)
 }
@@ -374,9 +337,6 @@ mod tests {
         assert_eq!(hevc(b"hvc1", &main).as_deref(), Some("hvc1.1.6.L93.B0"));
         let high_tier = [1, 0xa2, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 120];
         assert_eq!(hevc(b"hev1", &high_tier).as_deref(), Some("hev1.B2.4.H120"));
-        assert_eq!(av1(&[0x81, 0x04, 0x0c, 0]).as_deref(), Some("av01.0.04M.08"));
-        assert_eq!(av1(&[0x81, 0x4d, 0xe0, 0]).as_deref(), Some("av01.2.13H.12"));
-        assert_eq!(vp(b"vp09", &[1, 0, 0, 0, 2, 51, 0xa2, 9, 16, 9, 0, 0]).as_deref(), Some("vp09.02.51.10"));
         assert_eq!(hevc(b"hvc1", &main[..12]), None);
     }
 

@@ -1,7 +1,7 @@
 //! TrackEntry (RFC 9559 §5.1.4): what a track holds, as the rest of the player names it.
 
 use super::ebml::{self, id};
-use crate::codec::{aac, avc};
+use crate::codec::{aac, av1, avc, vpx};
 use crate::container::{TrackId, TrackInfo, TrackKind};
 use crate::time::{Ticks, Timescale};
 
@@ -70,8 +70,12 @@ pub(super) fn ticks(nanoseconds: u64, timescale: Timescale) -> Ticks {
 /// RFC 6381 string for a CodecID (RFC 9559 §5.1.4.1.21 and its codec mappings).
 fn codec_string(codec_id: &str, private: &[u8]) -> String {
     let full = match codec_id {
-        "V_VP9" => vp9(private),
-        "V_AV1" => av1(private),
+        "V_VP9" if private.len() >= 3 => {
+            let mut config = vpx::VpConfig::assumed(0, 0, None);
+            config.apply_webm_private(private);
+            Some(config.codec_string(b"vp09"))
+        }
+        "V_AV1" => av1::codec_string_of_av1c(private),
         "V_MPEG4/ISO/AVC" => match private {
             [1, profile, constraints, level, ..] => Some(avc::codec_string(*profile, *constraints, *level)),
             _ => None,
@@ -96,50 +100,6 @@ fn codec_string(codec_id: &str, private: &[u8]) -> String {
         other => other,
     };
     full.unwrap_or_else(|| plain.to_owned())
-}
-
-/// `vp09.PP.LL.DD` from the features in CodecPrivate: pairs of id, length 1 and value (WebM VP9 codec private data).
-fn vp9(private: &[u8]) -> Option<String> {
-    let (mut profile, mut level, mut depth) = (None, None, 8);
-    for feature in private.chunks_exact(3) {
-        match feature {
-            [1, 1, v] => profile = Some(*v),
-            [2, 1, v] => level = Some(*v),
-            [3, 1, v] => depth = *v,
-            _ => {}
-        }
-    }
-    Some(joined("vp09", [profile?, level?, depth], ""))
-}
-
-/// `av01.P.LLT.DD` from `av1C` (AV1 Codec ISO Media File Format Binding §2.3.3).
-fn av1(private: &[u8]) -> Option<String> {
-    let [0x81, profile_level, flags, ..] = private else { return None };
-    let (profile, level) = (profile_level >> 5, profile_level & 31);
-    let tier = if flags & 0x80 != 0 { "H" } else { "M" };
-    let depth = match flags >> 5 & 3 {
-        0 | 1 => 8,
-        2 => 10,
-        _ => 12,
-    };
-    let two = joined("", [level, depth], tier);
-    Some(["av01.", &profile.to_string(), &two].concat())
-}
-
-/// `.NN` for each value behind a name; the mark follows the first.
-fn joined<const N: usize>(name: &str, values: [u8; N], mark: &str) -> String {
-    let mut out = name.to_owned();
-    for (i, value) in values.into_iter().enumerate() {
-        out.push('.');
-        if value < 10 {
-            out.push('0');
-        }
-        out.push_str(&value.to_string());
-        if i == 0 {
-            out.push_str(mark);
-        }
-    }
-    out
 }
 
 #[cfg(test)]
