@@ -68,6 +68,33 @@ impl<'a> BitReader<'a> {
     }
 }
 
+/// Writes bits, most significant first, for the few bytes of a configuration.
+#[derive(Clone, Debug, Default)]
+pub struct BitWriter {
+    out: Vec<u8>,
+    used: u32,
+}
+
+impl BitWriter {
+    /// Writes the low `n` bits of `value`.
+    pub fn put(&mut self, value: u32, n: u32) {
+        for i in (0..n).rev() {
+            if self.used.is_multiple_of(8) {
+                self.out.push(0);
+            }
+            if let Some(last) = self.out.last_mut() {
+                *last |= (((value >> i) & 1) as u8) << (7 - self.used % 8);
+            }
+            self.used = (self.used + 1) % 8;
+        }
+    }
+
+    /// What was written; the last byte is filled with zeros.
+    pub fn into_vec(self) -> Vec<u8> {
+        self.out
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ mod bits;
 mod media;
 mod writer;
 
-pub use bits::BitReader;
+pub use bits::{BitReader, BitWriter};
 pub use media::MediaBytes;
 pub use writer::ByteWriter;
 

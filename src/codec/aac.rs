@@ -9,7 +9,7 @@
 //! players have sent to all engines for years). Parametric stereo lies deeper in the SBR payload and is left implicit: every
 //! decoder that takes SBR looks for it in mono streams.
 
-use crate::bytes::{BitReader, ByteWriter};
+use crate::bytes::{BitReader, BitWriter, ByteWriter};
 
 /// Sampling rates by `samplingFrequencyIndex` (ISO/IEC 14496-3 table 1.18).
 pub const SAMPLING_RATES: [u32; 13] =
@@ -168,8 +168,8 @@ impl AudioSpecificConfig {
 
     /// Writes the configuration: 2 bytes for AAC-LC, hierarchical explicit signalling with SBR.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bits = Bits::default();
-        let rate = |bits: &mut Bits, rate: u32| match SAMPLING_RATES.iter().position(|&r| r == rate) {
+        let mut bits = BitWriter::default();
+        let rate = |bits: &mut BitWriter, rate: u32| match SAMPLING_RATES.iter().position(|&r| r == rate) {
             Some(i) => bits.put(i as u32, 4),
             None => {
                 bits.put(15, 4);
@@ -187,7 +187,7 @@ impl AudioSpecificConfig {
             bits.put(u32::from(self.object_type), 5);
         }
         bits.put(0, 3); // GASpecificConfig: 1024 samples, no core coder, no extension
-        bits.out
+        bits.into_vec()
     }
 
     /// Samples per second of what is heard.
@@ -213,27 +213,6 @@ impl AudioSpecificConfig {
         }
         s.push((b'0' + object_type % 10) as char);
         s
-    }
-}
-
-/// Bits, most significant first, for the few bytes of a configuration.
-#[derive(Default)]
-struct Bits {
-    out: Vec<u8>,
-    used: u32,
-}
-
-impl Bits {
-    fn put(&mut self, value: u32, n: u32) {
-        for i in (0..n).rev() {
-            if self.used.is_multiple_of(8) {
-                self.out.push(0);
-            }
-            if let Some(last) = self.out.last_mut() {
-                *last |= (((value >> i) & 1) as u8) << (7 - self.used % 8);
-            }
-            self.used += 1;
-        }
     }
 }
 
@@ -291,16 +270,21 @@ pub fn ends_in_lfe(channel_config: u8) -> bool {
 
 /// Writes an `mp4a` sample entry with its `esds` (ISO/IEC 14496-14 §5.6.1, descriptors of ISO/IEC 14496-1 §7.2.6).
 pub fn write_mp4a(w: &mut ByteWriter, config: &AudioSpecificConfig) {
-    let info = config.to_bytes();
+    write_mp4a_with(w, config, &config.to_bytes());
+}
+
+/// The same, with the bytes of the `AudioSpecificConfig` as they came, for those that say more than `config` does.
+pub fn write_mp4a_with(w: &mut ByteWriter, config: &AudioSpecificConfig, info: &[u8]) {
     write_audio_entry(w, b"mp4a", config.channels().max(1), config.output_rate(), |w| {
         // Object type 0x40: MPEG-4 audio.
-        write_esds(w, 0x40, &info);
+        write_esds(w, 0x40, info);
     });
 }
 
 /// Writes an `esds` box for an audio stream with this `objectTypeIndication` and DecoderSpecificInfo (left out if empty).
 pub fn write_esds(w: &mut ByteWriter, object_type_indication: u8, info: &[u8]) {
-    // Single-byte descriptor lengths: `info` is a few bytes.
+    // Single-byte descriptor lengths: `info` is a few bytes, and cut where it is absurd.
+    let info = &info[..info.len().min(100)];
     let info_len = if info.is_empty() { 0 } else { 2 + info.len() };
     w.full_boxed(b"esds", 0, 0, |w| {
         w.bytes(&[3, (3 + 2 + 13 + info_len + 3) as u8, 0, 0, 0]); // ES_Descriptor, ES_ID 0, no flags
@@ -395,7 +379,7 @@ mod tests {
     fn sbr_payload_is_found_at_the_end_of_a_frame_at_any_bit() {
         for shift in 0..8 {
             for count in [2usize, 14, 15, 40] {
-                let mut bits = Bits::default();
+                let mut bits = BitWriter::default();
                 bits.put(0b0_1010_1011, 9 + shift);
                 bits.put(6, 3);
                 if count < 15 {
@@ -408,15 +392,16 @@ mod tests {
                 for i in 0..count * 8 - 4 {
                     bits.put(u32::from(i % 3 == 0), 1);
                 }
-                let mut padded = Bits { out: bits.out.clone(), used: bits.used };
+                let mut padded = bits.clone();
                 bits.put(7, 3);
-                assert!(carries_sbr(&bits.out), "shift {shift} count {count}");
+                assert!(carries_sbr(&bits.clone().into_vec()), "shift {shift} count {count}");
                 padded.put(0b110_0001_0000_0000, 15);
                 padded.put(0b110_0000, 7);
                 padded.put(7, 3);
-                assert!(carries_sbr(&padded.out), "padding behind it, shift {shift} count {count}");
-                bits.out.push(0);
-                assert!(!carries_sbr(&bits.out), "a byte that belongs to nothing");
+                assert!(carries_sbr(&padded.into_vec()), "padding behind it, shift {shift} count {count}");
+                let mut longer = bits.into_vec();
+                longer.push(0);
+                assert!(!carries_sbr(&longer), "a byte that belongs to nothing");
             }
         }
         assert!(!carries_sbr(&[]));

@@ -96,7 +96,7 @@ fn skip_scaling_list(r: &mut BitReader<'_>, size: u32) -> Option<()> {
 }
 
 /// Sample aspect ratios by `aspect_ratio_idc` (table E-1).
-const ASPECTS: [(u16, u16); 17] = [
+pub(super) const ASPECTS: [(u16, u16); 17] = [
     (1, 1),
     (1, 1),
     (12, 11),

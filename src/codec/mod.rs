@@ -3,9 +3,13 @@
 //! Import rule: `time`, `bytes`, `error` only.
 
 pub mod aac;
+pub mod ac3;
 pub mod av1;
 pub mod avc;
 pub mod flac;
+pub mod hevc;
+pub mod latm;
+pub mod mpeg_audio;
 pub mod opus;
 pub mod vorbis;
 pub mod vpx;

@@ -1,8 +1,9 @@
 //! Sample entries (ISO/IEC 14496-12 §8.5.2) and what their configuration boxes say about the codec.
 
-use crate::bytes::{BitReader, ByteReader};
+use crate::bytes::ByteReader;
 use crate::codec::aac::AudioSpecificConfig;
-use crate::codec::{av1, flac, opus, vpx};
+use crate::codec::hevc::ProfileTierLevel;
+use crate::codec::{ac3, av1, flac, opus, vpx};
 use crate::container::{TrackInfo, TrackKind};
 
 use super::boxes::{FourCc, Mp4Box, boxes, find};
@@ -127,13 +128,13 @@ fn codec(format: &FourCc, children: &[u8], entry: &mut Entry) -> String {
             Some("flac".to_owned())
         }
         b"ac-3" => {
-            if let Some((rate, channels)) = config(b"dac3").and_then(ac3) {
+            if let Some((rate, channels)) = config(b"dac3").and_then(ac3::read_dac3) {
                 (entry.sample_rate, entry.channels) = (rate, channels);
             }
             None
         }
         b"ec-3" => {
-            if let Some((rate, channels)) = config(b"dec3").and_then(eac3) {
+            if let Some((rate, channels)) = config(b"dec3").and_then(ac3::read_dec3) {
                 (entry.sample_rate, entry.channels) = (rate, channels);
             }
             None
@@ -148,20 +149,11 @@ fn find_in_wave(children: &[u8]) -> Option<&[u8]> {
     Some(find(children, b"wave")?.child(b"esds")?.body)
 }
 
-const UPPER: &[u8; 16] = b"0123456789ABCDEF";
 const LOWER: &[u8; 16] = b"0123456789abcdef";
 
 fn push_byte(out: &mut String, digits: &[u8; 16], byte: u8) {
     out.push(digits[usize::from(byte >> 4)].into());
     out.push(digits[usize::from(byte & 15)].into());
-}
-
-/// A hexadecimal number without leading zeros.
-fn push_hex(out: &mut String, value: u32) {
-    let digits = (8 - value.leading_zeros() / 4).max(1);
-    for i in (0..digits).rev() {
-        out.push(UPPER[(value >> (4 * i) & 15) as usize].into());
-    }
 }
 
 fn start(format: &FourCc) -> String {
@@ -180,29 +172,9 @@ fn avc(format: &FourCc, config: &[u8]) -> Option<String> {
     Some(out)
 }
 
-/// `hvc1.1.6.L93.B0` (ISO/IEC 14496-15 Annex E.3) from HEVCDecoderConfigurationRecord (§8.3.3.1).
+/// `hvc1.1.6.L93.B0` from HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §8.3.3.1).
 fn hevc(format: &FourCc, config: &[u8]) -> Option<String> {
-    let mut r = ByteReader::new(config);
-    r.skip(1)?;
-    let profile = r.u8()?;
-    let compatibility = r.u32()?;
-    let constraints = r.take(6)?;
-    let level = r.u8()?;
-    let mut out = start(format);
-    if let Some(space) = b"ABC".get(usize::from(profile >> 6).wrapping_sub(1)) {
-        out.push((*space).into());
-    }
-    out.push_str(&(profile & 31).to_string());
-    out.push('.');
-    push_hex(&mut out, compatibility.reverse_bits());
-    out.push_str(if profile & 32 == 0 { ".L" } else { ".H" });
-    out.push_str(&level.to_string());
-    let used = constraints.iter().rposition(|&b| b != 0).map_or(0, |last| last + 1);
-    for &byte in &constraints[..used] {
-        out.push('.');
-        push_hex(&mut out, byte.into());
-    }
-    Some(out)
+    Some(ProfileTierLevel::from_bytes(config.get(1..)?.first_chunk()?).codec_string(format))
 }
 
 /// One descriptor of ISO/IEC 14496-1 §7.2.2: its tag and its body.
@@ -265,29 +237,6 @@ fn mp4a(esds: &[u8], entry: &mut Entry) -> Option<String> {
         entry.channels = config.channels();
     }
     Some(config.codec_string())
-}
-
-const AC3_RATES: [u32; 3] = [48_000, 44_100, 32_000];
-/// Full-bandwidth channels by `acmod`.
-const AC3_CHANNELS: [u32; 8] = [2, 1, 2, 3, 3, 4, 4, 5];
-
-/// Rate and channels from `dac3` (ETSI TS 102 366 §F.4).
-fn ac3(config: &[u8]) -> Option<(u32, u32)> {
-    let mut r = BitReader::new(config);
-    let rate = *AC3_RATES.get(r.bits(2)? as usize)?;
-    r.skip(5 + 3)?;
-    let channels = AC3_CHANNELS[r.bits(3)? as usize];
-    Some((rate, channels + r.bits(1)?))
-}
-
-/// Rate and channels of the first independent substream from `dec3` (ETSI TS 102 366 §F.6).
-fn eac3(config: &[u8]) -> Option<(u32, u32)> {
-    let mut r = BitReader::new(config);
-    r.skip(13 + 3)?;
-    let rate = *AC3_RATES.get(r.bits(2)? as usize)?;
-    r.skip(5 + 1 + 1 + 3)?;
-    let channels = AC3_CHANNELS[r.bits(3)? as usize];
-    Some((rate, channels + r.bits(1)?))
 }
 
 #[cfg(test)]
@@ -356,7 +305,7 @@ mod tests {
     #[test]
     fn other_audio_configurations_give_rate_and_channels() {
         // 48 kHz, bsid 8, 3/2 with LFE.
-        assert_eq!(ac3(&[0x10, 0x3d, 0xc0]), Some((48_000, 6)));
-        assert_eq!(eac3(&[0x0c, 0x00, 0x20, 0x0f, 0x00]), Some((48_000, 6)));
+        assert_eq!(ac3::read_dac3(&[0x10, 0x3d, 0xc0]), Some((48_000, 6)));
+        assert_eq!(ac3::read_dec3(&[0x0c, 0x00, 0x20, 0x0f, 0x00]), Some((48_000, 6)));
     }
 }
