@@ -9,6 +9,8 @@ mod dash;
 mod hls;
 mod layering;
 mod mp4;
+#[cfg(feature = "progressive")]
+mod mp4_files;
 #[cfg(all(feature = "dash", feature = "hls"))]
 mod scenarios;
 #[cfg(all(feature = "dash", feature = "hls"))]

@@ -9,11 +9,17 @@ use crate::time::Seconds;
 use super::boxes::{BoxHeader, FourCc, HeaderRead};
 use super::moof::{self, Pending, TrackState};
 use super::moov::{self, Moov};
+#[cfg(feature = "progressive")]
+use super::segments::{Merge, out_of_order};
+#[cfg(feature = "progressive")]
+use super::table::SampleTable;
 
 /// Largest `moov` or `moof` that is read, in bytes: the tables of a day-long progressive file. What claims more is not media.
 const MAX_BOX: u64 = 64 << 20;
 
-/// Reads fMP4 and CMAF: init segments and media segments, one after the other or each by itself.
+/// Reads fMP4 and CMAF: init segments and media segments, one after the other or each by itself. With the feature `progressive` it
+/// also reads files that are not fragmented, if their `moov` comes before the media data; where it does not, the position
+/// of the error is that of the box behind the data, which is most likely the `moov`.
 ///
 /// `finish` ends a segment: positions in errors count from its start. A fragment whose data offsets are absolute in a file
 /// of which only a range was fetched is read all the same. `emsg`, `prft`, `sidx` and unknown boxes are passed over.
@@ -35,6 +41,13 @@ pub struct FragmentDemuxer {
     data_seen: bool,
     /// The samples of the last fragment may be moved to where its data is.
     movable: bool,
+    /// The input begins as a file does.
+    is_file: bool,
+    /// The last `moov` announced fragments.
+    fragmented: bool,
+    /// Samples of a file that is not fragmented, those after `pending`.
+    #[cfg(feature = "progressive")]
+    file: Option<(std::rc::Rc<SampleTable>, Merge)>,
 }
 
 #[derive(Debug, Default)]
@@ -163,8 +176,12 @@ impl FragmentDemuxer {
                 self.enter_data(end, sink)?;
                 State::Data { end }
             }
-            _ => State::Skip { end },
+            name => {
+                self.is_file |= *name == *b"ftyp";
+                State::Skip { end }
+            }
         };
+        self.refill(sink)?;
         // A sample that begins before the data now to come can never be completed.
         let reached = if matches!(self.state, State::Data { .. }) { Some(self.pos) } else { end };
         if let (Some(reached), Some(first)) = (reached, self.first_with_bytes())
@@ -184,9 +201,16 @@ impl FragmentDemuxer {
         if end == Some(self.pos) {
             return Ok(());
         }
-        if !self.fragment_seen {
+        self.refill(sink)?;
+        if !self.fragment_seen && self.pending.is_empty() {
             return Err(match self.tracks.is_empty() {
+                true if self.is_file => PlayerError::new(
+                    Code::ContainerUnsupported,
+                    "the media data of the MP4 file come before their index (moov)",
+                )
+                .at(end.unwrap_or(self.pos)),
                 true => malformed("media data came before any init segment"),
+                false if self.fragmented => return Ok(()),
                 false => PlayerError::new(
                     Code::ContainerUnsupported,
                     "media data came before its fragment header: the MP4 file is not fragmented",
@@ -235,7 +259,18 @@ impl FragmentDemuxer {
     }
 
     fn read_moov(&mut self, body: &[u8], start: u64, sink: &mut dyn Sink) -> Result<()> {
-        let Moov { tracks, warnings, .. } = moov::parse(body).map_err(|e| e.at(start))?;
+        #[cfg_attr(
+            not(feature = "progressive"),
+            expect(unused_mut, reason = "the tables are taken out of it")
+        )]
+        let mut moov = moov::parse(body).map_err(|e| e.at(start))?;
+        #[cfg(feature = "progressive")]
+        {
+            let table = SampleTable::from_moov(&mut moov).map_err(|e| e.at(start))?;
+            self.file = table.map(|table| (table.clone(), Merge::all(&table)));
+        }
+        let Moov { tracks, warnings, fragmented, .. } = moov;
+        self.fragmented = fragmented;
         for what in warnings {
             sink.warning(start, what);
         }
@@ -259,6 +294,10 @@ impl FragmentDemuxer {
         if self.data_seen && self.first_with_bytes().is_some() {
             return Err(malformed(OUTSIDE).at(start));
         }
+        #[cfg(feature = "progressive")]
+        if self.file.take().is_some_and(|(table, mut merge)| merge.next(&table).is_some()) {
+            sink.warning(start, "the samples before the fragments were passed over");
+        }
         let mut samples = Vec::new();
         let notes = moof::parse(body, start, &mut self.tracks, &mut samples).map_err(|e| e.at(start))?;
         for what in notes.warnings {
@@ -281,7 +320,9 @@ impl FragmentDemuxer {
     }
 
     fn read_data(&mut self, chunk: &mut &[u8], end: Option<u64>, sink: &mut dyn Sink) -> Result<bool> {
-        while let Some(&Pending { offset, track, sample }) = self.pending.front() {
+        loop {
+            self.refill(sink)?;
+            let Some(&Pending { offset, track, sample }) = self.pending.front() else { break };
             if sample.size == 0 {
                 self.complete(sink);
                 continue;
@@ -314,6 +355,33 @@ impl FragmentDemuxer {
         Ok(self.ends_at(end))
     }
 
+    /// Of a file that is not fragmented, makes the next sample a pending one.
+    #[cfg(feature = "progressive")]
+    fn refill(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        let Some((table, merge)) = self.file.as_mut().filter(|_| self.pending.is_empty()) else {
+            return Ok(());
+        };
+        let Some((track, entry, changed)) = merge.next(table) else { return Ok(()) };
+        if entry.sample.size > 0 && entry.offset < self.pos {
+            return Err(out_of_order().at(entry.offset));
+        }
+        let state = self.tracks.iter_mut().find(|s| s.track.info.id == track && changed);
+        if let Some(state) = state.filter(|s| s.description != entry.description) {
+            state.description = entry.description;
+            if let Some(info) = table.described(track, entry.description) {
+                sink.track(info);
+            }
+        }
+        self.pending.push_back(Pending { offset: entry.offset, track, sample: entry.sample });
+        Ok(())
+    }
+
+    #[cfg(not(feature = "progressive"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the other one needs both")]
+    fn refill(&mut self, _: &mut dyn Sink) -> Result<()> {
+        Ok(())
+    }
+
     /// Gives out the first pending sample.
     fn complete(&mut self, sink: &mut dyn Sink) {
         self.filled = 0;
@@ -333,6 +401,11 @@ impl FragmentDemuxer {
         self.fragment_seen = false;
         self.data_seen = false;
         self.movable = false;
+        self.is_file = false;
+        #[cfg(feature = "progressive")]
+        {
+            self.file = None;
+        }
         partial
     }
 }
@@ -355,6 +428,7 @@ impl Demuxer for FragmentDemuxer {
     fn finish(&mut self, sink: &mut dyn Sink) -> Result<()> {
         while self.pending.front().is_some_and(|p| p.sample.size == 0) {
             self.complete(sink);
+            let _ = self.refill(sink);
         }
         let at = self.pos;
         let nothing_missing = self.pending.is_empty();
@@ -381,6 +455,9 @@ impl Demuxer for FragmentDemuxer {
     /// Only in the data of a fragment of one track, where all that is to come is known.
     fn skip_to_sync(&mut self, time: Seconds, least: u64, sink: &mut dyn Sink) -> Option<u64> {
         let State::Data { .. } = self.state else { return None };
+        if !self.fragment_seen {
+            return None;
+        }
         let track = self.pending.front()?.track;
         if self.pending.iter().any(|p| p.track != track) {
             return None;

@@ -3,13 +3,26 @@
 
 pub(crate) mod boxes;
 mod demux;
+#[cfg(feature = "progressive")]
+mod layout;
 mod moof;
 pub mod moov;
+#[cfg(feature = "progressive")]
 pub mod progressive;
+#[cfg(feature = "progressive")]
+mod segments;
 pub mod sidx;
 mod stsd;
+#[cfg(feature = "progressive")]
+mod table;
 
 pub use demux::FragmentDemuxer;
+#[cfg(feature = "progressive")]
+pub use layout::{Layout, layout};
+#[cfg(feature = "progressive")]
+pub use segments::{FileSegment, Plan, SegmentDemuxer, SegmentList};
+#[cfg(feature = "progressive")]
+pub use table::{Located, SampleTable};
 
 #[cfg(test)]
 mod tests;

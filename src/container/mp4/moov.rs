@@ -42,7 +42,7 @@ pub struct Track {
     pub(super) entries: Vec<Entry>,
     /// For fragments.
     pub(super) defaults: Defaults,
-    /// The body of `stbl`, of files that are not fragmented; fragmented ones have empty tables.
+    /// The body of `stbl`.
     pub(super) tables: Vec<u8>,
 }
 
@@ -140,8 +140,7 @@ fn parse_trak(
         codec_private: Vec::new(),
     };
     entry.describe(&mut info);
-    let tables = if mvex.is_none() { stbl.body.to_vec() } else { Vec::new() };
-    Some(Track { info, entries, defaults, tables })
+    Some(Track { info, entries, defaults, tables: stbl.body.to_vec() })
 }
 
 /// `hdlr` (§8.4.3): its fixed fields only. The name is of no use and often not terminated as the crate wants it.
