@@ -3,6 +3,8 @@
 //! Import rule: `time`, `bytes`, `error`, `codec` only; the formats below never import each other.
 
 pub mod mp4;
+#[cfg(feature = "ogg")]
+pub mod ogg;
 #[cfg(feature = "ts")]
 pub mod ts;
 #[cfg(feature = "webm")]
@@ -230,6 +232,8 @@ pub fn open(format: Format) -> Option<Box<dyn Demuxer>> {
         Format::Ts => Some(Box::new(ts::TsDemuxer::new())),
         #[cfg(feature = "webm")]
         Format::Webm => Some(Box::new(webm::WebmDemuxer::default())),
+        #[cfg(feature = "ogg")]
+        Format::Ogg => Some(Box::new(ogg::OggDemuxer::new())),
         _ => None,
     }
 }

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 /// What each part may use of the crate. Parts below one that is listed with a deeper path are siblings: only that path may be used.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     ("time", &[]),
     ("error", &[]),
     ("bytes", &[]),
     ("codec", &["time", "error", "bytes"]),
     ("container/mp4", &["time", "error", "bytes", "codec", "container"]),
+    ("container/flac", &["time", "error", "bytes", "codec", "container"]),
+    ("container/flv", &["time", "error", "bytes", "codec", "container"]),
+    ("container/ogg", &["time", "error", "bytes", "codec", "container"]),
     ("container/ts", &["time", "error", "bytes", "codec", "container"]),
     ("container/webm", &["time", "error", "bytes", "codec", "container"]),
     ("container", &["time", "error", "bytes", "codec"]),
@@ -20,8 +23,16 @@ const ALLOWED: [(&str, &[&str]); 13] = [
 ];
 
 /// Formats and protocols that must not know each other.
-const SIBLINGS: [&str; 5] =
-    ["container::mp4", "container::ts", "container::webm", "manifest::dash", "manifest::hls"];
+const SIBLINGS: [&str; 8] = [
+    "container::mp4",
+    "container::ts",
+    "container::webm",
+    "manifest::dash",
+    "manifest::hls",
+    "container::flac",
+    "container::flv",
+    "container::ogg",
+];
 
 fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap() {

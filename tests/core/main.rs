@@ -11,6 +11,8 @@ mod layering;
 mod mp4;
 #[cfg(feature = "progressive")]
 mod mp4_files;
+#[cfg(feature = "ogg")]
+mod ogg;
 #[cfg(all(feature = "dash", feature = "hls"))]
 mod scenarios;
 #[cfg(all(feature = "dash", feature = "hls"))]
