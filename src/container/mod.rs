@@ -2,9 +2,15 @@
 //!
 //! Import rule: `time`, `bytes`, `error`, `codec` only; the formats below never import each other.
 
+#[cfg(any(feature = "ts", feature = "packed"))]
+mod adts;
+#[cfg(any(feature = "ts", feature = "packed"))]
+mod frames;
 pub mod mp4;
 #[cfg(feature = "ogg")]
 pub mod ogg;
+#[cfg(feature = "packed")]
+pub mod packed;
 #[cfg(feature = "ts")]
 pub mod ts;
 #[cfg(feature = "webm")]
@@ -228,6 +234,10 @@ impl Format {
 pub fn open(format: Format) -> Option<Box<dyn Demuxer>> {
     match format {
         Format::Mp4 => Some(Box::new(mp4::FragmentDemuxer::new())),
+        #[cfg(feature = "packed")]
+        Format::Mp3 | Format::Adts | Format::Ac3 | Format::PackedAudio => {
+            Some(Box::new(packed::PackedDemuxer::new()))
+        }
         #[cfg(feature = "ts")]
         Format::Ts => Some(Box::new(ts::TsDemuxer::new())),
         #[cfg(feature = "webm")]

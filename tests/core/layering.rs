@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// What each part may use of the crate. Parts below one that is listed with a deeper path are siblings: only that path may be used.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("error", &[]),
     ("bytes", &[]),
@@ -12,6 +12,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("container/flac", &["time", "error", "bytes", "codec", "container"]),
     ("container/flv", &["time", "error", "bytes", "codec", "container"]),
     ("container/ogg", &["time", "error", "bytes", "codec", "container"]),
+    ("container/packed", &["time", "error", "bytes", "codec", "container"]),
     ("container/ts", &["time", "error", "bytes", "codec", "container"]),
     ("container/webm", &["time", "error", "bytes", "codec", "container"]),
     ("container", &["time", "error", "bytes", "codec"]),
@@ -23,8 +24,9 @@ const ALLOWED: [(&str, &[&str]); 16] = [
 ];
 
 /// Formats and protocols that must not know each other.
-const SIBLINGS: [&str; 8] = [
+const SIBLINGS: &[&str] = &[
     "container::mp4",
+    "container::packed",
     "container::ts",
     "container::webm",
     "manifest::dash",

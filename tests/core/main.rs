@@ -13,6 +13,8 @@ mod mp4;
 mod mp4_files;
 #[cfg(feature = "ogg")]
 mod ogg;
+#[cfg(feature = "packed")]
+mod packed;
 #[cfg(all(feature = "dash", feature = "hls"))]
 mod scenarios;
 #[cfg(all(feature = "dash", feature = "hls"))]

@@ -1,18 +1,17 @@
 //! MPEG-2 transport streams (ISO/IEC 13818-1), as HLS carries them: one program, H.264 and AAC.
 //!
-//! packets (this file) → sections ([`psi`]) or PES packets ([`pes`]) → elementary streams ([`avc`], [`adts`]) → samples.
+//! packets (this file) → sections ([`psi`]) or PES packets ([`pes`]) → elementary streams ([`avc`], `super::adts`, `super::frames`) → samples.
 //! Everything works packet by packet on whole packets, so the samples do not depend on how the input was split.
 
-mod adts;
 mod avc;
 mod pes;
 mod psi;
 mod start_code;
 
-use self::adts::AdtsReader;
 use self::avc::AvcReader;
 use self::pes::Parsed;
 use self::psi::{Pat, Pmt, PmtStream, SectionReader};
+use super::adts::AdtsReader;
 use super::{Demuxer, Sink, TrackId};
 use crate::error::{Code, PlayerError, Result};
 use crate::time::{PtsUnwrapper, Ticks};

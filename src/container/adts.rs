@@ -1,4 +1,4 @@
-//! AAC in PES packets: ADTS frames, at any place of the packets, to raw frames with counted time stamps.
+//! AAC in ADTS frames, at any place of PES packets or alone, to raw frames with counted time stamps.
 //!
 //! The timescale is the core's sampling rate, so that durations are exact. A frame's time is counted from the one before;
 //! the time stamps of PES packets, rounded to 90 kHz and often jittered by packagers, are followed only where they
@@ -99,6 +99,11 @@ impl AdtsReader {
             // Nothing that was searched in vain before goes on here.
             self.head_len = 0;
         }
+    }
+
+    /// Time of the next frame, in samples.
+    pub fn set_next(&mut self, time: Ticks) {
+        self.next = Some(time);
     }
 
     /// Takes payload bytes.

@@ -1,0 +1,382 @@
+//! Packed audio: elementary streams of ADTS AAC, MPEG audio, AC-3 and E-AC-3 as files, as HLS segments (RFC 8216bis §3.4) and as endless
+//! streams, with ID3v2 tags in front and other tags behind.
+//!
+//! **Times.** The track's timescale is its sampling rate. The first frame is presented at 0 or, behind a tag with Apple's time stamp, at
+//! that time, rounded to the nearest sample; from there frames are counted, exactly. The time stamp of a later segment is followed only
+//! where it is half a frame or more off, as its rounding to 90 kHz is no jump.
+
+mod id3;
+mod layout;
+
+pub use layout::Mp3Layout;
+
+use self::id3::TagReader;
+use super::adts::AdtsReader;
+use super::frames::{Found, FrameReader, Frames, Scanner, is_trailing_tag};
+use super::{Demuxer, Format, Metadata, Sink, TrackId};
+use crate::codec::mpeg_audio::MpegAudioHeader;
+use crate::error::{Code, PlayerError, Result};
+use crate::time::{PtsUnwrapper, Ticks};
+
+/// Bytes without a frame after which a stream is given up as unknown: more than the garbage that servers put in front of a stream that is
+/// joined in the middle, which is a frame or two.
+const MAX_PROBE: usize = 64 << 10;
+
+/// The only track.
+const TRACK: TrackId = TrackId(1);
+
+#[derive(Debug)]
+enum State {
+    /// The first bytes, which may start a tag.
+    Start,
+    Tag(TagReader),
+    /// Frames of a kind that is not known yet, in `pending`.
+    Probe,
+    Frames,
+}
+
+enum Reader {
+    /// The scanner leaves out what is no frame.
+    Adts(Scanner, Box<AdtsReader>),
+    Framed(Box<FrameReader>),
+    /// A format with a demuxer of its own behind a tag: FLAC.
+    Other(Box<dyn Demuxer>),
+}
+
+/// Demuxes packed audio.
+pub struct PackedDemuxer {
+    state: State,
+    reader: Option<Reader>,
+    pending: Vec<u8>,
+    /// Bytes of the input before `pending`, since the last reset.
+    offset: u64,
+    unwrapper: PtsUnwrapper,
+    /// 90 kHz time of the next frame, from its tag.
+    stamp: Option<Ticks>,
+    /// Time of the first frame in samples, after a seek.
+    start: Ticks,
+    layout: Option<Mp3Layout>,
+    /// Bytes that were passed over in search of the first frame.
+    garbage: usize,
+    complete: bool,
+}
+
+impl Default for PackedDemuxer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PackedDemuxer {
+    /// A demuxer before its first byte.
+    pub fn new() -> Self {
+        Self {
+            state: State::Start,
+            reader: None,
+            pending: Vec::new(),
+            offset: 0,
+            unwrapper: PtsUnwrapper::default(),
+            stamp: None,
+            start: 0,
+            layout: None,
+            garbage: 0,
+            complete: false,
+        }
+    }
+
+    /// How the file is laid out, once its first frame was read; MPEG audio only.
+    pub fn layout(&self) -> Option<&Mp3Layout> {
+        self.layout.as_ref()
+    }
+
+    /// Forgets what is pending: what comes next is from about [`Mp3Layout::seek`]'s position in the file, of which frames from the next
+    /// whole one on are taken, the first at `time` (in samples).
+    pub fn resume_at(&mut self, time: Ticks) {
+        self.reset();
+        self.start = time;
+        // In the midst of a file there is no tag: what looks like one is sound.
+        self.state = State::Frames;
+        match &mut self.reader {
+            Some(Reader::Framed(reader)) => {
+                reader.damage();
+                reader.set_next(time);
+            }
+            Some(Reader::Adts(scanner, reader)) => {
+                scanner.reset(false);
+                reader.set_next(time);
+            }
+            _ => self.state = State::Probe,
+        }
+    }
+
+    fn advance(&mut self, data: &[u8], sink: &mut dyn Sink) -> Result<()> {
+        let mut data = data;
+        while !data.is_empty() {
+            match &mut self.state {
+                State::Start => {
+                    let wanted = 3usize.saturating_sub(self.pending.len()).min(data.len());
+                    let (bytes, rest) = data.split_at(wanted);
+                    self.pending.extend_from_slice(bytes);
+                    data = rest;
+                    if !b"ID3".starts_with(&self.pending) {
+                        self.begin_frames(sink)?;
+                    } else if self.pending.len() == 3 {
+                        let mut tag = TagReader::new();
+                        self.offset += tag.push(&std::mem::take(&mut self.pending)) as u64;
+                        self.state = State::Tag(tag);
+                    }
+                }
+                State::Tag(tag) => {
+                    let used = tag.push(data);
+                    self.offset += used as u64;
+                    data = &data[used..];
+                    if tag.is_complete() {
+                        self.end_tag(sink);
+                    }
+                }
+                State::Probe => {
+                    self.pending.extend_from_slice(data);
+                    data = &[];
+                    self.probe(false, sink)?;
+                }
+                State::Frames => {
+                    self.feed(data, sink)?;
+                    data = &[];
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn end_tag(&mut self, sink: &mut dyn Sink) {
+        let State::Tag(tag) = std::mem::replace(&mut self.state, State::Start) else { return };
+        let tag = tag.into_tag();
+        if let Some(raw) = tag.time {
+            self.stamp = Some(self.unwrapper.unwrap(raw));
+        }
+        if !tag.frames.is_empty() {
+            sink.metadata(None, self.stamp, Metadata::Id3(tag.frames));
+        }
+    }
+
+    /// There are no more tags: `pending` are the first bytes of frames.
+    fn begin_frames(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        if self.reader.is_none() {
+            self.state = State::Probe;
+            return self.probe(false, sink);
+        }
+        self.state = State::Frames;
+        let stamp = self.stamp.take();
+        match &mut self.reader {
+            Some(Reader::Adts(_, reader)) => reader.begin_pes(stamp),
+            Some(Reader::Framed(reader)) => reader.begin_pes(stamp),
+            _ => {}
+        }
+        let bytes = std::mem::take(&mut self.pending);
+        self.feed(&bytes, sink)
+    }
+
+    fn feed(&mut self, data: &[u8], sink: &mut dyn Sink) -> Result<()> {
+        let offset = self.offset;
+        self.offset += data.len() as u64;
+        match &mut self.reader {
+            Some(Reader::Adts(scanner, reader)) => {
+                scanner.push(data, &mut |found| adts(found, reader, offset, sink));
+                Ok(())
+            }
+            Some(Reader::Framed(reader)) => {
+                reader.push(data, offset, sink);
+                Ok(())
+            }
+            Some(Reader::Other(demuxer)) => demuxer.push(data, sink),
+            None => Ok(()),
+        }
+    }
+
+    /// Finds out what the frames are of. `last`: no more bytes come.
+    fn probe(&mut self, last: bool, sink: &mut dyn Sink) -> Result<()> {
+        if self.pending.starts_with(b"fLaC")
+            && let Some(demuxer) = super::open(Format::Flac)
+        {
+            return self.begin(Reader::Other(demuxer), 0, sink);
+        }
+        let (at, frames) = identify(&self.pending, last);
+        self.garbage += at;
+        if self.garbage > MAX_PROBE || (last && frames.is_none()) {
+            self.pending.clear();
+            let error = PlayerError::new(Code::MediaMalformed, "No frame of audio is found.");
+            return Err(error.at((self.offset + at as u64).saturating_sub(self.garbage as u64)));
+        }
+        self.offset += at as u64;
+        self.pending.drain(..at);
+        let Some(frames) = frames else { return Ok(()) };
+        if self.garbage > 0 {
+            sink.warning(
+                self.offset - self.garbage as u64,
+                "no frame of audio at the start: the first one is searched for",
+            );
+        }
+        self.garbage = 0;
+        let mut skipped = 0;
+        let reader = if frames == Frames::Adts {
+            let mut reader = Box::new(AdtsReader::new(TRACK, None));
+            reader.set_next(self.start);
+            Reader::Adts(Scanner::new(frames, true), reader)
+        } else {
+            let mut reader = Box::new(FrameReader::new(frames, TRACK, None));
+            reader.set_next(self.start);
+            if frames == Frames::Mpeg
+                && self.layout.is_none()
+                && let Some(header) = self.pending.first_chunk().and_then(MpegAudioHeader::parse)
+                && let Some(frame) = self.pending.get(..usize::from(header.frame_size))
+            {
+                let layout = Mp3Layout::from_frame(header, frame, self.offset);
+                skipped = (layout.first - layout.start) as usize;
+                self.layout = Some(layout);
+            }
+            if let Some(layout) = &self.layout {
+                reader.set_edit(layout.edit_start(), layout.end().filter(|_| layout.gapless));
+            }
+            Reader::Framed(reader)
+        };
+        self.begin(reader, skipped, sink)
+    }
+
+    fn begin(&mut self, reader: Reader, skipped: usize, sink: &mut dyn Sink) -> Result<()> {
+        self.reader = Some(reader);
+        self.offset += skipped as u64;
+        self.pending.drain(..skipped);
+        self.begin_frames(sink)
+    }
+}
+
+/// Hands the bytes of frames on.
+fn adts(found: Found<'_>, reader: &mut AdtsReader, offset: u64, sink: &mut dyn Sink) {
+    match found {
+        Found::Bytes(bytes) => reader.push(bytes, offset, sink),
+        Found::Lost(bytes) => {
+            if !is_trailing_tag(bytes) {
+                sink.warning(offset, "AAC frame header expected");
+            }
+            reader.damage(sink);
+        }
+        Found::Start(..) | Found::End => {}
+    }
+}
+
+/// The first place where a frame is followed by another one of its stream, or where that cannot be told yet (`None`). `last`: no more
+/// bytes come, so that a frame that ends with them needs no other.
+fn identify(data: &[u8], last: bool) -> (usize, Option<Frames>) {
+    for at in 0..data.len() {
+        let rest = &data[at..];
+        for frames in [Frames::Adts, Frames::Mpeg, Frames::Ac3] {
+            if rest.len() < frames.header_size() {
+                if !last {
+                    return (at, None);
+                }
+                continue;
+            }
+            let Some(head) = frames.parse(rest).filter(|h| h.size >= frames.header_size()) else { continue };
+            match rest.get(head.size..head.size + frames.header_size()) {
+                Some(next) if frames.parse(next).is_some_and(|next| next.goes_with(&head)) => {
+                    return (at, Some(frames));
+                }
+                Some(_) => {}
+                None if !last => return (at, None),
+                None if head.size == rest.len() => return (at, Some(frames)),
+                None => {}
+            }
+        }
+    }
+    (data.len(), None)
+}
+
+impl Demuxer for PackedDemuxer {
+    fn push(&mut self, chunk: &[u8], sink: &mut dyn Sink) -> Result<()> {
+        self.advance(chunk, sink)?;
+        self.tell_complete(sink);
+        Ok(())
+    }
+
+    fn finish(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        match &self.state {
+            State::Start | State::Probe if !self.pending.is_empty() => {
+                self.state = State::Probe;
+                if self.reader.is_some() {
+                    self.begin_frames(sink)?;
+                } else {
+                    self.probe(true, sink)?;
+                }
+            }
+            State::Tag(_) => sink.warning(self.offset, "the input ends within an ID3 tag"),
+            _ => {}
+        }
+        let offset = self.offset;
+        let cut = match &mut self.reader {
+            Some(Reader::Adts(scanner, reader)) => {
+                let cut = scanner.finish(&mut |found| adts(found, reader, offset, sink));
+                // What a segment has cut does not go on in the next one, which begins with a tag.
+                if cut {
+                    scanner.reset(true);
+                    reader.damage(sink);
+                }
+                reader.finish(sink);
+                cut
+            }
+            Some(Reader::Framed(reader)) => {
+                let cut = reader.finish(offset, sink);
+                reader.drop_cut();
+                cut
+            }
+            Some(Reader::Other(demuxer)) => return demuxer.finish(sink),
+            None => false,
+        };
+        if cut {
+            sink.warning(offset, "the last frame is cut off");
+        }
+        self.state = State::Start;
+        self.pending.clear();
+        self.tell_complete(sink);
+        if !self.complete {
+            return Err(PlayerError::new(Code::MediaMalformed, "No frame of audio is found.").at(self.offset));
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.state = State::Start;
+        self.pending.clear();
+        self.offset = 0;
+        self.stamp = None;
+        self.start = 0;
+        self.garbage = 0;
+        match &mut self.reader {
+            Some(Reader::Adts(scanner, reader)) => {
+                scanner.reset(true);
+                reader.reset();
+                reader.set_next(0);
+            }
+            Some(Reader::Framed(reader)) => {
+                reader.reset();
+                reader.set_next(0);
+            }
+            Some(Reader::Other(demuxer)) => demuxer.reset(),
+            None => {}
+        }
+    }
+}
+
+impl PackedDemuxer {
+    fn tell_complete(&mut self, sink: &mut dyn Sink) {
+        let announced = match &self.reader {
+            Some(Reader::Adts(_, reader)) => reader.announced(),
+            Some(Reader::Framed(reader)) => reader.announced(),
+            // It tells the sink by itself.
+            Some(Reader::Other(_)) | None => false,
+        };
+        if announced && !self.complete {
+            self.complete = true;
+            sink.tracks_complete();
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Packed audio: samples against golden dumps and ffprobe, tags of every kind, damage, seeking in MP3.
+
+use millrace::container::packed::{Mp3Layout, PackedDemuxer};
+use millrace::container::{Demuxer, Format, Metadata, Sample, TrackId, open, sniff};
+
+use crate::support::{
+    Call, Random, Recorder, check_damage, check_golden, check_splits, demux, demux_again, ffprobe,
+    fixture_path, fixtures, media, quiet,
+};
+
+const TRACK: TrackId = TrackId(1);
+
+fn new() -> Box<dyn Demuxer> {
+    Box::new(PackedDemuxer::new())
+}
+
+fn files() -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    fixtures("packed", &[".aac", ".mp3", ".mp2", ".ac3", ".eac3"])
+}
+
+fn file(name: &str) -> Vec<u8> {
+    std::fs::read(fixture_path("packed").join(name)).unwrap()
+}
+
+fn samples(calls: &[Call]) -> Vec<(Sample, u32)> {
+    Recorder::of(calls).samples(TRACK)
+}
+
+fn all(data: &[u8]) -> Vec<Call> {
+    demux(new().as_mut(), [data])
+}
+
+fn warnings(calls: &[Call]) -> Vec<&'static str> {
+    calls.iter().filter_map(|c| if let Call::Warning(_, what) = c { Some(*what) } else { None }).collect()
+}
+
+/// An ID3v2.4 tag with these frames.
+fn tag(frames: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+    let sevens = |n: usize| [21, 14, 7, 0].map(|shift| (n >> shift & 0x7f) as u8);
+    let mut body = Vec::new();
+    for (id, content) in frames {
+        body.extend_from_slice(*id);
+        body.extend_from_slice(&sevens(content.len()));
+        body.extend_from_slice(&[0, 0]);
+        body.extend_from_slice(content);
+    }
+    [b"ID3\x04\0\0", &sevens(body.len())[..], &body].concat()
+}
+
+fn time_tag(time: u64) -> Vec<u8> {
+    let content = [&b"com.apple.streaming.transportStreamTimestamp\0"[..], &time.to_be_bytes()].concat();
+    tag(&[(b"PRIV", &content)])
+}
+
+#[test]
+fn fixtures_give_the_samples_of_their_golden_dumps() {
+    let files = files();
+    assert!(files.len() >= 11);
+    for (path, data) in files {
+        let format = sniff(&data).unwrap();
+        assert!(
+            matches!(format, Format::PackedAudio | Format::Adts | Format::Mp3 | Format::Ac3),
+            "{format:?}"
+        );
+        check_golden(&|| open(format).unwrap(), &path, &data);
+    }
+}
+
+#[test]
+fn any_split_of_the_input_gives_the_same_calls() {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    for (path, data) in files() {
+        check_splits(&new, &path, &data, &mut random);
+    }
+}
+
+#[test]
+fn damaged_input_never_panics_and_does_not_depend_on_how_it_is_split() {
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    for (path, data) in files() {
+        check_damage(&new, &path, &data, 120, &mut random);
+    }
+}
+
+#[test]
+fn every_packet_is_the_one_that_ffprobe_reads() {
+    let clips = media().map(|m| m.join("audio"));
+    let clips = clips.into_iter().flat_map(|m| {
+        ["bear-vbr-xing-header.mp3", "test-aac-segment.aac", "sample.adts"].map(|name| m.join(name))
+    });
+    let clips = clips.filter_map(|p| Some((p.clone(), std::fs::read(p).ok()?)));
+    for (path, data) in files().into_iter().chain(clips) {
+        let name = path.display();
+        let Some(theirs) = ffprobe(&path, "a:0") else { return };
+        let calls = all(&data);
+        let ours = samples(&calls);
+        let info = Recorder::of(&calls).tracks().next().unwrap().clone();
+        let aac = info.codec.starts_with("mp4a");
+        assert_eq!(ours.len(), theirs.len(), "{name}");
+        // ffprobe leaves the headers of ADTS on, and has the times in units of its own.
+        let base = match () {
+            () if aac => 28_224_000,
+            () if info.codec.starts_with("mp") => 14_112_000,
+            () => 90_000,
+        };
+        for (i, ((s, crc), t)) in ours.iter().zip(&theirs).enumerate() {
+            assert_eq!(s.size as usize + if aac { 7 } else { 0 }, t.size, "{name}: packet {i}");
+            assert!(aac || *crc == t.crc, "{name}: packet {i}");
+            let rate = i64::from(info.timescale.get());
+            if let Some(pts) = t.pts {
+                let first = theirs[0].pts.unwrap();
+                assert_eq!((s.pts * base).div_euclid(rate), pts - first, "{name}: packet {i}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_lame_put_around_the_sound_is_left_out_as_ffprobe_does() {
+    let data = file("lame-vbr.mp3");
+    let calls = all(&data);
+    let info = Recorder::of(&calls).tracks().next().unwrap().clone();
+    assert_eq!(info.edit_start, 1105, "576 of the encoder and 529 of decoders");
+    let samples = samples(&calls);
+    assert_eq!(samples[0].0.pts, 0);
+    let end = samples.iter().map(|(s, _)| s.pts + i64::from(s.duration.unwrap())).max().unwrap();
+    assert_eq!(end - info.edit_start, 1_300 * 441 / 10, "exactly what was encoded");
+    let layout = Mp3Layout::read(&data).unwrap();
+    assert_eq!(layout.duration(None), Some(1.3));
+    assert_eq!((layout.frames, layout.delay), (Some(51), 576));
+}
+
+#[test]
+fn a_time_stamp_in_front_is_that_of_the_first_sample_also_past_33_bits() {
+    let aac = file("aac.aac");
+    let mut demuxer = PackedDemuxer::new();
+    let near = (1 << 33) - 45_000;
+    let first = demux(&mut demuxer, [&time_tag(near)[..], &aac]);
+    let times = samples(&first);
+    assert_eq!(times[0].0.pts, (near as i64 * 44_100 + 45_000) / 90_000);
+    let end = times.last().unwrap().0.pts + 1024;
+    // The next segment's stamp is rounded: no jump is made of it.
+    let stamp = (end * 90_000 / 44_100) as u64 & ((1 << 33) - 1);
+    assert!(stamp < near);
+    let second = demux_more(&mut demuxer, &first, &[time_tag(stamp), aac.clone()].concat());
+    assert_eq!(samples(&second)[times.len()].0.pts, end);
+    // Half a second later it is one.
+    let third = demux_more(&mut demuxer, &second, &[time_tag(stamp + 200_000), aac].concat());
+    assert!(samples(&third)[2 * times.len()].0.pts > end + 44_100);
+}
+
+/// What the demuxer tells of one more segment, behind what it told before.
+fn demux_more(demuxer: &mut PackedDemuxer, before: &[Call], data: &[u8]) -> Vec<Call> {
+    let mut recorder = Recorder::of(before);
+    demuxer.push(data, &mut recorder).unwrap();
+    demuxer.finish(&mut recorder).unwrap();
+    recorder.calls
+}
+
+#[test]
+fn tags_in_front_in_the_midst_and_behind_are_no_sound() {
+    let mp3 = file("mpeg2-cbr.mp3");
+    let plain = samples(&all(&mp3));
+    let cover = vec![0xff; 5_000_000];
+    let title = tag(&[(b"TIT2", b"\x03Song")]);
+    let front = tag(&[(b"APIC", &cover), (b"TIT2", b"\x03Song")]);
+    let (start, rest) = mp3.split_at(mp3.len() / 2 - 14);
+    let joined = [start, rest].concat();
+    assert_eq!(joined, mp3);
+    let mut behind = vec![0; 128];
+    behind[..3].copy_from_slice(b"TAG");
+    let ape = [&b"APETAGEX"[..], &[0xff, 0xf3, 0, 0].repeat(20)].concat();
+    for (name, data) in [
+        ("a cover image", [&front[..], &mp3].concat()),
+        ("two tags", [&title[..], &title, &mp3].concat()),
+        ("ID3v1", [&mp3[..], &behind].concat()),
+        ("APE and ID3v1", [&mp3[..], &ape, &behind].concat()),
+    ] {
+        let calls = all(&data);
+        assert_eq!(samples(&calls), plain, "{name}");
+        assert_eq!(warnings(&calls), [""; 0], "{name}");
+        let tags =
+            calls.iter().filter(|c| matches!(c, Call::Metadata(None, None, Metadata::Id3(t)) if *t == title));
+        assert_eq!(
+            tags.count(),
+            ["ID3v1", "APE and ID3v1"].contains(&name).then_some(0).unwrap_or(if name == "two tags" {
+                2
+            } else {
+                1
+            }),
+            "{name}"
+        );
+    }
+    // Two files joined: a tag where a frame is expected.
+    let twice = all(&[&mp3[..], &title, &mp3].concat());
+    assert_eq!(samples(&twice).len(), 2 * plain.len());
+    assert_eq!(warnings(&twice), [""; 0]);
+}
+
+#[test]
+fn garbage_costs_the_frames_that_it_hits_and_one_that_looks_like_a_header_is_not_taken() {
+    for (path, data) in files() {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let plain = samples(&all(&data));
+        // Joined in the middle of a frame, as a stream is; what looks like headers stands in the way.
+        let fake = [
+            0xff, 0xfb, 0x90, 0x64, 0xff, 0xf1, 0x4c, 0x80, 0x2e, 0x7f, 0xfc, 0x0b, 0x77, 1, 2, 0x1c, 0x40,
+            0xe1,
+        ];
+        let cut = if data.starts_with(b"ID3") { 1500 } else { 100 };
+        let calls = all(&[&fake[..], &data[cut..]].concat());
+        let got = samples(&calls);
+        assert!(got.len() + 8 >= plain.len(), "{name}: {} of {}", got.len(), plain.len());
+        let sums: Vec<_> = plain.iter().map(|(_, crc)| *crc).collect();
+        assert!(got.iter().all(|(_, crc)| sums.contains(crc)), "{name}: only whole frames");
+        assert_eq!(warnings(&calls).len(), 1, "{name}");
+        // In the middle.
+        let at = data.len() / 2;
+        let calls = all(&[&data[..at], &fake, &[0x55; 300], &data[at..]].concat());
+        let lost = plain.len() + 1 - samples(&calls).len();
+        assert!(lost <= 3, "{name}: {lost} lost");
+        assert!(!warnings(&calls).is_empty());
+    }
+}
+
+#[test]
+fn what_is_no_audio_is_refused_in_bounded_memory() {
+    let mut random = Random(7);
+    for data in [
+        vec![],
+        vec![0; 200_000],
+        (0..300_000).map(|_| random.below(250) as u8).collect(),
+        b"ID3\x04\0\0\x7f\x7f\x7f\x7f".to_vec(),
+        vec![0xff; 100_000],
+        file("aac.aac")[..80].to_vec(),
+    ] {
+        let calls = all(&data);
+        assert!(matches!(calls.last(), Some(Call::Error("MEDIA_MALFORMED", ..))), "{:?}", calls.last());
+        assert_eq!(demux(new().as_mut(), data.chunks(1000)), calls);
+    }
+}
+
+#[test]
+fn seeking_in_mp3_lands_on_the_frames_of_its_time() {
+    let clip = media().map(|m| m.join("audio/bear-vbr-xing-header.mp3")).and_then(|p| std::fs::read(p).ok());
+    let mut files = vec![("lame-vbr.mp3", file("lame-vbr.mp3")), ("mpeg2-cbr.mp3", file("mpeg2-cbr.mp3"))];
+    files.extend(clip.map(|data| ("bear", data)));
+    for (name, data) in files {
+        let plain = samples(&all(&data));
+        let layout = Mp3Layout::read(&data).unwrap();
+        let seconds = layout.duration(Some(data.len() as u64)).unwrap();
+        let mut demuxer = PackedDemuxer::new();
+        let before = demux(&mut demuxer, [&data[..]]);
+        assert_eq!(demuxer.layout(), Some(&layout), "{name}");
+        for step in 0..10 {
+            let time = seconds * f64::from(step) / 10.0;
+            let (position, media) = layout.seek(time, Some(data.len() as u64));
+            demuxer.resume_at(media);
+            let calls = demux_again_from(&mut demuxer, &before, &data[position as usize..]);
+            let got = samples(&calls);
+            assert!(!got.is_empty(), "{name} at {time}");
+            let wanted = (time * f64::from(layout.header.sampling_rate)) as i64 + layout.edit_start();
+            assert!(got[0].0.pts <= wanted, "{name} at {time}: {} after {wanted}", got[0].0.pts);
+            // How far the times of frames are from the true ones.
+            let (sample, crc) = got[got.len() / 2];
+            let error = plain
+                .iter()
+                .filter(|(_, c)| *c == crc)
+                .map(|(s, _)| (s.pts - sample.pts).abs())
+                .min()
+                .unwrap();
+            let limit = i64::from(layout.header.samples()) * 3;
+            assert!(error <= limit, "{name} at {time}: {error} samples off");
+        }
+    }
+}
+
+fn demux_again_from(demuxer: &mut PackedDemuxer, before: &[Call], data: &[u8]) -> Vec<Call> {
+    demux_again(demuxer, &quiet(before), [data])
+}
