@@ -28,6 +28,7 @@ pub enum Frames {
     /// AC-3 and E-AC-3.
     Ac3,
     /// AAC in LATM, with LOAS headers.
+    #[allow(dead_code, reason = "comes with MPEG-TS alone")]
     Latm,
 }
 
@@ -101,8 +102,8 @@ pub enum Found<'a> {
     Bytes(&'a [u8]),
     /// The frame is complete.
     End,
-    /// Another frame was expected at these bytes.
-    Lost(&'a [u8]),
+    /// Another frame was expected at this position, at these bytes.
+    Lost(u64, &'a [u8]),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +128,8 @@ pub struct Scanner {
     pending: Vec<u8>,
     /// Bytes taken so far.
     position: u64,
+    /// Where a frame of another stream was found while searching has not told the loss yet.
+    untold: Option<u64>,
     /// The last segment has ended within a frame.
     cut: bool,
 }
@@ -135,7 +138,7 @@ impl Scanner {
     /// A scanner that expects a frame (`synced`), or looks for one.
     pub fn new(frames: Frames, synced: bool) -> Self {
         let state = if synced { State::Header } else { State::Search };
-        Self { frames, state, known: None, pending: Vec::new(), position: 0, cut: false }
+        Self { frames, state, known: None, pending: Vec::new(), position: 0, untold: None, cut: false }
     }
 
     /// Bytes taken so far.
@@ -150,7 +153,7 @@ impl Scanner {
             // The frame goes on, or was given up by the sender and another one begins instead.
             let anew = self.frames.parse(data).is_some_and(|h| self.known.is_none_or(|k| k.goes_with(&h)));
             if anew {
-                found(Found::Lost(&[]));
+                found(Found::Lost(self.position, &[]));
                 self.state = State::Header;
             }
         }
@@ -216,10 +219,16 @@ impl Scanner {
             return;
         }
         let pending = std::mem::take(&mut self.pending);
+        let start = self.position - (data.len() + pending.len()) as u64;
         match self.frames.parse(&pending) {
+            // Of another stream: it needs others behind it.
+            Some(head) if self.known.is_some_and(|known| !known.goes_with(&head)) => {
+                self.untold = Some(start);
+                self.state = State::Search;
+                self.pending = pending;
+            }
             Some(head) if head.size >= pending.len() => {
                 self.known = Some(head);
-                let start = self.position - (data.len() + pending.len()) as u64;
                 found(Found::Start(start, &pending));
                 found(Found::Bytes(&pending));
                 self.state = State::Frame(head.size - pending.len());
@@ -231,11 +240,23 @@ impl Scanner {
                 self.pending.clear();
             }
             _ => {
-                found(Found::Lost(&pending));
+                found(Found::Lost(start, &pending));
                 self.state = State::Search;
                 self.pending = pending;
             }
         }
+    }
+
+    /// How many frames must follow one that is found: one of its kind, and another if it is of another kind than those before.
+    /// `None` if it is none; `Some(false)` if too few bytes are there to tell.
+    fn confirm(&self, rest: &[u8], head: &Head) -> Option<bool> {
+        let size = self.frames.header_size();
+        let mut at = head.size;
+        for _ in 0..if self.known.is_none_or(|known| known.goes_with(head)) { 1 } else { 2 } {
+            let Some(next) = rest.get(at..at + size) else { return Some(false) };
+            at += self.frames.parse(next).filter(|next| next.goes_with(head) && next.size >= size)?.size;
+        }
+        Some(true)
     }
 
     /// Looks for a frame in the pending bytes that is followed by another one. Gives back what comes behind it.
@@ -247,13 +268,18 @@ impl Scanner {
             if rest.len() < self.frames.header_size() {
                 break;
             }
-            let head = self.frames.parse(rest).filter(|h| self.known.is_none_or(|known| known.goes_with(h)));
-            if let Some(head) = head.filter(|h| h.size >= self.frames.header_size()) {
-                let Some(next) = rest.get(head.size..head.size + self.frames.header_size()) else { break };
-                if self.frames.parse(next).is_some_and(|next| next.goes_with(&head)) {
+            if let Some(head) = self.frames.parse(rest).filter(|h| h.size >= self.frames.header_size()) {
+                let confirmed = self.confirm(rest, &head);
+                if confirmed == Some(false) {
+                    break;
+                }
+                if confirmed.is_some() {
                     self.known = Some(head);
                     let start = self.position - rest.len() as u64;
                     let (frame, behind) = rest.split_at(head.size);
+                    if let Some(expected) = self.untold.take().filter(|&expected| expected < start) {
+                        found(Found::Lost(expected, &[0]));
+                    }
                     found(Found::Start(start, &frame[..self.frames.header_size()]));
                     found(Found::Bytes(frame));
                     found(Found::End);
@@ -312,6 +338,7 @@ impl Scanner {
     pub fn reset(&mut self, synced: bool) {
         self.state = if synced { State::Header } else { State::Search };
         self.pending.clear();
+        self.untold = None;
         self.cut = false;
     }
 }
@@ -368,6 +395,8 @@ struct Output {
     /// Where what is presented ends.
     end: Option<Ticks>,
     warned: bool,
+    /// Offset in the input of the stream's first byte, if all of it lay together.
+    base: u64,
 }
 
 impl FrameReader {
@@ -393,6 +422,7 @@ impl FrameReader {
                 edit_start: 0,
                 end: None,
                 warned: false,
+                base: 0,
             },
         }
     }
@@ -409,6 +439,7 @@ impl FrameReader {
     }
 
     /// Whether the sink knows the track.
+    #[allow(dead_code, reason = "asked by MPEG-TS alone")]
     pub fn announced(&self) -> bool {
         self.out.info.is_some()
     }
@@ -423,9 +454,10 @@ impl FrameReader {
         }
     }
 
-    /// Takes payload bytes.
+    /// Takes payload bytes, which stand at `offset` in the input.
     pub fn push(&mut self, data: &[u8], offset: u64, sink: &mut dyn Sink) {
         let out = &mut self.out;
+        out.base = offset.wrapping_sub(self.scanner.position());
         self.scanner.push(data, &mut |found| out.take(found, offset, sink));
     }
 
@@ -447,6 +479,7 @@ impl FrameReader {
     /// The segment has ended. A frame that it cuts may go on in the next one. Returns whether there is one.
     pub fn finish(&mut self, offset: u64, sink: &mut dyn Sink) -> bool {
         let out = &mut self.out;
+        out.base = offset.wrapping_sub(self.scanner.position());
         let cut = self.scanner.finish(&mut |found| out.take(found, offset, sink));
         if !cut && out.frames == Frames::Ac3 {
             out.end_unit(offset, sink);
@@ -473,7 +506,8 @@ impl Output {
                 Frames::Ac3 => {}
                 _ => self.end_unit(offset, sink),
             },
-            Found::Lost(bytes) => {
+            Found::Lost(position, bytes) => {
+                let offset = self.base.wrapping_add(position);
                 if bytes.is_empty() {
                     // In the midst of a frame.
                     self.drop_unit();

@@ -13,7 +13,7 @@ pub use layout::Mp3Layout;
 use self::id3::TagReader;
 use super::adts::AdtsReader;
 use super::frames::{Found, FrameReader, Frames, Scanner, is_trailing_tag};
-use super::{Demuxer, Format, Metadata, Sink, TrackId};
+use super::{Demuxer, Format, Metadata, Sample, Sink, TrackId, TrackInfo};
 use crate::codec::mpeg_audio::MpegAudioHeader;
 use crate::error::{Code, PlayerError, Result};
 use crate::time::{PtsUnwrapper, Ticks};
@@ -58,6 +58,8 @@ pub struct PackedDemuxer {
     layout: Option<Mp3Layout>,
     /// Bytes that were passed over in search of the first frame.
     garbage: usize,
+    /// Offset of the last frame.
+    frame: u64,
     complete: bool,
 }
 
@@ -80,6 +82,7 @@ impl PackedDemuxer {
             start: 0,
             layout: None,
             garbage: 0,
+            frame: 0,
             complete: false,
         }
     }
@@ -179,16 +182,18 @@ impl PackedDemuxer {
     fn feed(&mut self, data: &[u8], sink: &mut dyn Sink) -> Result<()> {
         let offset = self.offset;
         self.offset += data.len() as u64;
+        let mut sink = Announced { sink, complete: &mut self.complete };
         match &mut self.reader {
             Some(Reader::Adts(scanner, reader)) => {
-                scanner.push(data, &mut |found| adts(found, reader, offset, sink));
+                let base = offset.wrapping_sub(scanner.position());
+                scanner.push(data, &mut |found| adts(found, reader, base, &mut self.frame, &mut sink));
                 Ok(())
             }
             Some(Reader::Framed(reader)) => {
-                reader.push(data, offset, sink);
+                reader.push(data, offset, &mut sink);
                 Ok(())
             }
-            Some(Reader::Other(demuxer)) => demuxer.push(data, sink),
+            Some(Reader::Other(demuxer)) => demuxer.push(data, sink.sink),
             None => Ok(()),
         }
     }
@@ -250,17 +255,47 @@ impl PackedDemuxer {
     }
 }
 
-/// Hands the bytes of frames on.
-fn adts(found: Found<'_>, reader: &mut AdtsReader, offset: u64, sink: &mut dyn Sink) {
+/// Hands the bytes of frames on. `base` is the offset of the scanner's position 0, `frame` that of the last frame.
+fn adts(found: Found<'_>, reader: &mut AdtsReader, base: u64, frame: &mut u64, sink: &mut dyn Sink) {
     match found {
-        Found::Bytes(bytes) => reader.push(bytes, offset, sink),
-        Found::Lost(bytes) => {
+        Found::Start(position, _) => *frame = base.wrapping_add(position),
+        Found::Bytes(bytes) => reader.push(bytes, *frame, sink),
+        Found::Lost(position, bytes) => {
             if !is_trailing_tag(bytes) {
-                sink.warning(offset, "AAC frame header expected");
+                sink.warning(base.wrapping_add(position), "AAC frame header expected");
             }
             reader.damage(sink);
         }
-        Found::Start(..) | Found::End => {}
+        Found::End => {}
+    }
+}
+
+/// Tells that the only track is all there is, as soon as it is told.
+struct Announced<'a> {
+    sink: &'a mut dyn Sink,
+    complete: &'a mut bool,
+}
+
+impl Sink for Announced<'_> {
+    fn track(&mut self, info: TrackInfo) {
+        self.sink.track(info);
+        if !std::mem::replace(self.complete, true) {
+            self.sink.tracks_complete();
+        }
+    }
+
+    fn tracks_complete(&mut self) {}
+
+    fn buffer(&mut self, track: TrackId) -> &mut Vec<u8> {
+        self.sink.buffer(track)
+    }
+
+    fn sample(&mut self, track: TrackId, sample: Sample) {
+        self.sink.sample(track, sample);
+    }
+
+    fn warning(&mut self, offset: u64, what: &'static str) {
+        self.sink.warning(offset, what);
     }
 }
 
@@ -293,9 +328,7 @@ fn identify(data: &[u8], last: bool) -> (usize, Option<Frames>) {
 
 impl Demuxer for PackedDemuxer {
     fn push(&mut self, chunk: &[u8], sink: &mut dyn Sink) -> Result<()> {
-        self.advance(chunk, sink)?;
-        self.tell_complete(sink);
-        Ok(())
+        self.advance(chunk, sink)
     }
 
     fn finish(&mut self, sink: &mut dyn Sink) -> Result<()> {
@@ -312,9 +345,11 @@ impl Demuxer for PackedDemuxer {
             _ => {}
         }
         let offset = self.offset;
+        let sink = &mut Announced { sink, complete: &mut self.complete };
         let cut = match &mut self.reader {
             Some(Reader::Adts(scanner, reader)) => {
-                let cut = scanner.finish(&mut |found| adts(found, reader, offset, sink));
+                let base = offset.wrapping_sub(scanner.position());
+                let cut = scanner.finish(&mut |found| adts(found, reader, base, &mut self.frame, sink));
                 // What a segment has cut does not go on in the next one, which begins with a tag.
                 if cut {
                     scanner.reset(true);
@@ -328,7 +363,7 @@ impl Demuxer for PackedDemuxer {
                 reader.drop_cut();
                 cut
             }
-            Some(Reader::Other(demuxer)) => return demuxer.finish(sink),
+            Some(Reader::Other(demuxer)) => return demuxer.finish(sink.sink),
             None => false,
         };
         if cut {
@@ -336,7 +371,6 @@ impl Demuxer for PackedDemuxer {
         }
         self.state = State::Start;
         self.pending.clear();
-        self.tell_complete(sink);
         if !self.complete {
             return Err(PlayerError::new(Code::MediaMalformed, "No frame of audio is found.").at(self.offset));
         }
@@ -362,21 +396,6 @@ impl Demuxer for PackedDemuxer {
             }
             Some(Reader::Other(demuxer)) => demuxer.reset(),
             None => {}
-        }
-    }
-}
-
-impl PackedDemuxer {
-    fn tell_complete(&mut self, sink: &mut dyn Sink) {
-        let announced = match &self.reader {
-            Some(Reader::Adts(_, reader)) => reader.announced(),
-            Some(Reader::Framed(reader)) => reader.announced(),
-            // It tells the sink by itself.
-            Some(Reader::Other(_)) | None => false,
-        };
-        if announced && !self.complete {
-            self.complete = true;
-            sink.tracks_complete();
         }
     }
 }
