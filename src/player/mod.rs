@@ -2,6 +2,7 @@
 //!
 //! Import rule: everything below may be used; nothing of the browser.
 
+mod appending;
 mod buffer;
 mod failures;
 mod fetching;
@@ -10,11 +11,14 @@ mod io;
 mod loading;
 mod playhead;
 mod quality;
+mod reports;
 mod requests;
 mod restart;
+mod room;
 mod segment;
 mod session;
 mod stream;
+mod types;
 
 pub use indexes::{IndexReader, Variables};
 pub use io::*;

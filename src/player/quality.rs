@@ -2,8 +2,9 @@
 
 use super::io::*;
 use super::requests::Ticket;
-use super::session::{Ctx, Session, codec_kind};
+use super::session::{Ctx, Session};
 use super::stream::{Activity, RepKey, Stream};
+use super::types::codec_kind;
 use crate::abr::{self, Download, Estimator, Selector, Situation};
 use crate::manifest::{ContentType, Representation};
 use crate::time::Seconds;

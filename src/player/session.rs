@@ -37,9 +37,6 @@ impl Ctx<'_> {
     }
 }
 
-/// Seconds that are kept behind the playhead once the browser's quota was met.
-const KEPT_IF_FULL: Seconds = 1.0;
-
 /// A stretch without media.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hole {
@@ -53,7 +50,7 @@ pub(super) type Fatal = PlayerError;
 
 /// Where to begin, until it is known in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum StartAt {
+pub(super) enum StartAt {
     /// Relative to the end; needs the duration.
     BeforeEnd(Seconds),
     Known,
@@ -81,22 +78,22 @@ pub(super) struct Session {
     pub serial: u32,
     /// Seconds of forward buffer that the browser's quota allows, once it was met.
     pub quota_ahead: Option<Seconds>,
-    checked: Vec<(RepKey, Vec<usize>)>,
-    source_open: bool,
-    start: StartAt,
+    pub checked: Vec<(RepKey, Vec<usize>)>,
+    pub source_open: bool,
+    pub start: StartAt,
     /// The start was compared with the end.
-    start_checked: bool,
-    loaded: bool,
+    pub start_checked: bool,
+    pub loaded: bool,
     /// A browser without `changeType`: the source is set up anew when the playhead comes here.
     pub restart_at: Option<Seconds>,
     /// A request for part of a segment failed.
     pub ranges_refused: bool,
     pub decode_recoveries: Vec<Now>,
-    ended_signalled: bool,
-    last_quality: Option<String>,
-    played_weight: (f64, f64),
-    last_stats: Now,
-    loaded_at: Now,
+    pub ended_signalled: bool,
+    pub last_quality: Option<String>,
+    pub played_weight: (f64, f64),
+    pub last_stats: Now,
+    pub loaded_at: Now,
 }
 
 impl Session {
@@ -149,45 +146,6 @@ impl Session {
         session
     }
 
-    /// Asks the browser about every type that the manifest names.
-    fn ask_types(&mut self, ctx: &mut Ctx) {
-        let mut types: Vec<String> = Vec::new();
-        for (p, period) in self.presentation.periods.iter().enumerate() {
-            for (s, set) in period.sets.iter().enumerate() {
-                for (r, rep) in set.representations.iter().enumerate() {
-                    let needs = types_of(set, rep)
-                        .into_iter()
-                        .map(|t| {
-                            types.iter().position(|known| *known == t).unwrap_or_else(|| {
-                                types.push(t);
-                                types.len() - 1
-                            })
-                        })
-                        .collect();
-                    self.checked.push((RepKey { period: p, set: s, rep: r }, needs));
-                }
-            }
-        }
-        ctx.command(Command::CheckTypes(types));
-    }
-
-    /// The browser has answered.
-    pub fn types_checked(&mut self, ctx: &mut Ctx, answers: &[bool]) -> Result<(), Fatal> {
-        if self.supported.is_some() {
-            return Ok(());
-        }
-        let checked = std::mem::take(&mut self.checked);
-        let takes = |needs: &[usize]| needs.iter().all(|i| answers.get(*i).copied().unwrap_or(false));
-        self.supported =
-            Some(checked.iter().filter(|(_, needs)| takes(needs)).map(|(key, _)| *key).collect());
-        self.choose_streams(ctx)
-    }
-
-    /// Whether the browser can decode a representation.
-    pub fn is_supported(&self, key: RepKey) -> bool {
-        self.supported.as_ref().is_some_and(|all| all.contains(&key))
-    }
-
     pub fn set(&self, period: usize, set: usize) -> Option<&AdaptationSet> {
         self.presentation.periods.get(period)?.sets.get(set)
     }
@@ -197,7 +155,7 @@ impl Session {
         self.presentation.periods.iter().rposition(|p| p.start <= time + 1e-3).unwrap_or(0)
     }
 
-    fn playable(&self, period: usize, set: usize) -> bool {
+    pub fn playable(&self, period: usize, set: usize) -> bool {
         let Some(s) = self.set(period, set) else { return false };
         (0..s.representations.len()).any(|rep| self.is_supported(RepKey { period, set, rep }))
     }
@@ -235,7 +193,7 @@ impl Session {
             .map(|(i, _)| i)
     }
 
-    fn choose_streams(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
+    pub fn choose_streams(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
         let position = self.playhead.position(ctx.now);
         let period = self.period_at(position);
         let video = self.pick_set(ctx, period, ContentType::Video, None, &[]);
@@ -256,28 +214,6 @@ impl Session {
         }
         self.announce_tracks(ctx);
         Ok(())
-    }
-
-    fn nothing_playable(&self, period: usize) -> PlayerError {
-        let sets = self.presentation.periods.get(period).map_or(&[][..], |p| &p.sets);
-        let mut codecs: Vec<&str> = Vec::new();
-        for set in sets.iter().filter(|s| matches!(s.content, ContentType::Video | ContentType::Audio)) {
-            for rep in &set.representations {
-                if !codecs.contains(&rep.codecs.as_str()) {
-                    codecs.push(&rep.codecs);
-                }
-            }
-        }
-        let mut error = if codecs.is_empty() {
-            PlayerError::new(Code::ManifestEmpty, "the manifest has no video and no audio")
-        } else {
-            PlayerError::new(
-                Code::CodecUnsupported,
-                ["the stream offers ", &codecs.join(", "), " only."].concat(),
-            )
-        };
-        error.tried = (!codecs.is_empty()).then(|| codecs.join(", "));
-        error.with_url(&self.url)
     }
 
     /// The element's source was opened or closed.
@@ -358,65 +294,6 @@ impl Session {
         self.start == StartAt::Known
     }
 
-    /// Tells the user, once there is something to tell: the main index is read.
-    fn announce(&mut self, ctx: &mut Ctx) {
-        if self.loaded || !self.start_known() {
-            return;
-        }
-        let Some(main) = self.streams.first() else { return };
-        if main.job().is_none() && !main.has_media {
-            return;
-        }
-        self.loaded = true;
-        let protocol = match self.presentation.protocol {
-            Protocol::Dash => "dash",
-            Protocol::Hls => "hls",
-        };
-        let live = self.presentation.kind == PresentationType::Dynamic;
-        let duration = self.duration();
-        ctx.event(Event::Loaded { protocol, duration, live });
-    }
-
-    pub fn announce_tracks(&self, ctx: &mut Ctx) {
-        let Some(main) = self.streams.first() else { return };
-        let qualities = match self.set(main.period, main.set) {
-            Some(set) => set
-                .representations
-                .iter()
-                .enumerate()
-                .filter(|(rep, _)| {
-                    self.is_supported(RepKey { period: main.period, set: main.set, rep: *rep })
-                })
-                .map(|(_, r)| Quality {
-                    id: r.id.clone(),
-                    bandwidth: r.bandwidth,
-                    width: r.width,
-                    height: r.height,
-                    frame_rate: r.frame_rate,
-                    codecs: r.codecs.clone(),
-                })
-                .collect(),
-            None => Vec::new(),
-        };
-        let active = self.streams.iter().find(|s| s.content == ContentType::Audio).map(|s| &s.set_id);
-        let audio = self
-            .presentation
-            .periods
-            .get(main.period)
-            .into_iter()
-            .flat_map(|p| p.sets.iter().enumerate())
-            .filter(|(i, s)| s.content == ContentType::Audio && self.playable(main.period, *i))
-            .map(|(_, s)| AudioTrack {
-                id: s.id.clone(),
-                language: s.lang.clone(),
-                label: s.label.clone(),
-                roles: s.roles.clone(),
-                active: active == Some(&s.id),
-            })
-            .collect();
-        ctx.event(Event::Tracks { qualities, audio });
-    }
-
     /// Makes the SourceBuffers once every stream has told its tracks: none can be added after the first has its metadata.
     fn add_buffers(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
         if !self.source_open || self.buffers.iter().any(Option::is_some) {
@@ -462,117 +339,6 @@ impl Session {
     pub fn buffer_done(&mut self, id: BufferId, buffered: TimeRanges) {
         if let Some(buffer) = self.buffer_mut(id) {
             buffer.done(buffered);
-        }
-    }
-
-    /// The browser refused an operation on a buffer.
-    pub fn buffer_failed(
-        &mut self,
-        ctx: &mut Ctx,
-        id: BufferId,
-        quota: bool,
-        message: &str,
-    ) -> Result<(), Fatal> {
-        let position = self.playhead.position(ctx.now);
-        let Some(buffer) = self.buffer_mut(id) else { return Ok(()) };
-        let span = match buffer.failed() {
-            Some(Failed::ChangeType) => {
-                self.restart_for_type(ctx, id);
-                return Ok(());
-            }
-            Some(Failed::Append(span)) => span,
-            None => None,
-        };
-        if !quota {
-            // The element's error event tells more and follows; without one the type was refused.
-            let mut error = PlayerError::new(Code::Decode, "the browser refused the media");
-            if !message.is_empty() {
-                error.message = ["the browser refused the media (", message, ")"].concat().into();
-            }
-            return self.recover_decode(ctx, error);
-        }
-        buffer.full = true;
-        buffer.drop_waiting();
-        let end = buffer.expected().end_from(position, super::buffer::SEAM);
-        // Less each time: what is behind and the segment under way need room too.
-        let met = self.quota_ahead.map_or(end - position, |q| q.min(end - position));
-        self.quota_ahead = Some((met * 0.8).max(4.0));
-        ctx.event(Event::Error(
-            PlayerError::new(
-                Code::QuotaExceeded,
-                "the browser's media buffer is full; less is kept from now on",
-            )
-            .recoverable(),
-        ));
-        // What was refused is fetched again when there is room.
-        let resume = span.map_or(end, |s| s.0.min(end).max(position));
-        for i in 0..self.streams.len() {
-            if self.streams[i].buffers.iter().any(|(b, _)| *b == id) {
-                self.cancel_stream(ctx, i);
-                self.streams[i].move_to(resume, false);
-            }
-        }
-        self.make_room(ctx, id)
-    }
-
-    /// Evicts for a refused append: what is behind, else what a seek has left far ahead.
-    fn make_room(&mut self, ctx: &mut Ctx, id: BufferId) -> Result<(), Fatal> {
-        /// Media that playback goes on with for the time that a removal takes, in seconds.
-        const ENOUGH: Seconds = 0.5;
-        let position = self.playhead.position(ctx.now);
-        let Some(buffer) = self.buffer_mut(id) else { return Ok(()) };
-        // What the playhead needs comes from the group of pictures that it stands in.
-        let keep_from = buffer.sync_before(position).unwrap_or(0.0).min(position - 0.1);
-        let bounds = buffer.buffered().bounds();
-        let end = buffer.buffered().end_from(position, super::buffer::SEAM);
-        if bounds.is_some_and(|b| keep_from > b.start + 0.1) {
-            buffer.remove(0.0, keep_from);
-        } else if bounds.is_some_and(|b| b.end > end + super::buffer::SEAM) {
-            buffer.remove(end + super::buffer::SEAM, f64::INFINITY);
-        } else if end < position + ENOUGH {
-            return Err(PlayerError::new(
-                Code::QuotaExceeded,
-                "one segment does not fit in the browser's media buffer",
-            )
-            .with_url(&self.url));
-        }
-        // Else there is enough to play: room comes as the playhead moves on.
-        Ok(())
-    }
-
-    /// Removes what lies further behind the playhead than the configuration keeps.
-    fn evict(&mut self, ctx: &mut Ctx) {
-        /// Removal in steps of some seconds: each costs an operation.
-        const STEP: Seconds = 4.0;
-        let position = self.playhead.position(ctx.now);
-        // A removal opens an ended source again (MSE §3.5.7): the element would wait at its end.
-        const NEAR_END: Seconds = 10.0;
-        if self.ended_signalled && self.duration().is_some_and(|d| position > d - NEAR_END) {
-            return;
-        }
-        let tight = self.quota_ahead.is_some();
-        for id in [BufferId::Video, BufferId::Audio] {
-            let Some(buffer) = self.buffer(id) else { continue };
-            // A full buffer's queue waits for just this.
-            let full = buffer.full;
-            if buffer.busy() || (!full && !buffer.idle()) {
-                continue;
-            }
-            let starving = buffer.buffered().end_from(position, 0.0) < position + 0.3;
-            let behind = ctx.config.buffer_behind;
-            let (keep, step) = if tight { (behind.min(KEPT_IF_FULL), 0.5) } else { (behind, STEP) };
-            if buffer.behind(position) <= keep + step && !(full && starving) {
-                continue;
-            }
-            if let Some(buffer) = self.buffer_mut(id) {
-                let to = buffer.sync_before(position - keep).unwrap_or(0.0);
-                if buffer.behind(to) > 0.5 {
-                    buffer.remove(0.0, to);
-                } else if full && starving {
-                    // Nothing can go, and nothing is left to play: the next refusal ends it.
-                    buffer.full = false;
-                }
-            }
         }
     }
 
@@ -657,58 +423,6 @@ impl Session {
         }
     }
 
-    /// Tells of a new quality.
-    pub fn note_quality(&mut self, ctx: &mut Ctx, id: &str, reason: Reason) {
-        if self.last_quality.as_deref() == Some(id) {
-            return;
-        }
-        let from = self.last_quality.replace(id.to_owned());
-        self.stats.switches += u32::from(from.is_some());
-        self.stats.quality = Some(id.to_owned());
-        ctx.event(Event::QualityChange { from, to: id.to_owned(), reason, auto: self.fixed.is_none() });
-    }
-
-    /// Counts what was played, for the average.
-    pub fn note_played(&mut self, from: Seconds, to: Seconds) {
-        let main = self.buffers.iter().flatten().next();
-        if let Some(bandwidth) = main.and_then(|b| b.bandwidth_at(from))
-            && to > from
-        {
-            self.played_weight.0 += bandwidth as f64 * (to - from);
-            self.played_weight.1 += to - from;
-        }
-    }
-
-    /// The numbers now.
-    pub fn stats_now(&self, ctx: &Ctx) -> Stats {
-        let position = self.playhead.position(ctx.now);
-        let media = self.playhead.media();
-        Stats {
-            position,
-            estimate: ctx.abr.estimate(ctx.now),
-            buffer: (self.playable_ranges().end_from(position, super::buffer::SEAM) - position).max(0.0),
-            total_frames: media.total_frames,
-            dropped_frames: media.dropped_frames,
-            average_bandwidth: if self.played_weight.1 > 0.0 {
-                self.played_weight.0 / self.played_weight.1
-            } else {
-                0.0
-            },
-            startup: self.playhead.first_frame_at().map(|t| t - self.loaded_at),
-            stall_time: self.stats.stall_time + self.playhead.stalled_for(ctx.now),
-            ..self.stats.clone()
-        }
-    }
-
-    fn report(&mut self, ctx: &mut Ctx) {
-        let interval = ctx.config.stats_interval;
-        if interval > 0.0 && ctx.now >= self.last_stats + interval && self.loaded {
-            self.last_stats = ctx.now;
-            let stats = self.stats_now(ctx);
-            ctx.event(Event::Stats(stats));
-        }
-    }
-
     /// When `step` is next needed.
     pub fn deadline(&self, ctx: &Ctx) -> Now {
         let mut soonest = self.requests.deadline(ctx.policy());
@@ -727,49 +441,4 @@ impl Session {
 fn same_language(a: &str, b: &str) -> bool {
     let primary = |s: &str| s.split('-').next().unwrap_or(s).to_ascii_lowercase();
     a.eq_ignore_ascii_case(b) || primary(a) == primary(b)
-}
-
-/// The types that MSE must take for a representation. Empty where the manifest names no codecs: then the media tells.
-fn types_of(set: &AdaptationSet, rep: &crate::manifest::Representation) -> Vec<String> {
-    if !matches!(set.content, ContentType::Video | ContentType::Audio) || rep.codecs.is_empty() {
-        return Vec::new();
-    }
-    if rep.mime_type.split(['/', ';']).any(|part| part.trim_ascii() == "webm") {
-        return vec![declared_mime(&rep.mime_type, &rep.codecs)];
-    }
-    // Everything else ends up in fragmented MP4, a buffer for video and one for audio.
-    rep.codecs
-        .split(',')
-        .map(str::trim)
-        .filter(|c| !c.is_empty())
-        .filter_map(|codec| {
-            let kind = match codec_kind(codec) {
-                Some(ContentType::Video) => "video/mp4",
-                Some(ContentType::Audio) => "audio/mp4",
-                Some(_) => return None,
-                None if set.content == ContentType::Audio => "audio/mp4",
-                None => "video/mp4",
-            };
-            Some(declared_mime(kind, codec))
-        })
-        .collect()
-}
-
-/// `type; codecs="…"`.
-pub(super) fn declared_mime(mime: &str, codecs: &str) -> String {
-    if codecs.is_empty() { mime.to_owned() } else { [mime, "; codecs=\"", codecs, "\""].concat() }
-}
-
-/// What a codec is for, by its RFC 6381 name.
-pub(super) fn codec_kind(codec: &str) -> Option<ContentType> {
-    let name = codec.split('.').next().unwrap_or(codec).to_ascii_lowercase();
-    match name.as_str() {
-        "avc1" | "avc3" | "hvc1" | "hev1" | "dvh1" | "dvhe" | "av01" | "vp8" | "vp08" | "vp9" | "vp09"
-        | "mp4v" | "vvc1" | "vvi1" => Some(ContentType::Video),
-        "mp4a" | "ac-3" | "ec-3" | "ac-4" | "opus" | "flac" | "vorbis" | "mp3" | "alac" | "dtsc" | "dtse" => {
-            Some(ContentType::Audio)
-        }
-        "wvtt" | "stpp" => Some(ContentType::Text),
-        _ => None,
-    }
 }

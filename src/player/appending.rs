@@ -1,0 +1,200 @@
+//! From the bytes of a segment to the SourceBuffers: pieces, held until the timeline is known.
+
+use super::buffer::Piece;
+use super::io::*;
+use super::session::{Ctx, Fatal, Session};
+use super::stream::{Activity, HeldPiece};
+use crate::error::{Code, PlayerError};
+use crate::manifest::ByteRange;
+use crate::time::Seconds;
+
+/// The append window begins this many seconds before a period: rounding must not cost the first keyframe.
+const WINDOW_SLACK: Seconds = 0.01;
+
+impl Session {
+    /// Media bytes into the pipeline, pieces out of it.
+    pub fn feed(&mut self, ctx: &mut Ctx, i: usize, data: &[u8]) -> Result<(), Fatal> {
+        let Some((_, pipeline)) = &mut self.streams[i].pipeline else { return Ok(()) };
+        let result = pipeline.push(data);
+        self.collect(ctx, i, false, result)
+    }
+
+    /// After a seek into the middle of a segment: once its header tells where the keyframe before the target is, the bytes up to
+    /// there are left out by asking for the rest only.
+    pub fn skip_ahead(&mut self, ctx: &mut Ctx, i: usize) {
+        /// Seconds that the bytes left out would take, below which another round trip costs as much.
+        const WORTHWHILE: f64 = 0.12;
+        let estimate = ctx.abr.estimate(ctx.now);
+        let Some(job) = self.streams[i].job() else { return };
+        let Some(target) = job.wanted_from.filter(|_| !job.complete) else { return };
+        let place = (job.key.period, job.segment.discontinuity);
+        let tied = || self.offsets.iter().find(|(p, d, _)| (*p, *d) == place).map(|(.., o)| *o);
+        let Some(offset) = job.segment.timestamp_offset.or_else(tied) else { return };
+        let stream = &mut self.streams[i];
+        let (Some((_, pipeline)), Activity::Segment(job)) = (&mut stream.pipeline, &mut stream.activity)
+        else {
+            return;
+        };
+        let least = (estimate * WORTHWHILE / 8.0) as u64;
+        let Some(at) = pipeline.skip_to_sync(target - offset, least) else { return };
+        let base = job.segment.range.map_or(0, |r| r.first);
+        let range =
+            ByteRange { first: base.saturating_add(at), last: job.segment.range.and_then(|r| r.last) };
+        ctx.abr.finished(job.ticket, ctx.now);
+        self.requests.cancel(job.ticket, ctx.out);
+        let url = job.segment.url.clone();
+        job.ticket = self.requests.send(ctx.now, FetchKind::Segment, url, Some(range), ctx.out);
+        ctx.abr.started(job.ticket, ctx.now);
+        job.wanted_from = None;
+        job.skipped_to = Some(target);
+        job.received = 0;
+        job.length = None;
+        job.sent = ctx.now;
+        job.first_byte = None;
+    }
+
+    fn collect(
+        &mut self,
+        ctx: &mut Ctx,
+        i: usize,
+        flush: bool,
+        mut result: crate::error::Result<()>,
+    ) -> Result<(), Fatal> {
+        let stream = &mut self.streams[i];
+        let (Some((_, pipeline)), Activity::Segment(job)) = (&mut stream.pipeline, &mut stream.activity)
+        else {
+            return Ok(());
+        };
+        let mut pieces = Vec::new();
+        let offset = job.segment.timestamp_offset.unwrap_or(0.0);
+        let span = (job.segment.start - offset, job.segment.start + job.segment.duration - offset);
+        if result.is_ok() {
+            result = pipeline.drain(flush, span, &mut pieces);
+        }
+        if stream.buffers.is_empty()
+            && let Some(tracks) = pipeline.tracks()
+        {
+            if tracks.is_empty() && result.is_ok() {
+                result =
+                    Err(PlayerError::new(Code::MediaEmpty, "the segment has no track that can be played"));
+            }
+            stream.buffers = tracks;
+        }
+        let (key, segment) = (job.key, job.segment.clone());
+        job.fruitful |= !pieces.is_empty();
+        stream.held.extend(pieces.into_iter().map(|piece| HeldPiece {
+            piece,
+            key,
+            segment: segment.clone(),
+        }));
+        match result {
+            Ok(()) => {
+                self.release_held(ctx);
+                Ok(())
+            }
+            Err(error) => {
+                self.representation_failed(ctx, i, key, Some(segment.clone()), error.with_url(&segment.url))
+            }
+        }
+    }
+
+    pub fn finish_job(&mut self, ctx: &mut Ctx, i: usize) -> Result<(), Fatal> {
+        let stream = &mut self.streams[i];
+        let (Some((_, pipeline)), Activity::Segment(job)) = (&mut stream.pipeline, &mut stream.activity)
+        else {
+            return Ok(());
+        };
+        let short = job.length.is_some_and(|l| job.received < l);
+        let result = if short {
+            Err(PlayerError::new(Code::Truncated, "the segment is shorter than announced").at(job.received))
+        } else {
+            pipeline.finish()
+        };
+        let url = job.segment.url.clone();
+        let (key, segment) = (job.key, job.segment.clone());
+        self.collect(ctx, i, true, result)?;
+        let stream = &mut self.streams[i];
+        if !matches!(stream.activity, Activity::Segment(_)) {
+            return Ok(());
+        }
+        let fruitful = stream.job().is_some_and(|job| job.fruitful);
+        if stream.buffers.is_empty() || !fruitful {
+            // A page of HTML can pass for boxes to be skipped: what counts is that samples came.
+            let error = if stream.buffers.is_empty() {
+                PlayerError::new(Code::MediaMalformed, "the segment came without its headers")
+            } else {
+                PlayerError::new(Code::MediaEmpty, "the segment holds no samples")
+            };
+            return self.representation_failed(ctx, i, key, Some(segment), error.with_url(&url));
+        }
+        stream.move_to(segment.start + segment.duration, true);
+        stream.last_fed = Some((segment.discontinuity, segment.number));
+        stream.skipped = 0;
+        Ok(())
+    }
+
+    /// Hands pieces to the buffers, once those exist and the timeline is known.
+    pub fn release_held(&mut self, ctx: &mut Ctx) {
+        if self.buffers.iter().all(Option::is_none) {
+            return;
+        }
+        let main_first = 0..self.streams.len();
+        for i in main_first {
+            while !self.streams[i].held.is_empty() {
+                let Some(offset) = self.offset_for(i) else { break };
+                let held = self.streams[i].held.remove(0);
+                let periods = &self.presentation.periods;
+                let start = periods.get(held.key.period).map_or(0.0, |p| p.start);
+                let end = periods.get(held.key.period + 1).map_or(f64::INFINITY, |p| p.start);
+                let window = ((start - WINDOW_SLACK).max(0.0), end);
+                let bandwidth = self
+                    .set(held.key.period, held.key.set)
+                    .and_then(|s| s.representations.get(held.key.rep))
+                    .map_or(0, |r| r.bandwidth);
+                let id = held.piece.buffer;
+                let at = held.piece.start + offset;
+                if let Activity::Segment(job) = &mut self.streams[i].activity
+                    && job.segment.number == held.segment.number
+                    && !job.starts.iter().any(|(b, _)| *b == id)
+                {
+                    job.starts.push((id, at));
+                }
+                if let Some(buffer) = self.buffer_mut(id) {
+                    buffer.append(held.piece, offset, window, bandwidth);
+                    buffer.pump(ctx.out);
+                    self.streams[i].has_media = true;
+                }
+            }
+        }
+    }
+
+    /// What ties the media time of a stream's next piece to the presentation. `None`: not known yet.
+    fn offset_for(&mut self, i: usize) -> Option<Seconds> {
+        let stream = &self.streams[i];
+        let held = stream.held.first()?;
+        if let Some(offset) = held.segment.timestamp_offset {
+            return Some(offset);
+        }
+        let place = (held.key.period, held.segment.discontinuity);
+        if let Some((.., offset)) = self.offsets.iter().find(|(p, d, _)| (*p, *d) == place) {
+            return Some(*offset);
+        }
+        // Pictures lead: sound that begins a little before them is cut, a hole before them would not be.
+        let leads = if i == 0 {
+            let has_video = stream.buffers.iter().any(|(b, _)| *b == BufferId::Video);
+            let done = stream.job().is_none_or(|j| j.segment.number != held.segment.number);
+            let first = stream.held.iter().find(|h| {
+                h.segment.discontinuity == place.1 && (!has_video || h.piece.buffer == BufferId::Video)
+            });
+            first.or(if done { Some(held) } else { None })
+        } else {
+            let main = &self.streams[0];
+            let passed = matches!(main.activity, Activity::Ended)
+                || (main.held.is_empty() && main.cursor >= held.segment.start + held.segment.duration);
+            passed.then_some(held)
+        }?;
+        let offset = leads.segment.start - leads.piece.start;
+        self.offsets.push((place.0, place.1, offset));
+        Some(offset)
+    }
+}
