@@ -56,7 +56,7 @@ pub struct PtsUnwrapper {
 }
 
 impl PtsUnwrapper {
-    /// The time stamp nearest to the last one given that equals `raw` modulo 2^33.
+    /// The time stamp nearest to the last one given that equals `raw` modulo 2^33, and is not far below 0.
     pub fn unwrap(&mut self, raw: u64) -> Ticks {
         const WRAP: Ticks = 1 << 33;
         let raw = (raw as Ticks).rem_euclid(WRAP);
@@ -64,7 +64,9 @@ impl PtsUnwrapper {
             None => raw,
             Some(last) => {
                 let delta = (raw - last).rem_euclid(WRAP);
-                if delta >= WRAP / 2 { last + delta - WRAP } else { last + delta }
+                let near = if delta >= WRAP / 2 { last + delta - WRAP } else { last + delta };
+                // Far below 0 is another timeline, and fragments have no decoding times below 0.
+                if near < -900_000 { near + WRAP } else { near }
             }
         };
         self.last = Some(value);

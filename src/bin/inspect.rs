@@ -294,7 +294,7 @@ fn report(presentation: &Presentation, playlists: &[(Place, String)]) -> Value {
         .collect();
     json!({
         "kind": "presentation",
-        "protocol": match presentation.protocol { Protocol::Dash => "dash", Protocol::Hls => "hls" },
+        "protocol": match presentation.protocol { Protocol::Dash => "dash", Protocol::Hls => "hls", Protocol::File => "file" },
         "type": match presentation.kind {
             PresentationType::Static => "static",
             PresentationType::Dynamic => "dynamic",

@@ -17,6 +17,11 @@ impl MediaBytes {
         let offset = offset.min(vec.len());
         Self { vec, offset }
     }
+
+    /// Leaves out `count` more of the first bytes (all of them, where there are fewer).
+    pub fn advance(&mut self, count: usize) {
+        self.offset = self.offset.saturating_add(count).min(self.vec.len());
+    }
 }
 
 impl From<Vec<u8>> for MediaBytes {

@@ -176,6 +176,20 @@ pub trait Demuxer {
         None
     }
 
+    /// Seconds of the whole file, where its headers tell.
+    fn duration(&self) -> Option<Seconds> {
+        None
+    }
+
+    /// For a file that is read from another place on: forgets all pending bytes, as `reset` does, and gives the byte from which `push`
+    /// goes on, so that what is presented at `time` (seconds on the timeline of the samples, edit list applied) can be decoded. For what the
+    /// headers tell: a seek table, a list of keyframes, a constant rate. Formats whose samples carry no time go on counting from the time
+    /// of that byte. `length`: bytes of the file. `None`, and nothing is forgotten: not known; the caller searches by the time stamps.
+    fn seek(&mut self, time: Seconds, length: u64) -> Option<u64> {
+        let _ = (time, length);
+        None
+    }
+
     /// Forgets all pending bytes, for a seek or another segment that does not follow; tracks known from an init segment stay.
     fn reset(&mut self);
 }

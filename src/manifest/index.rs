@@ -13,6 +13,9 @@ pub enum SegmentIndex {
     Template(TemplateIndex),
     /// SegmentList, sidx, Cues, or an HLS media playlist.
     List(ListIndex),
+    /// No index: a file or an endless stream that is read from its start on. One segment, whose end is not known before it came.
+    #[cfg(feature = "progressive")]
+    Continuous(String),
 }
 
 impl SegmentIndex {
@@ -22,6 +25,8 @@ impl SegmentIndex {
             Self::Pending(_) => 0,
             Self::Template(t) => t.len(),
             Self::List(l) => l.segments.len(),
+            #[cfg(feature = "progressive")]
+            Self::Continuous(_) => 1,
         }
     }
 
@@ -36,6 +41,19 @@ impl SegmentIndex {
             Self::Pending(_) => None,
             Self::Template(t) => t.segment(i),
             Self::List(l) => l.segment(i),
+            #[cfg(feature = "progressive")]
+            Self::Continuous(url) => (i == 0).then(|| SegmentRef {
+                number: 0,
+                url: url.clone(),
+                range: None,
+                start: 0.0,
+                duration: Seconds::INFINITY,
+                discontinuity: 0,
+                gap: false,
+                init: None,
+                timestamp_offset: None,
+                keys: Vec::new(),
+            }),
         }
     }
 
@@ -45,6 +63,8 @@ impl SegmentIndex {
             Self::Pending(_) => None,
             Self::Template(t) => t.span(i),
             Self::List(l) => l.segments.get(i).map(|s| (s.start, s.duration)),
+            #[cfg(feature = "progressive")]
+            Self::Continuous(_) => (i == 0).then_some((0.0, Seconds::INFINITY)),
         }
     }
 
@@ -68,6 +88,10 @@ impl SegmentIndex {
 
     /// End of the last segment.
     pub fn end(&self) -> Option<Seconds> {
+        #[cfg(feature = "progressive")]
+        if matches!(self, Self::Continuous(_)) {
+            return None;
+        }
         let (start, duration) = self.span(self.len().checked_sub(1)?)?;
         Some(start + duration)
     }

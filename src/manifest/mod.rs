@@ -21,6 +21,8 @@ pub enum Protocol {
     Dash,
     /// RFC 8216bis.
     Hls,
+    /// No manifest: the URL is of the media itself.
+    File,
 }
 
 /// Whether the presentation may still grow.
@@ -35,7 +37,7 @@ pub enum PresentationType {
 /// All that can be played behind one URL.
 #[derive(Clone, Debug)]
 pub struct Presentation {
-    /// DASH or HLS.
+    /// DASH, HLS or a plain file.
     pub protocol: Protocol,
     /// Static or dynamic.
     pub kind: PresentationType,

@@ -1,6 +1,5 @@
 //! From the bytes of a segment to the SourceBuffers: pieces, held until the timeline is known.
 
-use super::buffer::Piece;
 use super::io::*;
 use super::session::{Ctx, Fatal, Session};
 use super::stream::{Activity, HeldPiece};
@@ -135,6 +134,10 @@ impl Session {
 
     /// Hands pieces to the buffers, once those exist and the timeline is known.
     pub fn release_held(&mut self, ctx: &mut Ctx) {
+        #[cfg(feature = "progressive")]
+        if self.linear.is_some() {
+            return self.release_linear(ctx, 0);
+        }
         if self.buffers.iter().all(Option::is_none) {
             return;
         }

@@ -28,10 +28,12 @@ pub(super) struct Piece {
     pub end: Seconds,
     /// Added to media time by the browser, before the presentation's own offset: the edit list.
     pub edit: Seconds,
-    /// It begins with a sample at which decoding can start.
-    pub sync: bool,
+    /// Where in it decoding can start first, on the media's own timeline.
+    pub first_sync: Option<Seconds>,
     /// Appended bytes may end inside an element of the format, so that a broken-off append needs `abort()`.
     pub partial: bool,
+    /// Frames without times: the browser counts on from `timestampOffset`.
+    pub raw: bool,
 }
 
 #[derive(Debug)]
@@ -78,6 +80,8 @@ pub(super) struct Buffer {
     mid_element: bool,
     /// The time in the file (no edit list applied) that its parser began with.
     began: Option<Seconds>,
+    /// Of frames without times: the offset that was set, and where the frames appended since end.
+    counted: Option<(Seconds, Seconds)>,
     /// A Quota error came and nothing has been freed since.
     pub full: bool,
 }
@@ -98,6 +102,7 @@ impl Buffer {
             syncs: Vec::new(),
             mid_element: false,
             began: None,
+            counted: None,
             full: false,
         }
     }
@@ -192,14 +197,29 @@ impl Buffer {
             }
         }
         let span = (piece.start + offset, piece.end + offset);
+        let mut applied = offset - piece.edit;
+        if piece.raw {
+            // Rounding of times moves nothing; the browser counts by samples.
+            const SLACK: Seconds = 0.1;
+            applied = match self.counted {
+                Some((set, end)) if (end - span.0).abs() < SLACK => set,
+                Some(_) => {
+                    self.abort();
+                    self.init = Some(piece.init_key);
+                    span.0
+                }
+                None => span.0,
+            };
+            self.counted = Some((applied, span.1));
+        }
         self.mid_element = piece.partial;
-        if piece.sync && self.syncs.last() != Some(&span.0) {
-            self.syncs.push(span.0);
+        if let Some(sync) = piece.first_sync.map(|t| t + offset).filter(|t| self.syncs.last() != Some(t)) {
+            self.syncs.push(sync);
         }
         self.note(span, piece.data.len() as u64, bandwidth);
         self.queue.push_back(Op::Append {
             data: piece.data,
-            offset: offset - piece.edit,
+            offset: applied,
             window,
             span: (span.1 > span.0).then_some(span),
         });
@@ -217,6 +237,7 @@ impl Buffer {
         self.queue.push_back(Op::Abort);
         self.mid_element = false;
         self.began = None;
+        self.counted = None;
         self.init = None;
     }
 
@@ -251,6 +272,7 @@ impl Buffer {
         self.queue.retain(|op| !matches!(op, Op::Append { .. }));
         // Whether the init segment went with them is not known: it is small, append it again.
         self.init = None;
+        self.counted = self.counted.map(|(set, _)| (set, f64::NEG_INFINITY));
     }
 
     /// Starts the next operation, if none is under way.
@@ -394,8 +416,9 @@ mod tests {
             start,
             end,
             edit: 0.0,
-            sync: true,
+            first_sync: Some(start),
             partial: false,
+            raw: false,
         }
     }
 

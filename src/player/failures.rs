@@ -75,7 +75,16 @@ impl Session {
         match verdict {
             Verdict::Again(ticket) => {
                 ctx.abr.finished(ticket, ctx.now);
+                #[cfg(feature = "progressive")]
+                if self.is_tail(ticket) {
+                    return Ok(());
+                }
                 let Some(i) = self.stream_of(ticket) else { return Ok(()) };
+                #[cfg(feature = "progressive")]
+                if self.linear.is_some() {
+                    self.linear_again(ctx, i, ticket);
+                    return Ok(());
+                }
                 if self.streams[i].job().is_some_and(|j| j.skipped_to.is_some() && j.ticket == ticket) {
                     self.fetch_whole(ctx, i);
                     return Ok(());
@@ -108,7 +117,16 @@ impl Session {
             }
             Verdict::Failed(ticket, error) => {
                 ctx.abr.finished(ticket, ctx.now);
+                #[cfg(feature = "progressive")]
+                if self.is_tail(ticket) {
+                    self.tail_done(Some(error.status.unwrap_or(0)));
+                    return Ok(());
+                }
                 let Some(i) = self.stream_of(ticket) else { return Ok(()) };
+                #[cfg(feature = "progressive")]
+                if self.linear.is_some() {
+                    return self.linear_refused(ctx, i, error);
+                }
                 if self.streams[i].job().is_some_and(|j| j.skipped_to.is_some() && j.ticket == ticket) {
                     self.fetch_whole(ctx, i);
                     return Ok(());

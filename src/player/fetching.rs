@@ -5,10 +5,10 @@ use super::io::*;
 use super::requests::Ticket;
 use super::segment::{Pipeline, Wanted};
 use super::session::{Ctx, Fatal, Session};
+use super::stream::{Activity, InitFetch, Job, RepKey, Stream};
 use super::types::declared_mime;
-use super::stream::{Activity, HeldPiece, InitFetch, Job, RepKey, Stream};
 use crate::error::{Code, PlayerError};
-use crate::manifest::{ByteRange, ContentType, SegmentIndex, SegmentRef};
+use crate::manifest::{ContentType, SegmentIndex, SegmentRef};
 use crate::time::Seconds;
 use std::rc::Rc;
 
@@ -25,6 +25,10 @@ impl Session {
         for ticket in self.streams[i].tickets() {
             ctx.abr.finished(ticket, ctx.now);
             self.requests.cancel(ticket, ctx.out);
+        }
+        #[cfg(feature = "progressive")]
+        if let Some(linear) = &mut self.linear {
+            linear.cancelled();
         }
         let stream = &mut self.streams[i];
         if let Activity::Segment(job) = &stream.activity {
@@ -47,7 +51,7 @@ impl Session {
     }
 
     /// How far ahead a stream may fetch.
-    fn limit_ahead(&self, ctx: &Ctx) -> Seconds {
+    pub fn limit_ahead(&self, ctx: &Ctx) -> Seconds {
         self.quota_ahead.map_or(ctx.config.buffer_ahead, |q| q.min(ctx.config.buffer_ahead))
     }
 
@@ -98,6 +102,10 @@ impl Session {
 
     /// Lets a stream go on, if it is idle and there is room.
     pub fn step_stream(&mut self, ctx: &mut Ctx, i: usize) -> Result<(), Fatal> {
+        #[cfg(feature = "progressive")]
+        if self.linear.is_some() {
+            return self.step_linear(ctx, i);
+        }
         // Each turn passes a gap or a period; an endless row of empty ones must not hold the page up.
         for _ in 0..64 {
             let stream = &self.streams[i];
@@ -310,6 +318,8 @@ impl Session {
         status: u16,
         url: &str,
         length: Option<u64>,
+        #[cfg_attr(not(feature = "progressive"), expect(unused_variables, reason = "only plain files ask"))]
+        ranges: bool,
     ) -> Result<(), Fatal> {
         let policy = self.policy_for(ctx, id);
         match self.requests.head(ctx.now, id, status, policy, ctx.out) {
@@ -317,6 +327,10 @@ impl Session {
                 if let Some(i) = self.stream_of(ticket) {
                     match &mut self.streams[i].activity {
                         Activity::Index { url: at, .. } => *at = url.to_owned(),
+                        #[cfg(feature = "progressive")]
+                        Activity::Segment(job) if job.ticket == ticket && self.linear.is_some() => {
+                            self.linear_head(status, length, ranges);
+                        }
                         Activity::Segment(job) if job.ticket == ticket => {
                             job.length = job.length.or(length);
                         }
@@ -335,10 +349,18 @@ impl Session {
         let Some(ticket) = self.requests.body(ctx.now, id) else { return Ok(()) };
         self.stats.bytes += data.len() as u64;
         ctx.abr.bytes(ticket, ctx.now, data.len());
+        #[cfg(feature = "progressive")]
+        if self.adopted_bytes(ticket, data) {
+            return Ok(());
+        }
         let Some(i) = self.stream_of(ticket) else { return Ok(()) };
         let stream = &mut self.streams[i];
         match &mut stream.activity {
             Activity::Index { body, .. } => body.extend_from_slice(data),
+            #[cfg(feature = "progressive")]
+            Activity::Segment(job) if job.ticket == ticket && self.linear.is_some() => {
+                return self.linear_bytes(ctx, i, data);
+            }
             Activity::Segment(job) if job.ticket == ticket => {
                 // A server that ignores Range sends more than was asked for.
                 let rest = job
@@ -371,8 +393,17 @@ impl Session {
     pub fn fetch_end(&mut self, ctx: &mut Ctx, id: FetchId) -> Result<(), Fatal> {
         let Some(ticket) = self.requests.end(id) else { return Ok(()) };
         ctx.abr.finished(ticket, ctx.now);
+        #[cfg(feature = "progressive")]
+        if self.adopted_end(ticket) {
+            return Ok(());
+        }
         let Some(i) = self.stream_of(ticket) else { return Ok(()) };
         match &mut self.streams[i].activity {
+            #[cfg(feature = "progressive")]
+            Activity::Segment(job) if self.linear.is_some() => {
+                job.complete = true;
+                self.linear_end(ctx, i)
+            }
             Activity::Index { .. } => {
                 let Activity::Index { key, reader, body, url, .. } =
                     std::mem::replace(&mut self.streams[i].activity, Activity::Idle)
@@ -451,5 +482,4 @@ impl Session {
         }
         Ok(())
     }
-
 }

@@ -36,7 +36,7 @@ impl BufferId {
 pub struct LoadRequest {
     /// Absolute URL (the shell resolves it against the page).
     pub url: String,
-    /// `"dash"` or `"hls"` or a MIME type of theirs: overrides what the content looks like.
+    /// `"dash"`, `"hls"` or a MIME type of theirs or of a media file: overrides what the content looks like.
     pub kind: Option<String>,
     /// Where to start, in seconds; negative: before the end.
     pub start_time: Option<Seconds>,
@@ -153,6 +153,8 @@ pub enum Input<'a> {
         content_type: Option<&'a str>,
         /// `Content-Length` of an unencoded body, if exposed.
         length: Option<u64>,
+        /// Whether the server says that it answers Range requests (`Accept-Ranges: bytes`); other origins may hide it.
+        ranges: bool,
     },
     /// Bytes of the body, in order.
     FetchBody {
@@ -243,6 +245,16 @@ pub enum Command {
     },
     /// Cancels a request. No reply is needed.
     AbortFetch {
+        /// Which.
+        id: FetchId,
+    },
+    /// Stops reading a response, so that its server has to wait. What was read already may still arrive.
+    PauseFetch {
+        /// Which.
+        id: FetchId,
+    },
+    /// Goes on reading.
+    ResumeFetch {
         /// Which.
         id: FetchId,
     },
@@ -429,9 +441,9 @@ pub struct Stats {
 pub enum Event {
     /// The manifest is read and the first segments are under way.
     Loaded {
-        /// `"dash"` or `"hls"`.
+        /// `"dash"`, `"hls"` or `"file"`.
         protocol: &'static str,
-        /// Seconds.
+        /// Seconds; infinite for a stream without an end.
         duration: Option<Seconds>,
         /// Static (on demand) or not.
         live: bool,

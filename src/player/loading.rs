@@ -2,8 +2,11 @@
 
 use super::indexes::Variables;
 use super::io::*;
+#[cfg(feature = "progressive")]
+use super::linear::{Adopted, Found};
 use super::requests::{Requests, Ticket, Verdict};
 use super::session::Ctx;
+use crate::container::Format;
 use crate::error::{Code, PlayerError};
 use crate::manifest::{Presentation, url};
 
@@ -12,6 +15,15 @@ use crate::manifest::{Presentation, url};
 const MAX_MANIFEST: usize = 64 << 20;
 /// Bytes that are looked at before a response is taken for media that no manifest reader wants.
 const SNIFF: usize = 1024;
+
+/// The head of a response.
+pub(super) struct Head<'a> {
+    pub status: u16,
+    pub url: &'a str,
+    pub content_type: Option<&'a str>,
+    pub length: Option<u64>,
+    pub ranges: bool,
+}
 
 /// What loading has come to.
 pub(super) enum Outcome {
@@ -23,6 +35,9 @@ pub(super) enum Outcome {
         presentation: Box<Presentation>,
         url: String,
     },
+    /// The URL is of media itself.
+    #[cfg(feature = "progressive")]
+    Media(Box<Found>),
 }
 
 /// What a manifest is.
@@ -40,6 +55,10 @@ pub(super) struct Loading {
     body: Vec<u8>,
     url: String,
     content_type: Option<String>,
+    #[cfg(feature = "progressive")]
+    length: Option<u64>,
+    #[cfg(feature = "progressive")]
+    ranges: bool,
     pub variables: Variables,
 }
 
@@ -67,22 +86,24 @@ impl Loading {
             body: Vec::new(),
             url,
             content_type: None,
+            #[cfg(feature = "progressive")]
+            length: None,
+            #[cfg(feature = "progressive")]
+            ranges: false,
             variables: Variables::default(),
         }
     }
 
-    pub fn head(
-        &mut self,
-        ctx: &mut Ctx,
-        id: FetchId,
-        status: u16,
-        url: &str,
-        content_type: Option<&str>,
-    ) -> Outcome {
-        match self.requests.head(ctx.now, id, status, ctx.policy(), ctx.out) {
+    pub fn head(&mut self, ctx: &mut Ctx, id: FetchId, head: &Head) -> Outcome {
+        match self.requests.head(ctx.now, id, head.status, ctx.policy(), ctx.out) {
             Ok(Some(_)) => {
-                self.url = url.to_owned();
-                self.content_type = content_type.map(str::to_ascii_lowercase);
+                self.url = head.url.to_owned();
+                self.content_type = head.content_type.map(str::to_ascii_lowercase);
+                #[cfg(feature = "progressive")]
+                {
+                    self.length = head.length;
+                    self.ranges = head.ranges;
+                }
                 Outcome::Pending
             }
             Ok(None) => Outcome::Pending,
@@ -101,20 +122,60 @@ impl Loading {
                     .with_url(&self.url),
             );
         }
-        // Media never becomes a manifest: do not download all of it to say so.
-        if self.request.kind.is_none()
-            && self.body.len() >= SNIFF
-            && self.by_content().is_none()
-            && let Some(error) = self.media_instead()
-        {
-            return Outcome::Failed(error);
+        // Media never becomes a manifest: what has come is the start of its download.
+        if self.body.len() >= SNIFF {
+            self.as_media(false).unwrap_or(Outcome::Pending)
+        } else {
+            Outcome::Pending
         }
-        Outcome::Pending
+    }
+
+    /// What becomes of media itself, if it is that: the first bytes tell, else the type that the caller or the server names, else the
+    /// extension of the URL.
+    fn as_media(&mut self, complete: bool) -> Option<Outcome> {
+        if self.request.kind.as_deref().is_some_and(|kind| named(kind).is_some())
+            || self.by_content().is_some()
+        {
+            return None;
+        }
+        let format = self.media_format().filter(|f| *f != Format::WebVtt)?;
+        self.play_media(format, complete)
+    }
+
+    fn media_format(&self) -> Option<Format> {
+        let told = self.request.kind.as_deref().and_then(media_type);
+        let path = self.url.split(['?', '#']).next().unwrap_or("");
+        let extension = || media_type(path.rsplit('/').next()?.rsplit_once('.')?.1);
+        crate::container::sniff(&self.body)
+            .or(told)
+            .or_else(|| self.content_type.as_deref().and_then(media_type))
+            .or_else(extension)
+    }
+
+    #[cfg(feature = "progressive")]
+    fn play_media(&mut self, format: Format, complete: bool) -> Option<Outcome> {
+        if crate::container::open(format).is_none() {
+            let text = ["files of the format ", format.as_str(), " are not supported"].concat();
+            return Some(Outcome::Failed(
+                PlayerError::new(Code::FormatUnsupported, text).with_url(&self.url),
+            ));
+        }
+        let adopted = Adopted { ticket: self.ticket, body: std::mem::take(&mut self.body), complete };
+        let (url, length, ranges) = (self.url.clone(), self.length, self.ranges);
+        Some(Outcome::Media(Box::new(Found { format, url, length, ranges, adopted })))
+    }
+
+    #[cfg(not(feature = "progressive"))]
+    fn play_media(&mut self, _: Format, _: bool) -> Option<Outcome> {
+        Some(Outcome::NeedsFeature("progressive"))
     }
 
     pub fn end(&mut self, id: FetchId) -> Outcome {
         if self.requests.end(id) != Some(self.ticket) {
             return Outcome::Pending;
+        }
+        if let Some(outcome) = self.as_media(true) {
+            return outcome;
         }
         let kind = match self.kind() {
             Ok(kind) => kind,
@@ -188,9 +249,6 @@ impl Loading {
         if self.body.trim_ascii().is_empty() {
             return Err(PlayerError::new(Code::ManifestEmpty, "the response is empty").with_url(&self.url));
         }
-        if let Some(error) = self.media_instead() {
-            return Err(error);
-        }
         let path = self.url.split(['?', '#']).next().unwrap_or("");
         let by_type = self.content_type.as_deref().and_then(named);
         let by_extension = || match path.rsplit('.').next() {
@@ -216,14 +274,6 @@ impl Loading {
             None
         }
     }
-
-    /// The error for a URL of media itself.
-    fn media_instead(&self) -> Option<PlayerError> {
-        crate::container::sniff(&self.body)?;
-        let error =
-            PlayerError::new(Code::FormatUnsupported, "the URL is of a media file, not of a manifest");
-        Some(error.with_url(&self.url))
-    }
 }
 
 fn named(kind: &str) -> Option<Kind> {
@@ -238,6 +288,25 @@ fn named(kind: &str) -> Option<Kind> {
         | "application/mpegurl" => Some(Kind::Hls),
         _ => None,
     }
+}
+
+/// The format that a MIME type, or the extension of a file, names.
+fn media_type(name: &str) -> Option<Format> {
+    let essence = name.split(';').next().unwrap_or(name).trim().to_ascii_lowercase();
+    let name = essence.strip_prefix("video/").or_else(|| essence.strip_prefix("audio/")).unwrap_or(&essence);
+    Some(match name.strip_prefix("x-").unwrap_or(name) {
+        "mp4" | "quicktime" | "m4a" | "m4v" | "mov" => Format::Mp4,
+        "webm" | "matroska" | "mkv" => Format::Webm,
+        "mp2t" | "mpegts" | "ts" | "m2ts" | "mts" => Format::Ts,
+        "flv" => Format::Flv,
+        "ogg" | "ogv" | "oga" | "opus" | "application/ogg" => Format::Ogg,
+        "flac" => Format::Flac,
+        "mpeg" | "mp3" => Format::Mp3,
+        "aac" | "aacp" | "adts" => Format::Adts,
+        "ac3" | "eac3" => Format::Ac3,
+        "wav" | "wave" => Format::Wav,
+        _ => return None,
+    })
 }
 
 /// First bytes of a playlist (RFC 8216bis §4.3.1.1), also known to builds that cannot read it.

@@ -8,6 +8,8 @@ mod failures;
 mod fetching;
 mod indexes;
 mod io;
+#[cfg(feature = "progressive")]
+mod linear;
 mod loading;
 mod playhead;
 mod quality;
@@ -19,12 +21,13 @@ mod segment;
 mod session;
 mod stream;
 mod types;
+mod wrapping;
 
 pub use indexes::{IndexReader, Variables};
 pub use io::*;
 
 use crate::error::{Code, PlayerError};
-use loading::{Loading, Outcome};
+use loading::{Head, Loading, Outcome};
 use quality::Abr;
 use requests::Requests;
 use session::{Ctx, Fatal, Session};
@@ -191,6 +194,18 @@ impl Player {
                 session.fixed.clone_from(&self.fixed);
                 self.state = State::Playing(Box::new(session));
             }
+            #[cfg(feature = "progressive")]
+            Outcome::Media(found) => {
+                let State::Loading(loading) = std::mem::replace(&mut self.state, State::Idle) else { return };
+                let mut ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
+                let media = self.media;
+                let url = found.url.clone();
+                let presentation = linear::presentation(&url);
+                let mut session = Session::new(&mut ctx, *loading, url, presentation, self.source_open);
+                session.playhead.lay_out(&media);
+                session.set_linear(*found);
+                self.state = State::Playing(Box::new(session));
+            }
         }
     }
 }
@@ -198,8 +213,8 @@ impl Player {
 impl Loading {
     fn handle_input(&mut self, ctx: &mut Ctx, input: Input) -> Outcome {
         match input {
-            Input::FetchHead { id, status, url, content_type, .. } => {
-                self.head(ctx, id, status, url, content_type)
+            Input::FetchHead { id, status, url, content_type, length, ranges } => {
+                self.head(ctx, id, &Head { status, url, content_type, length, ranges })
             }
             Input::FetchBody { id, data } => self.body(ctx.now, id, data),
             Input::FetchEnd { id } => self.end(id),
@@ -216,8 +231,8 @@ impl Session {
             Input::Intent(UserIntent::SelectQuality(id)) => self.select_quality(ctx, id),
             Input::Intent(UserIntent::SelectAudio(id)) => self.select_audio(ctx, &id),
             Input::SourceOpen => self.set_source_open(true),
-            Input::FetchHead { id, status, url, length, .. } => {
-                return self.fetch_head(ctx, id, status, url, length);
+            Input::FetchHead { id, status, url, length, ranges, .. } => {
+                return self.fetch_head(ctx, id, status, url, length, ranges);
             }
             Input::FetchBody { id, data } => return self.fetch_body(ctx, id, data),
             Input::FetchEnd { id } => return self.fetch_end(ctx, id),

@@ -264,6 +264,15 @@ impl Session {
     pub fn on_seek(&mut self, ctx: &mut Ctx, position: Seconds) {
         for i in 0..self.streams.len() {
             let frontier = self.frontier(&self.streams[i], position);
+            #[cfg(feature = "progressive")]
+            if self.linear.is_some() {
+                self.keep_in_window(ctx, i);
+                if !self.linear_serves(i, position) {
+                    self.cancel_stream(ctx, i);
+                    self.streams[i].move_to(frontier.max(position), false);
+                }
+                continue;
+            }
             let serves = match &self.streams[i].activity {
                 Activity::Segment(job) => {
                     let s = &job.segment;
@@ -408,6 +417,8 @@ impl Session {
         }
         match &stream.activity {
             Activity::Ended => true,
+            #[cfg(feature = "progressive")]
+            _ if self.linear.is_some() => stream.cursor >= next.start - SEAM,
             Activity::Segment(job) => {
                 // Media of a segment comes in order: what it began with was its start.
                 job.segment.start >= next.start - SEAM

@@ -3,7 +3,7 @@
 use super::io::*;
 use super::session::{Ctx, Session};
 use super::stream::RepKey;
-use crate::manifest::{ContentType, PresentationType, Protocol};
+use crate::manifest::{ContentType, Protocol};
 use crate::time::Seconds;
 
 impl Session {
@@ -16,13 +16,22 @@ impl Session {
         if main.job().is_none() && !main.has_media {
             return;
         }
+        #[cfg(feature = "progressive")]
+        if self.linear.is_some() {
+            if !self.linear.as_ref().is_some_and(|l| l.settled()) {
+                return;
+            }
+            self.announce_tracks(ctx);
+            self.note_quality(ctx, "file", Reason::Start);
+        }
         self.loaded = true;
         let protocol = match self.presentation.protocol {
             Protocol::Dash => "dash",
             Protocol::Hls => "hls",
+            Protocol::File => "file",
         };
-        let live = self.presentation.kind == PresentationType::Dynamic;
-        let duration = self.duration();
+        let live = self.live();
+        let duration = self.duration().or(live.then_some(f64::INFINITY));
         ctx.event(Event::Loaded { protocol, duration, live });
     }
 

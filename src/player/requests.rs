@@ -33,8 +33,23 @@ const LONGEST_PAUSE: f64 = 8.0;
 enum Phase {
     /// Sent; no head yet, or body running.
     Active { id: FetchId, last_sign: Now },
+    /// Its response is not read at present, at the caller's wish: silence is no failure.
+    #[cfg(feature = "progressive")]
+    Held { id: FetchId },
     /// Waiting to be sent again.
     Paused { until: Now },
+}
+
+impl Phase {
+    /// The attempt under way.
+    fn active(&self) -> Option<FetchId> {
+        match self {
+            Self::Active { id, .. } => Some(*id),
+            #[cfg(feature = "progressive")]
+            Self::Held { id } => Some(*id),
+            Self::Paused { .. } => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -99,7 +114,7 @@ impl Requests {
     /// Cancels a request; unknown tickets are ignored.
     pub fn cancel(&mut self, ticket: Ticket, out: &mut VecDeque<Output>) {
         if let Some(i) = self.list.iter().position(|r| r.ticket == ticket)
-            && let Phase::Active { id, .. } = self.list.swap_remove(i).phase
+            && let Some(id) = self.list.swap_remove(i).phase.active()
         {
             out.push_back(Output::Command(Command::AbortFetch { id }));
         }
@@ -108,14 +123,14 @@ impl Requests {
     /// Cancels everything.
     pub fn cancel_all(&mut self, out: &mut VecDeque<Output>) {
         for request in self.list.drain(..) {
-            if let Phase::Active { id, .. } = request.phase {
+            if let Some(id) = request.phase.active() {
                 out.push_back(Output::Command(Command::AbortFetch { id }));
             }
         }
     }
 
     fn index_of(&self, id: FetchId) -> Option<usize> {
-        self.list.iter().position(|r| matches!(r.phase, Phase::Active { id: active, .. } if active == id))
+        self.list.iter().position(|r| r.phase.active() == Some(id))
     }
 
     /// The request of an attempt that is under way.
@@ -141,7 +156,9 @@ impl Requests {
         };
         if usable {
             request.head_ok = true;
-            request.phase = Phase::Active { id, last_sign: now };
+            if matches!(request.phase, Phase::Active { .. }) {
+                request.phase = Phase::Active { id, last_sign: now };
+            }
             return Ok(Some(request.ticket));
         }
         out.push_back(Output::Command(Command::AbortFetch { id }));
@@ -161,8 +178,63 @@ impl Requests {
     pub fn body(&mut self, now: Now, id: FetchId) -> Option<Ticket> {
         let i = self.index_of(id)?;
         let request = &mut self.list[i];
-        request.phase = Phase::Active { id, last_sign: now };
+        // What was on its way when reading was stopped.
+        if matches!(request.phase, Phase::Active { .. }) {
+            request.phase = Phase::Active { id, last_sign: now };
+        }
         Some(request.ticket)
+    }
+
+    /// Stops reading a response; it stays open.
+    #[cfg(feature = "progressive")]
+    pub fn hold(&mut self, ticket: Ticket, out: &mut VecDeque<Output>) {
+        if let Some(request) = self.list.iter_mut().find(|r| r.ticket == ticket)
+            && let Phase::Active { id, .. } = request.phase
+        {
+            request.phase = Phase::Held { id };
+            out.push_back(Output::Command(Command::PauseFetch { id }));
+        }
+    }
+
+    /// Goes on reading a response.
+    #[cfg(feature = "progressive")]
+    pub fn release(&mut self, now: Now, ticket: Ticket, out: &mut VecDeque<Output>) {
+        if let Some(request) = self.list.iter_mut().find(|r| r.ticket == ticket)
+            && let Phase::Held { id } = request.phase
+        {
+            request.phase = Phase::Active { id, last_sign: now };
+            out.push_back(Output::Command(Command::ResumeFetch { id }));
+        }
+    }
+
+    /// For a response that is used as it comes: bytes have come, so that the attempts before count no more, and a further attempt
+    /// begins at `range`.
+    #[cfg(feature = "progressive")]
+    pub fn go_on_at(&mut self, ticket: Ticket, range: Option<ByteRange>, progress: bool) {
+        if let Some(request) = self.list.iter_mut().find(|r| r.ticket == ticket) {
+            request.range = range;
+            if progress {
+                request.attempts = 1;
+            }
+        }
+    }
+
+    /// A request that is sent after a pause.
+    #[cfg(feature = "progressive")]
+    pub fn send_at(&mut self, at: Now, kind: FetchKind, url: String, range: Option<ByteRange>) -> Ticket {
+        let ticket = Ticket(self.fresh());
+        let phase = Phase::Paused { until: at };
+        self.list.push(Request {
+            ticket,
+            kind,
+            url,
+            range,
+            phase,
+            attempts: 0,
+            first_sent: at,
+            head_ok: false,
+        });
+        ticket
     }
 
     /// The body is complete.
@@ -228,6 +300,8 @@ impl Requests {
         self.list.iter().fold(f64::INFINITY, |soonest, r| {
             soonest.min(match r.phase {
                 Phase::Active { last_sign, .. } => last_sign + policy.timeout,
+                #[cfg(feature = "progressive")]
+                Phase::Held { .. } => f64::INFINITY,
                 Phase::Paused { until } => until,
             })
         })
@@ -243,7 +317,8 @@ impl Requests {
     ) -> Verdict {
         let request = &mut self.list[i];
         if may_pass && request.attempts < policy.max_attempts {
-            let pause = (FIRST_PAUSE * f64::from(1u32 << (request.attempts - 1).min(10))).min(LONGEST_PAUSE);
+            let pause = (FIRST_PAUSE * f64::from(1u32 << request.attempts.saturating_sub(1).min(10)))
+                .min(LONGEST_PAUSE);
             request.phase = Phase::Paused { until: now + pause };
             return Verdict::Again(request.ticket);
         }

@@ -3,6 +3,7 @@
 
 use super::buffer::Piece;
 use super::io::BufferId;
+use super::wrapping::{Form, Wrapping, mp4_mime};
 use crate::container::{self, Demuxer, Format, TrackId, TrackInfo, TrackKind};
 use crate::error::{Code, PlayerError, Result};
 use crate::remux::Muxer;
@@ -23,6 +24,7 @@ struct Lane {
     mime: Rc<str>,
     init: Rc<[u8]>,
     generation: u32,
+    form: Form,
 }
 
 enum Kind {
@@ -51,6 +53,8 @@ pub(super) struct Pipeline {
     kind: Kind,
     in_init: bool,
     opens: bool,
+    /// What tracks go as, where the browser was asked; all others go as MP4. `None`: the browser takes the track in no form.
+    wrappings: Vec<(TrackId, Option<Wrapping>)>,
 }
 
 /// Bytes after which an unknown format stays unknown.
@@ -66,6 +70,54 @@ impl Pipeline {
             kind: Kind::Unknown(Vec::new()),
             in_init: false,
             opens: false,
+            wrappings: Vec::new(),
+        }
+    }
+
+    /// A pipeline that begins with this demuxer, whatever the bytes look like.
+    #[cfg(feature = "progressive")]
+    pub fn demuxing(serial: u32, demuxer: Box<dyn Demuxer>) -> Self {
+        let mut pipeline = Self::new(serial, Wanted { video: true, audio: true }, "");
+        pipeline.kind = remux(demuxer);
+        pipeline
+    }
+
+    /// The tracks that are wanted, once the headers have told them all.
+    #[cfg(feature = "progressive")]
+    pub fn infos(&self) -> Option<Vec<TrackInfo>> {
+        match &self.kind {
+            Kind::Remux { muxer, .. } if muxer.is_complete() => {
+                Some(chosen(muxer.tracks(), self.wanted).cloned().collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// Sets what tracks go as.
+    #[cfg(feature = "progressive")]
+    pub fn wrap(&mut self, wrappings: Vec<(TrackId, Option<Wrapping>)>) {
+        self.wrappings = wrappings;
+    }
+
+    /// See [`Demuxer::duration`].
+    #[cfg(feature = "progressive")]
+    pub fn duration(&self) -> Option<Seconds> {
+        match &self.kind {
+            Kind::Remux { demuxer, .. } => demuxer.duration(),
+            _ => None,
+        }
+    }
+
+    /// See [`Demuxer::seek`].
+    #[cfg(feature = "progressive")]
+    pub fn seek(&mut self, time: Seconds, length: u64) -> Option<u64> {
+        match &mut self.kind {
+            Kind::Remux { demuxer, muxer, .. } => {
+                let at = demuxer.seek(time, length)?;
+                muxer.reset();
+                Some(at)
+            }
+            _ => None,
         }
     }
 
@@ -166,7 +218,9 @@ impl Pipeline {
         match &self.kind {
             Kind::Unknown(_) => None,
             Kind::Remux { muxer, .. } if muxer.is_complete() => {
-                Some(chosen(muxer.tracks(), self.wanted).map(|t| (buffer_of(t.kind), mime_of(t))).collect())
+                let all = chosen(muxer.tracks(), self.wanted);
+                let taken = all.filter_map(|t| Some((buffer_of(t.kind), wrapping(&self.wrappings, t)?.mime)));
+                Some(taken.collect())
             }
             Kind::Remux { .. } => None,
             Kind::Pass { .. } => {
@@ -197,15 +251,17 @@ impl Pipeline {
                     start: span.0,
                     end: if flush { span.1 } else { span.0 },
                     edit: 0.0,
-                    sync: true,
+                    first_sync: Some(span.0),
                     partial: !flush,
+                    raw: false,
                 });
             }
             Kind::Remux { muxer, lanes, generation, .. } => {
                 if !muxer.is_complete() {
                     return Ok(());
                 }
-                let tracks: Vec<TrackInfo> = chosen(muxer.tracks(), self.wanted).cloned().collect();
+                let mut tracks: Vec<TrackInfo> = chosen(muxer.tracks(), self.wanted).cloned().collect();
+                tracks.retain(|t| wrapping(&self.wrappings, t).is_some());
                 for track in &tracks {
                     if track.encrypted {
                         return Err(PlayerError::new(Code::Encrypted, "the media is encrypted"));
@@ -214,16 +270,23 @@ impl Pipeline {
                         let known = lanes.iter().position(|l| l.track == track.id);
                         let fresh = known.is_none_or(|i| lanes[i].generation != fragment.generation);
                         if fresh {
-                            let init = muxer.init_segment(track.id).ok_or_else(|| {
-                                PlayerError::new(Code::Internal, "a fragment came without a track")
-                            })?;
+                            let Some(Wrapping { mime, form }) = wrapping(&self.wrappings, track) else {
+                                break;
+                            };
+                            let init = match form {
+                                Form::Raw => Vec::new(),
+                                Form::Mp4 => muxer.init_segment(track.id).ok_or_else(|| {
+                                    PlayerError::new(Code::Internal, "a fragment came without a track")
+                                })?,
+                            };
                             *generation += 1;
                             let lane = Lane {
                                 track: track.id,
                                 buffer: buffer_of(track.kind),
-                                mime: mime_of(track),
+                                mime,
                                 init: init.into(),
                                 generation: fragment.generation,
+                                form,
                             };
                             match known {
                                 Some(i) => lanes[i] = lane,
@@ -232,6 +295,12 @@ impl Pipeline {
                         }
                         let Some(lane) = lanes.iter().find(|l| l.track == track.id) else { continue };
                         let edit = track.timescale.seconds(track.edit_start);
+                        let mut data = fragment.data;
+                        let raw = lane.form == Form::Raw;
+                        if raw {
+                            let moof = data.first_chunk().map_or(0, |b| u32::from_be_bytes(*b));
+                            data.advance((moof as usize).saturating_add(8));
+                        }
                         pieces.push(Piece {
                             buffer: lane.buffer,
                             init_key: (self.serial, lane.generation),
@@ -239,10 +308,11 @@ impl Pipeline {
                             init: lane.init.clone(),
                             start: track.timescale.seconds(fragment.first_pts) - edit,
                             end: track.timescale.seconds(fragment.end) - edit,
-                            data: fragment.data,
+                            data,
                             edit,
-                            sync: fragment.starts_with_sync,
-                            partial: false,
+                            first_sync: fragment.first_sync.map(|t| track.timescale.seconds(t) - edit),
+                            partial: raw,
+                            raw,
                         });
                     }
                 }
@@ -256,13 +326,11 @@ impl Pipeline {
     }
 }
 
+fn remux(demuxer: Box<dyn Demuxer>) -> Kind {
+    Kind::Remux { demuxer, muxer: Box::new(Muxer::new()), lanes: Vec::new(), generation: 0 }
+}
+
 fn open(prefix: &[u8], complete: bool) -> Result<Option<Kind>> {
-    let remux = |demuxer: Box<dyn Demuxer>| Kind::Remux {
-        demuxer,
-        muxer: Box::new(Muxer::new()),
-        lanes: Vec::new(),
-        generation: 0,
-    };
     Ok(match container::sniff(prefix) {
         Some(Format::Mp4) => Some(remux(Box::new(container::mp4::FragmentDemuxer::new()))),
         #[cfg(feature = "ts")]
@@ -298,14 +366,12 @@ fn buffer_of(kind: TrackKind) -> BufferId {
     if kind == TrackKind::Audio { BufferId::Audio } else { BufferId::Video }
 }
 
-fn mime_of(track: &TrackInfo) -> Rc<str> {
-    ["video/mp4; codecs=\"", "audio/mp4; codecs=\""][usize::from(track.kind == TrackKind::Audio)]
-        .to_owned()
-        .chars()
-        .chain(track.codec.chars())
-        .chain(std::iter::once('"'))
-        .collect::<String>()
-        .into()
+/// What a track goes as; `None`: it is left out.
+fn wrapping(asked: &[(TrackId, Option<Wrapping>)], track: &TrackInfo) -> Option<Wrapping> {
+    match asked.iter().find(|(id, _)| *id == track.id) {
+        Some((_, answer)) => answer.clone(),
+        None => Some(Wrapping { mime: mp4_mime(track.kind, &track.codec).into(), form: Form::Mp4 }),
+    }
 }
 
 /// The first video and the first audio track, as far as they are wanted: a SourceBuffer each is all that engines take.

@@ -1,16 +1,18 @@
 //! One presentation while it plays: its streams and buffers, and what ties them together. How segments are fetched is in
 //! `fetching`, the playhead in `playhead`, the choice of quality in `quality`.
 
-use super::buffer::{Buffer, Failed};
+use super::buffer::Buffer;
 use super::indexes::Variables;
 use super::io::*;
+#[cfg(feature = "progressive")]
+use super::linear::Linear;
 use super::loading::Loading;
 use super::playhead::Playhead;
 use super::quality::Abr;
 use super::requests::{Requests, RetryPolicy};
 use super::stream::{Activity, RepKey, Stream};
 use crate::error::{Code, PlayerError};
-use crate::manifest::{AdaptationSet, ContentType, Presentation, PresentationType, Protocol};
+use crate::manifest::{AdaptationSet, ContentType, Presentation, PresentationType};
 use crate::time::{Seconds, TimeRange, TimeRanges};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -89,6 +91,9 @@ pub(super) struct Session {
     /// A request for part of a segment failed.
     pub ranges_refused: bool,
     pub decode_recoveries: Vec<Now>,
+    /// What plays is a resource without an index.
+    #[cfg(feature = "progressive")]
+    pub linear: Option<Box<Linear>>,
     pub ended_signalled: bool,
     pub last_quality: Option<String>,
     pub played_weight: (f64, f64),
@@ -136,6 +141,8 @@ impl Session {
             restart_at: None,
             ranges_refused: false,
             decode_recoveries: Vec::new(),
+            #[cfg(feature = "progressive")]
+            linear: None,
             ended_signalled: false,
             last_quality: None,
             played_weight: (0.0, 0.0),
@@ -212,6 +219,10 @@ impl Session {
         if self.streams.is_empty() {
             return Err(self.nothing_playable(period));
         }
+        #[cfg(feature = "progressive")]
+        if self.linear.is_some() {
+            return Ok(());
+        }
         self.announce_tracks(ctx);
         Ok(())
     }
@@ -272,6 +283,9 @@ impl Session {
                 self.begin_at(ctx, last);
             }
         }
+        if matches!(self.start, StartAt::BeforeEnd(_)) && self.live() {
+            self.start = StartAt::Known;
+        }
         if let StartAt::BeforeEnd(offset) = self.start
             && let Some(duration) = self.duration()
         {
@@ -296,13 +310,13 @@ impl Session {
 
     /// Makes the SourceBuffers once every stream has told its tracks: none can be added after the first has its metadata.
     fn add_buffers(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
-        if !self.source_open || self.buffers.iter().any(Option::is_some) {
+        if !self.source_open || self.buffers.iter().any(Option::is_some) || !self.start_known() {
             return Ok(());
         }
         if self.streams.iter().any(|s| s.buffers.is_empty()) {
             return Ok(());
         }
-        if let Some(duration) = self.duration() {
+        if let Some(duration) = self.duration().or(self.live().then_some(f64::INFINITY)) {
             ctx.command(Command::SetDuration(duration));
         }
         for id in [BufferId::Video, BufferId::Audio] {
@@ -316,6 +330,15 @@ impl Session {
             self.playhead.seek(ctx, target);
         }
         Ok(())
+    }
+
+    /// Whether it has no end that is known.
+    pub fn live(&self) -> bool {
+        #[cfg(feature = "progressive")]
+        if let Some(linear) = &self.linear {
+            return linear.live();
+        }
+        self.presentation.kind == PresentationType::Dynamic
     }
 
     pub fn buffer(&self, id: BufferId) -> Option<&Buffer> {
@@ -350,7 +373,7 @@ impl Session {
             return Ok(());
         }
         if self.buffers.iter().all(Option::is_none) {
-            if self.source_open && self.streams.iter().all(|s| !s.has_media) {
+            if self.source_open && self.streams.iter().all(|s| !s.has_media && s.held.is_empty()) {
                 return Err(
                     PlayerError::new(Code::MediaEmpty, "the segments hold no media").with_url(&self.url)
                 );
@@ -432,6 +455,10 @@ impl Session {
         }
         for stream in &self.streams {
             soonest = soonest.min(self.stream_deadline(ctx, stream));
+        }
+        #[cfg(feature = "progressive")]
+        {
+            soonest = soonest.min(self.linear_deadline(ctx));
         }
         soonest.min(self.restart_deadline(ctx.now))
     }

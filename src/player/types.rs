@@ -32,6 +32,9 @@ impl Session {
     /// The browser has answered.
     pub fn types_checked(&mut self, ctx: &mut Ctx, answers: &[bool]) -> Result<(), Fatal> {
         if self.supported.is_some() {
+            #[cfg(feature = "progressive")]
+            return self.linear_types(ctx, answers);
+            #[cfg(not(feature = "progressive"))]
             return Ok(());
         }
         let checked = std::mem::take(&mut self.checked);

@@ -55,6 +55,8 @@ pub struct Fragment {
     pub samples: u32,
     /// Whether the first one, in decoding order, is a sync sample.
     pub starts_with_sync: bool,
+    /// Presentation time of the first sync sample in ticks.
+    pub first_sync: Option<Ticks>,
 }
 
 impl Fragment {
@@ -234,6 +236,7 @@ impl Muxer {
             end: taken.iter().map(|e| e.pts.saturating_add(e.duration.into())).max().unwrap_or(first.pts),
             samples: count as u32,
             starts_with_sync: first.sync,
+            first_sync: taken.iter().find(|e| e.sync).map(|e| e.pts),
         })
     }
 

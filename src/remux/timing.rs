@@ -47,11 +47,12 @@ impl Clock {
                 warning = warning.or(Some("decoding times do not increase"));
                 dts = last.dts.saturating_add(1);
                 duration = 1;
-            } else if (told && distance > 2 * usual + second / 20)
+            } else if distance > 10 * second
+                || (told && distance > 2 * usual + second / 20)
                 || (info.kind == TrackKind::Audio && distance > 4 * usual + second / 10)
             {
                 // A hole. The sample before must not be stretched over it: the player has to see it and jump. A picture
-                // without a duration of its own, however, stays until the next one: its rate may vary.
+                // without a duration of its own, however, stays until the next one, if that is not another time line: its rate may vary.
                 breaks = true;
                 duration = usual;
             }

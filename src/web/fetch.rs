@@ -5,7 +5,9 @@ use super::pump::{Pending, Shell};
 use crate::manifest::ByteRange;
 use crate::player::{FetchFailure, FetchId, FetchKind};
 use js_sys::{Object, Promise, Uint8Array};
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{AbortController, Response, ResponseType};
@@ -34,6 +36,34 @@ extern "C" {
     fn value(this: &Read) -> Uint8Array;
 }
 
+/// A request under way.
+pub(super) struct Running {
+    id: FetchId,
+    pub(super) controller: AbortController,
+    /// Its body is not read at present.
+    paused: bool,
+    /// The task that waits for that to end.
+    waits: Option<Waker>,
+}
+
+/// Waits until a body may be read on, or is not wanted any more.
+struct MayRead<'a>(&'a Weak<Shell>, FetchId);
+
+impl Future for MayRead<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context) -> Poll<()> {
+        let Some(shell) = self.0.upgrade() else { return Poll::Ready(()) };
+        match shell.fetches.borrow_mut().iter_mut().find(|r| r.id == self.1) {
+            Some(running) if running.paused => {
+                running.waits = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+}
+
 impl Shell {
     /// Keeps a response that is under way already for the first request of its URL.
     pub(super) fn offer_prefetched(&self, url: &str, response: Option<Promise>) {
@@ -55,7 +85,7 @@ impl Shell {
         });
         match started {
             Ok((controller, request)) => {
-                self.fetches.borrow_mut().push((id, controller));
+                self.fetches.borrow_mut().push(Running { id, controller, paused: false, waits: None });
                 spawn_local(receive(Rc::downgrade(self), id, kind, request));
             }
             Err(e) => {
@@ -66,15 +96,28 @@ impl Shell {
 
     /// The request's task finds its id gone and ends without a word.
     pub(super) fn abort_fetch(&self, id: FetchId) {
-        if let Some(controller) = self.forget_fetch(id) {
-            controller.abort();
+        if let Some(running) = self.forget_fetch(id) {
+            running.controller.abort();
+            running.waits.inspect(Waker::wake_by_ref);
         }
     }
 
-    fn forget_fetch(&self, id: FetchId) -> Option<AbortController> {
+    /// Stops or goes on reading a body. The browser stops taking bytes from the network once its own buffers are full.
+    #[cfg(feature = "progressive")]
+    pub(super) fn pause_fetch(&self, id: FetchId, paused: bool) {
+        let waits = {
+            let mut fetches = self.fetches.borrow_mut();
+            let Some(running) = fetches.iter_mut().find(|r| r.id == id) else { return };
+            running.paused = paused;
+            if paused { None } else { running.waits.take() }
+        };
+        waits.inspect(Waker::wake_by_ref);
+    }
+
+    fn forget_fetch(&self, id: FetchId) -> Option<Running> {
         let mut fetches = self.fetches.borrow_mut();
-        let at = fetches.iter().position(|(i, _)| *i == id)?;
-        Some(fetches.swap_remove(at).1)
+        let at = fetches.iter().position(|r| r.id == id)?;
+        Some(fetches.swap_remove(at))
     }
 
     fn fetch_failed(self: &Rc<Self>, id: FetchId, failure: FetchFailure, message: String) {
@@ -98,7 +141,7 @@ fn init(controller: &AbortController, range: Option<ByteRange>) -> Object {
 
 /// The shell, while it lives and still wants this request.
 fn wanted(shell: &Weak<Shell>, id: FetchId) -> Option<Rc<Shell>> {
-    shell.upgrade().filter(|s| s.fetches.borrow().iter().any(|(i, _)| *i == id))
+    shell.upgrade().filter(|s| s.fetches.borrow().iter().any(|r| r.id == id))
 }
 
 async fn receive(shell: Weak<Shell>, id: FetchId, kind: FetchKind, request: Promise) {
@@ -110,7 +153,10 @@ async fn receive(shell: Weak<Shell>, id: FetchId, kind: FetchKind, request: Prom
     };
     let length = length(&response, kind);
     let content_type = response.headers().get("content-type").ok().flatten();
-    live.input(Pending::Head { id, status: response.status(), url: response.url(), content_type, length });
+    let ranges = response.headers().get("accept-ranges").ok().flatten();
+    let ranges = ranges.is_some_and(|value| value.eq_ignore_ascii_case("bytes"));
+    let (status, url) = (response.status(), response.url());
+    live.input(Pending::Head { id, status, url, content_type, length, ranges });
     drop(live);
 
     let reader = match response.body().map(|body| body.unchecked_into::<Body>().get_reader()) {
@@ -124,6 +170,10 @@ async fn receive(shell: Weak<Shell>, id: FetchId, kind: FetchKind, request: Prom
     };
     let mut received = 0u64;
     while let Some(reader) = &reader {
+        MayRead(&shell, id).await;
+        if wanted(&shell, id).is_none() {
+            return;
+        }
         let read = match reader.read() {
             Ok(promise) => JsFuture::from(promise).await,
             Err(e) => Err(e),

@@ -245,6 +245,8 @@ impl Shell {
                 slot.buffer.abort()?;
                 // abort() resets the append window, not the offset (Media Source Extensions §5.2, `abort()`).
                 slot.window = WHOLE;
+                // Where the browser gives the times itself, the next append begins a new count, perhaps with the same offset.
+                slot.offset = f64::NAN;
                 slot.busy = false;
                 return Ok(Some(slot.done()));
             }

@@ -26,6 +26,7 @@ pub(super) enum Pending {
         url: String,
         content_type: Option<String>,
         length: Option<u64>,
+        ranges: bool,
     },
     /// The first `len` bytes of a buffer that goes back to the shell.
     Body {
@@ -73,7 +74,7 @@ pub(super) struct Shell {
     callback: Function,
     timer: RefCell<Option<(Now, Timeout)>>,
     pub(super) source: RefCell<Option<Source>>,
-    pub(super) fetches: RefCell<Vec<(FetchId, web_sys::AbortController)>>,
+    pub(super) fetches: RefCell<Vec<super::fetch::Running>>,
     pub(super) prefetched: RefCell<Option<(String, Promise)>>,
     /// Body chunks are copied here, so that no allocation is made per chunk.
     pub(super) chunk: RefCell<Vec<u8>>,
@@ -134,8 +135,8 @@ impl Shell {
     /// Cancels everything; nothing is posted any more.
     pub(super) fn close(&self) {
         self.closed.set(true);
-        for (_, controller) in self.fetches.take() {
-            controller.abort();
+        for running in self.fetches.take() {
+            running.controller.abort();
         }
         self.prefetched.take();
         self.timer.take();
@@ -164,13 +165,14 @@ impl Shell {
         let mut feed = |input| core.handle_input(now, input);
         match input {
             Pending::Load(request) => feed(Input::Load(request)),
-            Pending::Head { id, status, url, content_type, length } => {
+            Pending::Head { id, status, url, content_type, length, ranges } => {
                 feed(Input::FetchHead {
                     id,
                     status,
                     url: &url,
                     content_type: content_type.as_deref(),
                     length,
+                    ranges,
                 });
             }
             Pending::Body { id, data, len } => {
@@ -211,6 +213,10 @@ impl Shell {
         match command {
             Command::Fetch { id, url, range, kind } => self.fetch(id, &url, range, kind),
             Command::AbortFetch { id } => self.abort_fetch(id),
+            #[cfg(feature = "progressive")]
+            Command::PauseFetch { id } => self.pause_fetch(id, true),
+            #[cfg(feature = "progressive")]
+            Command::ResumeFetch { id } => self.pause_fetch(id, false),
             Command::OpenSource => self.open_source(),
             Command::CloseSource => self.close_source(),
             Command::CheckTypes(types) => self.answer(Pending::Types(super::mse::check_types(&types))),

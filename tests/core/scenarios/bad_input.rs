@@ -108,12 +108,11 @@ fn a_broken_media_playlist_falls_back_to_another_rung() {
 }
 
 #[test]
-fn media_files_are_told_from_manifests() {
-    let stream = Stream::simple(8.0);
-    let track = stream.video(0, 0);
-    let mut mp4 = track.init_segment();
-    mp4.extend(track.segment(0, 50, |_| true));
-    assert_eq!(served("https://media.test/movie.mp4", "video/mp4", &mp4).code, Code::FormatUnsupported);
+fn files_that_cannot_be_read_are_told_by_their_format() {
+    let wav = [b"RIFF\0\0\0\0WAVEfmt ".as_slice(), &[0; 2000]].concat();
+    let error = served("https://media.test/sound.wav", "audio/wav", &wav);
+    assert_eq!(error.code, Code::FormatUnsupported);
+    assert!(error.message.contains("wav"));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod faults;
+#[cfg(feature = "progressive")]
+mod files;
 mod lifecycle;
 mod memory;
 mod playback;

@@ -31,6 +31,8 @@ pub enum Fault {
     Redirect(&'static str),
     /// So many seconds before the head.
     Delay(f64),
+    /// The server tells no length, and has no ranges.
+    Endless,
 }
 
 /// A fault, for URLs that contain a text.
@@ -76,6 +78,10 @@ struct Running {
     carried: f64,
     delivered: usize,
     end: End,
+    /// The player does not read it.
+    paused: bool,
+    /// The server says that it has ranges.
+    ranges: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,13 +93,30 @@ enum End {
 
 /// What the network has for the player.
 pub enum Delivery {
-    Head { id: FetchId, status: u16, url: String, content_type: &'static str, length: Option<u64> },
-    Body { id: FetchId, data: Vec<u8> },
-    End { id: FetchId },
-    Failed { id: FetchId, failure: FetchFailure },
+    Head {
+        id: FetchId,
+        status: u16,
+        url: String,
+        content_type: &'static str,
+        length: Option<u64>,
+        ranges: bool,
+    },
+    Body {
+        id: FetchId,
+        data: Vec<u8>,
+    },
+    End {
+        id: FetchId,
+    },
+    Failed {
+        id: FetchId,
+        failure: FetchFailure,
+    },
 }
 
 const CHUNK: usize = 16 * 1024;
+/// Bytes that buffers on the way take while the player does not read.
+const WINDOW: usize = 64 * 1024;
 
 pub struct Network {
     pub site: Site,
@@ -153,6 +176,7 @@ impl Network {
             None => (404, "text/html", b"<html>not found</html>".to_vec()),
         };
         let mut body = whole;
+        let no_ranges = matches!(fault, Some(Fault::IgnoreRange | Fault::Endless));
         match &fault {
             Some(Fault::Content(bytes)) => body = bytes.to_vec(),
             Some(Fault::ShortFile(n)) => body.truncate(*n),
@@ -165,7 +189,7 @@ impl Network {
         }
         if status == 200
             && let Some(range) = range
-            && fault != Some(Fault::IgnoreRange)
+            && !no_ranges
         {
             let first = usize::try_from(range.first).unwrap();
             let last = range
@@ -207,6 +231,7 @@ impl Network {
             }
             Some(Fault::Silence) => head_at = f64::INFINITY,
             Some(Fault::Delay(seconds)) => head_at += seconds,
+            Some(Fault::Endless) => announced = None,
             _ => {}
         }
         if !(200..300).contains(&status) && status != 0 {
@@ -225,7 +250,22 @@ impl Network {
             carried: 0.0,
             delivered: 0,
             end,
+            paused: false,
+            ranges: !no_ranges,
         });
+    }
+
+    /// The player stops or goes on reading.
+    pub fn pause(&mut self, now: f64, id: FetchId, paused: bool) {
+        self.advance(now);
+        let r = self.running.iter_mut().find(|r| r.id == id).expect("a response that is open");
+        assert_ne!(r.paused, paused, "paused or resumed twice");
+        r.paused = paused;
+    }
+
+    /// Responses that are not read at present.
+    pub fn paused(&self) -> usize {
+        self.running.iter().filter(|r| r.paused).count()
     }
 
     pub fn abort(&mut self, now: f64, id: FetchId) {
@@ -242,7 +282,8 @@ impl Network {
     }
 
     fn active(r: &Running) -> bool {
-        r.head_sent && (r.carried as usize) < r.body.len()
+        let room = !r.paused || (r.carried as usize) < r.delivered + WINDOW;
+        r.head_sent && room && (r.carried as usize) < r.body.len()
     }
 
     /// Lets the link carry bytes up to `now`.
@@ -269,6 +310,8 @@ impl Network {
         for r in &self.running {
             let t = if !r.head_sent {
                 r.head_at
+            } else if r.paused {
+                f64::INFINITY
             } else if r.delivered >= r.body.len() {
                 if r.end == End::Never { f64::INFINITY } else { self.now }
             } else {
@@ -310,7 +353,11 @@ impl Network {
                     url: r.url.clone(),
                     content_type: r.content_type,
                     length: r.announced,
+                    ranges: r.ranges,
                 });
+            }
+            if r.paused {
+                continue;
             }
             let goal = (r.delivered + CHUNK).min(r.body.len());
             if r.delivered < r.body.len() {

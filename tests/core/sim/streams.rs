@@ -9,6 +9,8 @@ use std::rc::Rc;
 
 pub const MPD: &str = "https://media.test/manifest.mpd";
 pub const M3U8: &str = "https://media.test/main.m3u8";
+pub const TS: &str = "https://media.test/all.ts";
+pub const MP4: &str = "https://media.test/all.mp4";
 const ROOT: &str = "https://media.test/";
 const DASH_TYPE: &str = "application/dash+xml";
 const HLS_TYPE: &str = "application/vnd.apple.mpegurl";
@@ -354,6 +356,30 @@ impl Stream {
             file.extend(bytes);
         }
         (file, init, sidx)
+    }
+
+    /// The first rung and the first language as one transport stream at [`TS`].
+    pub fn ts_file(&self) -> Site {
+        let mut site = Site::default();
+        let this = Rc::new(self.clone());
+        site.put_made(TS, "video/mp2t", move || {
+            let parts = 0..this.parts.len();
+            let all = parts.flat_map(|part| (0..this.count(part)).map(move |n| (part, n)));
+            all.flat_map(|(part, n)| this.transport(&this.video(part, 0), n)).collect()
+        });
+        site
+    }
+
+    /// The first rung as one fragmented MP4 file without an index, at [`MP4`].
+    pub fn fmp4_file(&self) -> Site {
+        let mut site = Site::default();
+        let this = Rc::new(self.clone());
+        site.put_made(MP4, "video/mp4", move || {
+            let track = this.video(0, 0);
+            let media = (0..this.count(0)).flat_map(|n| this.fmp4(&track, n));
+            track.init_segment().into_iter().chain(media).collect()
+        });
+        site
     }
 
     /// The presentation with a multivariant playlist at [`M3U8`].

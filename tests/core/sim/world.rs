@@ -338,10 +338,18 @@ impl World {
         let player = &mut self.player;
         match input {
             Pending::Load(request) => player.handle_input(now, Input::Load(request)),
-            Pending::Net(Delivery::Head { id, status, url, content_type, length }) => player.handle_input(
-                now,
-                Input::FetchHead { id, status, url: &url, content_type: Some(content_type), length },
-            ),
+            Pending::Net(Delivery::Head { id, status, url, content_type, length, ranges }) => player
+                .handle_input(
+                    now,
+                    Input::FetchHead {
+                        id,
+                        status,
+                        url: &url,
+                        content_type: Some(content_type),
+                        length,
+                        ranges,
+                    },
+                ),
             Pending::Net(Delivery::Body { id, data }) => {
                 player.handle_input(now, Input::FetchBody { id, data: &data });
             }
@@ -413,6 +421,8 @@ impl World {
                 self.net.start(self.now, id, &url, range, kind);
             }
             Command::AbortFetch { id } => self.net.abort(self.now, id),
+            Command::PauseFetch { id } => self.net.pause(self.now, id, true),
+            Command::ResumeFetch { id } => self.net.pause(self.now, id, false),
             Command::OpenSource => {
                 assert!(self.element.source.is_none(), "a source over a source");
                 self.sources_opened += 1;

@@ -1,0 +1,288 @@
+//! Plain files and endless streams.
+
+use super::*;
+
+fn muxed(seconds: f64) -> Stream {
+    Stream::simple(seconds).with(|s| {
+        s.languages = vec!["en"];
+        s.muxed = true;
+    })
+}
+
+/// A file of 1 Mbit/s and some.
+fn heavy(seconds: f64) -> Stream {
+    muxed(seconds).with(|s| s.ladder = vec![1_000_000])
+}
+
+fn loaded(w: &World) -> Vec<(Option<f64>, bool)> {
+    w.events
+        .iter()
+        .filter_map(|t| match &t.event {
+            Event::Loaded { protocol: "file", duration, live } => Some((*duration, *live)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn assert_in_step(w: &World) {
+    let Some(last) = w.played('v').last().copied() else { panic!("nothing was played\n{}", w.story()) };
+    let expected = w.element.position * 25.0;
+    assert!(
+        (f64::from(last.number) - expected).abs() <= 2.0,
+        "{last:?} at {:.2}\n{}",
+        w.element.position,
+        w.story()
+    );
+}
+
+#[test]
+fn a_transport_stream_plays_from_start_to_end() {
+    for (base, b_frames) in [(0.0, false), (3723.4, false), (10.0, true)] {
+        let mut w = World::new(
+            muxed(22.0)
+                .with(|s| {
+                    s.parts[0].base = base;
+                    s.b_frames = b_frames;
+                })
+                .ts_file(),
+        );
+        w.load(TS);
+        w.play_to_end(40.0);
+        w.assert_played_all('v', &[550]);
+        w.assert_played_all('a', &[1032]);
+        assert_eq!(w.appended('v'), (550, 550));
+        assert_eq!(w.appended('a'), (1032, 1032));
+        assert_eq!(w.errors(), []);
+        assert_eq!(w.count(|e| matches!(e, Event::Stall { .. })), 0, "{}", w.story());
+        let [(Some(duration), false)] = loaded(&w)[..] else { panic!("{:?}", loaded(&w)) };
+        assert!((duration - 22.0).abs() < 0.1, "{duration}");
+        // The response by which it was recognized, and the end for the duration.
+        assert_eq!(w.requests().len(), 2, "{}", w.story());
+    }
+}
+
+#[test]
+fn a_fragmented_file_plays_from_start_to_end() {
+    let mut w = World::new(muxed(22.0).fmp4_file());
+    w.load(MP4);
+    w.play_to_end(40.0);
+    w.assert_played_all('v', &[550]);
+    assert_eq!(w.appended('v'), (550, 550));
+    assert_eq!(w.errors(), []);
+    let [(Some(duration), false)] = loaded(&w)[..] else { panic!("{:?}", loaded(&w)) };
+    assert!((duration - 22.0).abs() < 0.1, "{duration}");
+}
+
+#[test]
+fn no_more_is_read_than_the_buffer_is_to_hold() {
+    let config = Config { buffer_ahead: 10.0, buffer_behind: 5.0, stats_interval: 0.0, ..Config::default() };
+    let mut w = World::configured(heavy(90.0).ts_file(), config);
+    w.load(TS);
+    for second in 0..80 {
+        w.run_for(1.0);
+        for (_, b) in &w.element.source.as_ref().unwrap().buffers {
+            let Some(bounds) = b.buffered().bounds() else { continue };
+            assert!(bounds.end - w.element.position < 10.0 + 2.0, "{second}\n{}", w.story());
+            assert!(w.element.position - bounds.start < 5.0 + 4.0 + 4.0, "{second}\n{}", w.story());
+        }
+    }
+    assert!(w.commands.iter().any(|(_, c)| c.starts_with("PauseFetch")));
+    w.play_to_end(20.0);
+    w.assert_played_all('v', &[2250]);
+    assert_eq!(w.appended('v'), (2250, 2250));
+    assert_eq!(w.requests().iter().filter(|r| r.kind != FetchKind::Index).count(), 1, "{}", w.story());
+    assert_eq!(w.errors(), []);
+}
+
+#[test]
+fn a_pause_of_the_user_is_no_time_out() {
+    let config = Config { buffer_ahead: 8.0, stats_interval: 0.0, ..Config::default() };
+    let mut w = World::configured(heavy(60.0).ts_file(), config);
+    w.load(TS);
+    w.run_for(5.0);
+    w.pause();
+    w.run_for(600.0);
+    assert_eq!(w.net.paused(), 1, "{}", w.story());
+    w.play();
+    w.play_to_end(70.0);
+    w.assert_played_all('v', &[1500]);
+    assert_eq!(w.errors(), []);
+}
+
+#[test]
+fn the_byte_budget_counts_too() {
+    let config = Config { buffer_bytes: 1_000_000, stats_interval: 0.0, ..Config::default() };
+    let mut w = World::configured(heavy(60.0).ts_file(), config);
+    w.load(TS);
+    for _ in 0..30 {
+        w.run_for(1.0);
+        let source = w.element.source.as_ref().unwrap();
+        let ahead = source.buffer(BufferId::Video).unwrap().buffered().end_from(w.element.position, 0.0);
+        assert!(ahead - w.element.position < 10.0, "{}", w.story());
+    }
+    w.play_to_end(60.0);
+    w.assert_played_all('v', &[1500]);
+}
+
+#[test]
+fn seeks_arrive_where_they_were_sent() {
+    for (url, site) in [(TS, heavy(300.0).ts_file()), (MP4, heavy(300.0).fmp4_file())] {
+        let mut w = World::new(site);
+        w.load(url);
+        w.run_for(3.0);
+        for to in [200.0, 40.3, 290.0, 150.1, 151.0, 3.0, 77.7] {
+            let made = w.requests().len();
+            w.seek(to);
+            assert!(
+                w.run_until(6.0, |w| !w.element.seeking && w.element.ready_state >= 3),
+                "{to}\n{}",
+                w.story()
+            );
+            w.run_for(2.0);
+            assert!((w.element.position - to).abs() < 3.0, "{to}: {}\n{}", w.element.position, w.story());
+            assert_in_step(&w);
+            let asked = w.requests().len() - made;
+            assert!(asked <= 6, "{to}: {asked} requests\n{}", w.story());
+        }
+        assert_eq!(w.errors(), [], "{}", w.story());
+        w.seek(295.0);
+        w.play_to_end(30.0);
+    }
+}
+
+#[test]
+fn a_start_in_the_middle_and_before_the_end() {
+    for start in [100.0, -20.0] {
+        let mut w = World::new(heavy(120.0).ts_file());
+        w.load_at(TS, start);
+        w.run_for(5.0);
+        assert!((w.element.position - 103.0).abs() < 4.0, "{start}: {}\n{}", w.element.position, w.story());
+        assert_in_step(&w);
+        w.play_to_end(40.0);
+    }
+}
+
+#[test]
+fn a_server_without_ranges_still_plays_and_seeks_by_reading() {
+    for fault in [Fault::IgnoreRange, Fault::Endless] {
+        let mut w = World::new(heavy(60.0).ts_file());
+        w.fault(TS, fault.clone(), ALWAYS);
+        w.load(TS);
+        w.run_for(3.0);
+        if fault == Fault::IgnoreRange {
+            for to in [40.0, 2.0, 30.0] {
+                w.seek(to);
+                assert!(
+                    w.run_until(20.0, |w| !w.element.seeking && w.element.ready_state >= 3),
+                    "{fault:?} {to}\n{}",
+                    w.story()
+                );
+                w.run_for(1.0);
+                assert!((w.element.position - to).abs() < 3.0, "{to}: {}\n{}", w.element.position, w.story());
+                assert_in_step(&w);
+            }
+        }
+        w.play_to_end(90.0);
+        assert_eq!(w.played('v').last().unwrap().number, 1499);
+        assert_eq!(w.errors(), [], "{}", w.story());
+    }
+}
+
+#[test]
+fn a_connection_that_breaks_is_resumed_where_it_broke() {
+    for ranges in [true, false] {
+        let mut w = World::new(heavy(40.0).ts_file());
+        if ranges {
+            w.fault(TS, Fault::BreakAfter(1_500_000), 3);
+        } else {
+            w.fault(TS, Fault::IgnoreRange, 1);
+            w.fault(TS, Fault::IgnoreRange, ALWAYS);
+        }
+        w.load(TS);
+        w.play_to_end(70.0);
+        w.assert_played_all('v', &[1000]);
+        w.assert_played_all('a', &[1875]);
+        assert_eq!(w.errors(), [], "{}", w.story());
+    }
+}
+
+#[test]
+fn an_endless_stream_has_no_duration_and_begins_at_once() {
+    let mut w = World::new(heavy(120.0).with(|s| s.parts[0].base = 5000.0).ts_file());
+    w.fault(TS, Fault::Endless, ALWAYS);
+    w.load(TS);
+    assert!(w.run_until(1.0, |w| w.element.ready_state >= 3), "{}", w.story());
+    assert_eq!(loaded(&w), [(Some(f64::INFINITY), true)]);
+    assert!(w.element.position < 1.0);
+    for _ in 0..60 {
+        w.run_for(1.0);
+        for (_, b) in &w.element.source.as_ref().unwrap().buffers {
+            let Some(bounds) = b.buffered().bounds() else { continue };
+            assert!(w.element.position - bounds.start < 30.0 + 9.0, "{}", w.story());
+        }
+    }
+    // There is nothing before what is kept, and nothing after.
+    w.seek(0.0);
+    w.run_for(1.0);
+    assert!(!w.element.seeking && w.element.position > 10.0, "{}", w.story());
+    assert_eq!(w.errors(), []);
+}
+
+#[test]
+fn time_stamps_that_jump_play_on() {
+    for (second, third) in [(9000.0, 20.0), (0.0, 0.0), (100.5, 95_000.0)] {
+        let mut w =
+            World::new(heavy(16.0).then(16.0, |p| p.base = second).then(12.0, |p| p.base = third).ts_file());
+        w.fault(TS, Fault::Endless, ALWAYS);
+        w.load(TS);
+        w.play_to_end(60.0);
+        w.assert_played_all('v', &[400, 400, 300]);
+        assert_eq!(w.errors(), [], "{}", w.story());
+        assert!(w.gaps().iter().all(|g| g.2 - g.1 < 0.3), "{:?}", w.gaps());
+    }
+}
+
+#[test]
+fn a_track_that_the_browser_cannot_decode_is_left_out_with_a_word() {
+    let mut w = World::new(muxed(12.0).ts_file());
+    w.unsupported = vec!["mp4a"];
+    w.load(TS);
+    w.play_to_end(20.0);
+    w.assert_played_all('v', &[300]);
+    assert_eq!(w.errors(), [Code::CodecUnsupported]);
+
+    let mut w = World::new(muxed(12.0).ts_file());
+    w.unsupported = vec!["mp4"];
+    w.load(TS);
+    let error = w.run_to_error(10.0);
+    assert_eq!(error.code, Code::CodecUnsupported);
+    assert!(error.tried.is_some_and(|t| t.contains("avc1") && t.contains("mp4a")));
+}
+
+#[test]
+fn a_decoder_that_fails_is_set_up_anew_in_the_middle() {
+    let mut w = World::new(heavy(60.0).ts_file());
+    w.element.decode_errors = vec![31.3];
+    w.load(TS);
+    w.play_to_end(90.0);
+    assert_eq!(w.errors(), [Code::Decode], "{}", w.story());
+    let played = w.played('v');
+    assert_eq!(played.last().map(|m| m.number), Some(1499));
+    let gap = played.windows(2).find(|p| p[1].number > p[0].number + 3);
+    assert_eq!(gap, None, "{}", w.story());
+}
+
+#[test]
+fn it_ends_at_any_moment_without_a_trace() {
+    for tenths in 0..40 {
+        let mut w = World::new(heavy(60.0).ts_file());
+        w.load(TS);
+        w.run_for(f64::from(tenths) / 20.0);
+        if tenths % 3 == 0 {
+            w.seek(40.0);
+            w.run_for(0.07);
+        }
+        w.stop();
+        w.run_for(5.0);
+    }
+}
