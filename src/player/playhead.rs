@@ -15,6 +15,11 @@ const STUCK_AFTER: f64 = 1.5;
 /// Seconds between two reports of one place from which an element rests: reports come once a second. Longer: holes last longer
 /// in WebKit; shorter: a report that an event brought counts.
 const RESTS_AFTER: f64 = 0.7;
+/// A start or a seek that falls short of the media by less than this many seconds: engines begin there by themselves (WebKit up to
+/// 0.083 s, Firefox 0.125 s, Chromium two frames), and WebKitGTK 2.50 can stay in `seeking` if it is moved while it does.
+const SHORT_OF_MEDIA: Seconds = 0.1;
+/// Seconds that they are given for it.
+const BEGINS_WITHIN: f64 = 0.5;
 /// Nudges before it is given up.
 const MAX_NUDGES: u32 = 4;
 /// Seconds between looks at a playhead that does not move.
@@ -43,6 +48,8 @@ pub(super) struct Playhead {
     /// Since when the element could have moved: a start, a pause or a seek that took long is no standstill.
     able_since: Now,
     nudges: u32,
+    /// Since when it has been short of the media that it is to begin with.
+    short_since: Option<Now>,
     told_end: bool,
     counted_to: Seconds,
     /// Reports have come since the load.
@@ -62,6 +69,7 @@ impl Playhead {
             moved: (position, 0.0),
             able_since: 0.0,
             nudges: 0,
+            short_since: None,
             told_end: false,
             counted_to: position,
             reported: false,
@@ -313,9 +321,16 @@ impl Session {
         let now = ctx.now;
         let rests = self.playhead.rests();
         let position = if rests { self.playhead.media.position } else { self.playhead.position(now) };
-        if (self.playhead.waiting() || rests)
-            && let Some((to, found)) = self.hole_at(position)
-        {
+        let hole = if self.playhead.waiting() || rests { self.hole_at(position) } else { None };
+        let begins = self.playhead.first_frame_at.is_none() || self.playhead.media.seeking;
+        if begins && hole.is_some_and(|(to, _)| to - position < SHORT_OF_MEDIA) {
+            if now - *self.playhead.short_since.get_or_insert(now) < BEGINS_WITHIN {
+                return Ok(());
+            }
+        } else {
+            self.playhead.short_since = None;
+        }
+        if let Some((to, found)) = hole {
             let reason = if self.playhead.first_frame_at.is_none() && found != Reason::GapAnnounced {
                 Reason::StartGap
             } else {

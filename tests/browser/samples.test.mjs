@@ -1,4 +1,5 @@
-// Every sample stream plays, and shows the right pictures, in this engine.
+// Every sample stream plays, shows the right pictures, ends, and begins again, in this engine.
+import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { makeSamples } from '../../www/tools/samples.mjs';
 import { engine, useStage } from './support/stage.mjs';
@@ -8,10 +9,15 @@ const samples = await makeSamples();
 describe(`samples in ${engine}`, () => {
   const stage = useStage();
   for (const sample of samples) {
-    test(`${sample.id} plays from the start, and from places never fetched`, async () => {
+    test(`${sample.id} plays from the start, from places never fetched, to the end and again`, async () => {
       const page = await stage.open();
       await page.load(`/samples/${sample.url}`);
       await page.plays(1.5);
+      const { detail: loaded } = await page.event('loaded');
+      assert.deepEqual([loaded.protocol, loaded.live], [sample.protocol, false]);
+      assert.ok(Math.abs(loaded.duration - sample.duration) < 0.2, `${loaded.duration}`);
+      const { detail: tracks } = await page.event('tracks');
+      assert.ok(tracks.qualities.length >= 1);
       if (sample.audioOnly) {
         await page.seek(sample.duration * 0.75);
         await page.plays(0.5);
@@ -21,6 +27,16 @@ describe(`samples in ${engine}`, () => {
         await page.run(() => window.page.video.play());
         await page.plays(0.5);
       }
+      await page.run((to) => { window.page.video.currentTime = to; }, sample.duration - 0.4);
+      await page.event('ended', { timeoutMs: 30_000 }).catch(async (error) => assert.fail(`${error.message}: ${JSON.stringify(await page.state())}`));
+      await page.until(() => window.page.video.ended && window.page.video.paused, { what: 'the element has ended' });
+      const end = await page.state();
+      assert.ok(end.ended && Math.abs(end.duration - sample.duration) < 0.2, `${end.duration}`);
+      await page.run(() => { window.page.video.play().catch(() => {}); });
+      await page.until(() => { const { currentTime, ended } = window.page.video; return !ended && currentTime > 0.3 && currentTime < 10; }, { what: 'it begins again' })
+        .catch(async (error) => assert.fail(`${error.message}: ${JSON.stringify(await page.state())}`));
+      assert.deepEqual((await page.events('error')).map(({ detail }) => detail.code), []);
+      assert.deepEqual((await page.events('gap')).filter(({ detail }) => detail.to - detail.from > 0.3), []);
       await page.isClean();
     });
   }

@@ -68,31 +68,6 @@ const browserDir = path.join(root, 'tests/browser');
 const testFiles = (once) => readdirSync(browserDir).filter((name) => name.endsWith('.test.mjs') && name.endsWith('.once.test.mjs') === once).sort()
   .map((name) => path.join(browserDir, name));
 
-// Open in WebKitGTK 2.50: a start behind a gap of milliseconds can hang in `seeking`, a replay does not always begin, and the web
-// process crashed in debug builds. These files are run by hand there until that is mended:
-// `MILLRACE_BROWSER=webkit node --test tests/browser/…`.
-const unsteadyInWebkit = ['lifecycle', 'playback', 'quality', 'seeks'];
-const plays = (engine, file) => engine !== 'webkit' || !unsteadyInWebkit.includes(path.basename(file, '.test.mjs'));
-
-/** Files that fail in WebKit are run again, twice at the most and aloud. This hides the start that hangs, a fault of the player
- * or of the engine that is not understood: take it out with that. */
-async function engineTests(engine) {
-  const env = { MILLRACE_BROWSER: engine };
-  const files = testFiles(false).filter((file) => plays(engine, file));
-  if (engine !== 'webkit') return browserTests(files, env);
-  const sum = { passed: 0, failed: 0 };
-  for (const file of files) {
-    let count = await browserTests([file], env);
-    for (let more = 2; count.failed && more > 0; more--) {
-      print(`  once more: ${path.basename(file)}`);
-      count = await browserTests([file], env);
-    }
-    sum.passed += count.passed;
-    sum.failed += count.failed;
-  }
-  return sum;
-}
-
 const phases = [
   { name: 'setup', run: async () => { await ensure(['build', 'samples', ...engines, 'lints']); return { passed: 1, failed: 0 }; }, vital: true },
   { name: 'format', run: check('cargo', ['fmt', '--check']) },
@@ -110,7 +85,7 @@ const phases = [
     ? [{ name: 'wasm', run: rustTests('wasm-pack', ['test', '--headless', '--chrome']) }] : []),
   // Files named *.once.test.mjs do not depend on the engine.
   { name: 'package', needs: ['build', 'samples'], run: () => browserTests(testFiles(true)) },
-  ...engines.map((engine) => ({ name: engine, needs: ['build', 'samples'], run: () => engineTests(engine) })),
+  ...engines.map((engine) => ({ name: engine, needs: ['build', 'samples'], run: () => browserTests(testFiles(false), { MILLRACE_BROWSER: engine }) })),
 ];
 
 await main(async () => {

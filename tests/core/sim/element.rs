@@ -178,6 +178,11 @@ pub struct Element {
     pub reports: Vec<MediaState>,
     /// Positions at which the decoder fails, once each.
     pub decode_errors: Vec<f64>,
+    /// Seconds before the media at which an engine begins all the same.
+    pub leniency: f64,
+    /// Seconds from media at the playhead to the picture, after a load or a seek.
+    pub warm_up: f64,
+    ready_at: Option<f64>,
     first_frame: bool,
     frames: u32,
     next_tick: f64,
@@ -220,6 +225,9 @@ impl Element {
             played: Vec::new(),
             reports: Vec::new(),
             decode_errors: Vec::new(),
+            leniency: 0.0,
+            warm_up: 0.0,
+            ready_at: None,
             first_frame: false,
             frames: 0,
             next_tick: 0.0,
@@ -298,13 +306,13 @@ impl Element {
     /// End of what can be played from here without a wait.
     fn edge(&self) -> f64 {
         let Some(source) = &self.source else { return self.position };
-        source.buffered().find(self.position, 1e-6).map_or(self.position, |r| r.end)
+        source.buffered().find(self.position, self.leniency.max(1e-6)).map_or(self.position, |r| r.end)
     }
 
     /// When it will do something by itself.
     pub fn next(&self, now: f64) -> f64 {
         if !self.playing() {
-            return f64::INFINITY;
+            return self.ready_at.filter(|t| *t > now).unwrap_or(f64::INFINITY);
         }
         let source_ended = self.source.as_ref().is_some_and(|s| s.ended);
         let stop = if source_ended { self.edge() } else { self.edge() - FUTURE / 4.0 };
@@ -360,7 +368,11 @@ impl Element {
         }
         let before = (self.ready_state, self.seeking);
         let ranges = source.buffered();
-        let here = ranges.find(self.position, 0.0);
+        let begins = self.seeking || !self.first_frame;
+        let here = ranges.find(self.position, self.leniency);
+        let ready_at = here.map(|_| self.ready_at.unwrap_or(now + self.warm_up));
+        self.ready_at = if begins { ready_at } else { None };
+        let here = here.filter(|_| self.ready_at.is_none_or(|t| t <= now));
         let at_end = source.ended && self.position >= source.duration - 1e-3;
         let ready = match here {
             _ if at_end => 4,

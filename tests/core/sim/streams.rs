@@ -42,6 +42,8 @@ pub struct Stream {
     pub segment: f64,
     pub fps: u32,
     pub b_frames: bool,
+    /// DASH: seconds by which the media begins after the time that the manifest gives it.
+    pub late: f64,
     /// Segments marked EXT-X-GAP, by position.
     pub gaps: Vec<usize>,
 }
@@ -81,6 +83,7 @@ impl Stream {
             segment: 4.0,
             fps: 25,
             b_frames: false,
+            late: 0.0,
             gaps: Vec::new(),
         }
     }
@@ -274,7 +277,7 @@ impl Stream {
 
     fn addresses(&self, x: &mut String, addressing: Addressing, folder: &str, track: &Track) {
         let scale = track.timescale();
-        let offset = (track.base * f64::from(scale)).round() as u64;
+        let offset = ((track.base - self.late) * f64::from(scale)).round() as u64;
         let part = track.part as usize;
         let _ = match addressing {
             Addressing::Number => write!(
