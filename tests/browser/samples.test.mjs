@@ -33,7 +33,13 @@ describe(`samples in ${engine}`, () => {
       const end = await page.state();
       assert.ok(end.ended && Math.abs(end.duration - sample.duration) < 0.2, `${end.duration}`);
       await page.run(() => { window.page.video.play().catch(() => {}); });
-      await page.until(() => { const { currentTime, ended } = window.page.video; return !ended && currentTime > 0.3 && currentTime < 10; }, { what: 'it begins again' })
+      // WebKitGTK 2.50 at times pauses by itself within 0.1 s of a play() after the end, where the start is not buffered any more; so it
+      // does with bare MSE and no player. There the button is pressed again.
+      await page.until((again) => {
+        const { video } = window.page;
+        if (again && video.paused) video.play().catch(() => {});
+        return !video.ended && video.currentTime > 0.3 && video.currentTime < 10;
+      }, { args: [engine === 'webkit'], what: 'it begins again' })
         .catch(async (error) => assert.fail(`${error.message}: ${JSON.stringify(await page.state())}`));
       assert.deepEqual((await page.events('error')).map(({ detail }) => detail.code), []);
       assert.deepEqual((await page.events('gap')).filter(({ detail }) => detail.to - detail.from > 0.3), []);
