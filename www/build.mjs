@@ -25,6 +25,14 @@ const optimise = ['-Oz', '--converge', '--inline-max-combined-binary-size', '1',
   '--reorder-functions-by-name', ...wasmFeatures, '--strip-debug', '--strip-producers', '--strip-target-features'];
 
 /**
+ * Without the file and line of every place that could panic, and without the derived Debug texts: 6 kB on the wire. rustc has these two
+ * options behind RUSTC_BOOTSTRAP only; a build with --debug does without them and names the place. (An environment variable takes the
+ * place of the flags in .cargo/config.toml, hence simd128 again.)
+ */
+const lean = { RUSTC_BOOTSTRAP: '1',
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: '-C target-feature=+simd128 -Z location-detail=none -Z fmt-debug=none' };
+
+/**
  * Short names for imports and exports, in the module and in its glue alike: wasm-bindgen's end in hashes, which no compressor shrinks
  * (2.5 kB on the wire).
  */
@@ -65,7 +73,7 @@ const wasmFile = 'millrace_bg.wasm';
 /** One wasm-pack run: .cache/pkg/<build>/ with the glue, its types and the optimised module. */
 export async function buildWasm({ target, profile }, build, debug) {
   const hash = fingerprint(['src', 'Cargo.toml', 'Cargo.lock', '.cargo/config.toml'],
-    target, profile, build.features, debug, optimise, shortenNames.toString());
+    target, profile, build.features, debug, optimise, lean, shortenNames.toString());
   const out = pkgDir(build);
   const done = stamp(`wasm-${build.name}`, hash, [path.join(out, wasmFile), path.join(out, 'millrace.js')]);
   if (done.fresh) return;
@@ -74,7 +82,7 @@ export async function buildWasm({ target, profile }, build, debug) {
     const crate = (line) => { const m = /Compiling (\S+)/.exec(line); if (m) note(m[1]); };
     await run(tool('wasm-pack'), ['build', '--target', target, ...(debug ? ['--dev'] : ['--profile', profile]), '--no-opt', '--mode', 'no-install',
       '--no-pack', '--out-dir', path.relative(root, out), '--out-name', 'millrace', root,
-      '--', '--no-default-features', '--features', build.features.join(',')], { onLine: crate });
+      '--', '--no-default-features', '--features', build.features.join(',')], { onLine: crate, env: debug ? {} : lean });
     if (!debug) {
       note('wasm-opt');
       const file = path.join(out, wasmFile);
