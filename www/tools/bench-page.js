@@ -31,6 +31,12 @@ const players = {
     async make() { shaka.polyfill.installAll(); this.player = new shaka.Player(); await this.player.attach(video); },
     load(url) { return this.player.load(url); },
   },
+  'rx-player': {
+    // Its smallest build that plays DASH, bundled by bench.mjs.
+    code: (prefix) => script(`${prefix}/bench/rx-player.js`),
+    async make() { this.player = new RxPlayer({ videoElement: video }); },
+    async load(url) { this.player.loadVideo({ url, transport: 'dash', autoPlay: true }); },
+  },
   // The floor: a progressive file.
   native: {
     async code() {},

@@ -2,6 +2,7 @@
 import initWasm, { BenchRemux, bench_mpd, bench_playlist } from 'bench:wasm';
 import { M3U8Parser } from 'hls.js';
 import { MediaPlayer } from 'dashjs';
+import { Parser } from 'm3u8-parser';
 import { hlsDefaultConfig } from 'bench:hls.js/src/config.ts';
 import Transmuxer, { TransmuxConfig, TransmuxState } from 'bench:hls.js/src/demux/transmuxer.ts';
 import { ChunkMetadata } from 'bench:hls.js/src/types/transmuxer.ts';
@@ -38,6 +39,7 @@ const readers = {
     millrace: (bytes) => timed(() => bench_playlist(bytes, base)),
     // A string is what its loader gets from the browser, decoded there.
     'hls.js': (_, text) => timed(() => M3U8Parser.parseLevelPlaylist(text, base, 0, 'main', 0, null).fragments.length),
+    'm3u8-parser': (_, text) => timed(() => { const parser = new Parser(); parser.push(text); parser.end(); return parser.manifest.segments.length; }),
   },
   timeline: {
     millrace: (bytes) => timed(() => bench_mpd(bytes, base)),
