@@ -308,37 +308,6 @@ pub fn is_intra_start(first_payload_byte: u8) -> bool {
     b >> 4 == 0b1011 || b >> 2 == 0b10_0101 || b == 0b1000_1000 || b == 0b1000_1010
 }
 
-/// Whether an SEI NAL unit has a recovery point message (§D.1.8): decoding can start at its access unit.
-pub fn has_recovery_point(sei_nal_unit: &[u8]) -> bool {
-    const RECOVERY_POINT: u32 = 6;
-    // Payload sizes count bytes without emulation prevention.
-    let rbsp = unescape(sei_nal_unit.get(1..).unwrap_or_default());
-    let mut rest = rbsp.as_slice();
-    let number = |rest: &mut &[u8]| -> Option<u32> {
-        let mut sum = 0u32;
-        loop {
-            let (&b, tail) = rest.split_first()?;
-            *rest = tail;
-            sum = sum.checked_add(u32::from(b))?;
-            if b != 0xff {
-                return Some(sum);
-            }
-        }
-    };
-    // The last byte is the stop bit.
-    while rest.len() > 1 {
-        let (Some(kind), Some(size)) = (number(&mut rest), number(&mut rest)) else { return false };
-        if kind == RECOVERY_POINT {
-            return true;
-        }
-        match rest.get(size as usize..) {
-            Some(tail) => rest = tail,
-            None => return false,
-        }
-    }
-    false
-}
-
 /// Writes the `avcC` box (ISO/IEC 14496-15 §5.3.4.1) for samples with 4-byte lengths. `first` is the first of `sps`, parsed.
 pub fn write_avcc<'a>(
     w: &mut ByteWriter,
@@ -432,14 +401,6 @@ mod tests {
     #[test]
     fn emulation_prevention_is_removed_only_after_two_zeros() {
         assert_eq!(unescape(&[0, 3, 0, 0, 3, 1, 0, 0, 3, 0, 0, 3]), [0, 3, 0, 0, 1, 0, 0, 0, 0]);
-    }
-
-    #[test]
-    fn recovery_point_is_found_behind_other_messages() {
-        assert!(has_recovery_point(&[6, 5, 2, 9, 9, 6, 1, 0xc4, 0x80]));
-        assert!(!has_recovery_point(&[6, 5, 2, 9, 6, 0x80]));
-        assert!(!has_recovery_point(&[6, 5, 255, 255]));
-        assert!(!has_recovery_point(&[]));
     }
 
     #[test]

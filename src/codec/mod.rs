@@ -11,6 +11,7 @@ pub mod hevc;
 pub mod latm;
 pub mod mpeg_audio;
 pub mod opus;
+pub mod sei;
 pub mod vorbis;
 pub mod vpx;
 

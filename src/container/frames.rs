@@ -28,7 +28,7 @@ pub enum Frames {
     /// AC-3 and E-AC-3.
     Ac3,
     /// AAC in LATM, with LOAS headers.
-    #[allow(dead_code, reason = "comes with MPEG-TS alone")]
+    #[cfg_attr(not(feature = "ts"), allow(dead_code, reason = "comes with MPEG-TS alone"))]
     Latm,
 }
 
@@ -439,7 +439,7 @@ impl FrameReader {
     }
 
     /// Whether the sink knows the track.
-    #[allow(dead_code, reason = "asked by MPEG-TS alone")]
+    #[cfg_attr(not(feature = "ts"), allow(dead_code, reason = "asked by MPEG-TS alone"))]
     pub fn announced(&self) -> bool {
         self.out.info.is_some()
     }

@@ -110,7 +110,8 @@ pub enum Metadata {
     Scte35(Vec<u8>),
     /// KLV units (SMPTE 336, MISB ST 1402) of one access unit.
     Klv(Vec<u8>),
-    /// `cc_data()` (ATSC A/53 part 4 §6.2.3.1) of one picture: CEA-608 and CEA-708 triplets.
+    /// CEA-608 and CEA-708 triplets of one picture, as `cc_data()` has them (ATSC A/53 part 4 §6.2.3.1): a byte with `cc_valid` and
+    /// `cc_type`, and two of data, each.
     Captions(Vec<u8>),
     /// Names and values, as Vorbis comments and Icecast have them.
     Comments(Vec<(String, String)>),

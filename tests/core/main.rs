@@ -25,6 +25,8 @@ mod ts;
 #[cfg(feature = "ts")]
 mod ts_cases;
 #[cfg(feature = "ts")]
+mod ts_more;
+#[cfg(feature = "ts")]
 mod ts_remux;
 #[cfg(feature = "webm")]
 mod webm;

@@ -21,19 +21,19 @@ const AUD: &[u8] = &[0x09, 0xf0];
 
 /// Writes packets as a multiplexer does.
 #[derive(Default)]
-struct Mux {
-    out: Vec<u8>,
+pub struct Mux {
+    pub out: Vec<u8>,
     counters: Vec<(u16, u8)>,
 }
 
 impl Mux {
-    fn new(streams: &[(u8, u16)]) -> Self {
+    pub fn new(streams: &[(u8, u16)]) -> Self {
         let mut mux = Self::default();
         mux.tables(0, streams);
         mux
     }
 
-    fn tables(&mut self, version: u8, streams: &[(u8, u16)]) {
+    pub fn tables(&mut self, version: u8, streams: &[(u8, u16)]) {
         self.section(0, 0, version, &[0, 1, 0xe0 | (PMT >> 8) as u8, PMT as u8]);
         let mut body = vec![0xe1, 0, 0xf0, 0];
         for &(kind, pid) in streams {
@@ -42,10 +42,14 @@ impl Mux {
         self.section(PMT, 2, version, &body);
     }
 
-    fn section(&mut self, pid: u16, table: u8, version: u8, body: &[u8]) {
+    pub fn section(&mut self, pid: u16, table: u8, version: u8, body: &[u8]) {
         let len = body.len() + 9;
         let mut section = vec![table, 0xb0 | (len >> 8) as u8, len as u8, 0, 1, 0xc1 | version << 1, 0, 0];
         section.extend_from_slice(body);
+        self.add_crc(pid, section);
+    }
+
+    fn add_crc(&mut self, pid: u16, mut section: Vec<u8>) {
         let mut crc = u32::MAX;
         for &b in &section {
             crc ^= u32::from(b) << 24;
@@ -59,8 +63,13 @@ impl Mux {
         self.packet(pid, true, &section);
     }
 
+    /// A section as it is, but for its CRC.
+    pub fn section_raw(&mut self, pid: u16, section: &[u8]) {
+        self.add_crc(pid, section.to_vec());
+    }
+
     /// One packet; what the payload does not fill is adaptation field.
-    fn packet(&mut self, pid: u16, start: bool, payload: &[u8]) {
+    pub fn packet(&mut self, pid: u16, start: bool, payload: &[u8]) {
         let counter = match self.counters.iter_mut().find(|(p, _)| *p == pid) {
             Some((_, c)) => {
                 *c = (*c + 1) & 15;
@@ -90,7 +99,7 @@ impl Mux {
     }
 
     /// A PES packet in packets of at most `most` bytes of payload.
-    fn pes(&mut self, pid: u16, time: Option<(u64, u64)>, bounded: bool, most: usize, data: &[u8]) {
+    pub fn pes(&mut self, pid: u16, time: Option<(u64, u64)>, bounded: bool, most: usize, data: &[u8]) {
         let stamp = |mark: u8, t: u64| {
             [
                 mark << 4 | (t >> 29) as u8 & 14 | 1,
@@ -118,13 +127,13 @@ impl Mux {
 }
 
 /// A slice NAL unit; `first` for the first of its picture.
-fn slice(kind: u8, first: bool, len: usize, seed: u8) -> Vec<u8> {
+pub fn slice(kind: u8, first: bool, len: usize, seed: u8) -> Vec<u8> {
     let mut nal = vec![kind, if first { if kind == 0x65 { 0x88 } else { 0x9a } } else { 0x4a }];
     nal.extend((0..len).map(|i| (i as u8).wrapping_mul(31).wrapping_add(seed) | 1));
     nal
 }
 
-fn annex_b(nals: &[&[u8]], long: bool) -> Vec<u8> {
+pub fn annex_b(nals: &[&[u8]], long: bool) -> Vec<u8> {
     let mut out = Vec::new();
     for nal in nals {
         out.extend_from_slice(if long { &[0, 0, 0, 1] } else { &[0, 0, 1] });
@@ -315,7 +324,7 @@ fn both_fields_of_a_frame_make_one_sample() {
 }
 
 /// An ADTS frame of AAC-LC stereo around `payload`.
-fn adts(rate_index: u8, payload: &[u8]) -> Vec<u8> {
+pub fn adts(rate_index: u8, payload: &[u8]) -> Vec<u8> {
     let len = payload.len() + 7;
     let mut frame = vec![
         0xff,
@@ -331,7 +340,7 @@ fn adts(rate_index: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Raw frames; with `sbr`, the last element before the end is an SBR extension payload of 20 bytes.
-fn raw_frame(seed: u8, sbr: bool) -> Vec<u8> {
+pub fn raw_frame(seed: u8, sbr: bool) -> Vec<u8> {
     let mut bits = Bits::default().put(0x20, 8);
     for i in 0..100u8 {
         bits = bits.put(u32::from(i.wrapping_mul(37) ^ seed), 8);
@@ -419,7 +428,7 @@ fn a_new_map_keeps_streams_that_stay_and_takes_up_new_ones() {
     let mut mux = Mux::new(&[(0x1b, VIDEO)]);
     let idr = slice(0x65, true, 300, 1);
     mux.pes(VIDEO, Some((0, 0)), false, 184, &annex_b(&[SPS, PPS, &idr], true));
-    mux.tables(1, &[(0x1b, VIDEO), (0x0f, AUDIO), (0x86, 0x1f0), (0x24, 0x102)]);
+    mux.tables(1, &[(0x1b, VIDEO), (0x0f, AUDIO), (0x86, 0x1f0), (0x10, 0x102)]);
     mux.pes(VIDEO, Some((3600, 3600)), false, 184, &annex_b(&[&slice(0x41, true, 300, 2)], true));
     for i in 0..2 {
         mux.pes(AUDIO, Some((i * 1920, 0)), true, 184, &adts(3, &raw_frame(0, false)));
@@ -429,7 +438,7 @@ fn a_new_map_keeps_streams_that_stay_and_takes_up_new_ones() {
     assert_eq!(samples(&calls, VIDEO).len(), 2);
     assert_eq!(samples(&calls, AUDIO).len(), 2);
     assert_eq!(calls.iter().filter(|c| **c == Call::Complete).count(), 3, "once per map");
-    assert_eq!(warnings(&calls), ["HEVC in MPEG-TS is not supported"]);
+    assert_eq!(warnings(&calls), ["MPEG-4 part 2 video is not supported"]);
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn probe(file: &Path, stream: &str) -> Option<Vec<Packet>> {
 }
 
 /// The file as fragmented MP4, one file per track, and what of each track.
-fn remux(data: &[u8], name: &str) -> Vec<(TrackKind, PathBuf)> {
+fn remux(data: &[u8], name: &str) -> Vec<(TrackKind, String, PathBuf)> {
     let mut demuxer = TsDemuxer::new();
     let mut muxer = Muxer::new();
     let mut out: Vec<Vec<u8>> = Vec::new();
@@ -72,7 +72,7 @@ fn remux(data: &[u8], name: &str) -> Vec<(TrackKind, PathBuf)> {
     let files = muxer.tracks().iter().zip(out).map(|(track, bytes)| {
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.mp4", track.kind.as_str()));
         std::fs::write(&file, bytes).unwrap();
-        (track.kind, file)
+        (track.kind, track.codec.clone(), file)
     });
     files.collect()
 }
@@ -85,12 +85,21 @@ fn fragments_hold_the_packets_that_ffmpeg_reads_from_the_stream() {
     let mut tracks = 0;
     for (path, data) in all_files() {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        for (kind, ours) in remux(&data, &name) {
+        for (kind, codec, ours) in remux(&data, &name) {
+            // Frames out of LATM are compared with those in ADTS elsewhere.
+            if name == "latm" {
+                continue;
+            }
             tracks += 1;
             let video = kind == TrackKind::Video;
             let stream = if video { "v:0" } else { "a:0" };
             // ffmpeg's MP4 muxer keeps parameter sets and delimiters in the samples; ours takes them out.
-            let filter = if video { "filter_units=remove_types=7-9|12" } else { "aac_adtstoasc" };
+            let filter = match codec.split('.').next().unwrap() {
+                "avc1" => "filter_units=remove_types=7-9|12",
+                "hvc1" => "filter_units=remove_types=32-35|38",
+                "mp4a" => "aac_adtstoasc",
+                _ => "null",
+            };
             let theirs = ours.with_extension("ffmpeg.mp4");
             let (input, output) = (path.to_str().unwrap(), theirs.to_str().unwrap());
             let map = format!("0:{stream}");
@@ -118,7 +127,7 @@ fn fragments_hold_the_packets_that_ffmpeg_reads_from_the_stream() {
             }
         }
     }
-    assert!(tracks >= 7, "{tracks}");
+    assert!(tracks >= 28, "{tracks}");
 }
 
 #[test]

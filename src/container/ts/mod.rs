@@ -1,18 +1,23 @@
-//! MPEG-2 transport streams (ISO/IEC 13818-1), as HLS carries them: one program, H.264 and AAC.
+//! MPEG-2 transport streams (ISO/IEC 13818-1), in packets of 188, 192 (a time stamp in front, as discs and recorders write) or 204 bytes (an
+//! outer code behind).
 //!
-//! packets (this file) → sections ([`psi`]) or PES packets ([`pes`]) → elementary streams ([`avc`], `super::adts`, `super::frames`) → samples.
+//! packets (this file) → sections ([`psi`], [`programs`]) or PES packets ([`stream`], [`pes`]) → elementary streams ([`nal`], [`opus`],
+//! `super::adts`, `super::frames`) → samples.
 //! Everything works packet by packet on whole packets, so the samples do not depend on how the input was split.
 
-mod avc;
+mod nal;
+mod opus;
 mod pes;
+mod programs;
 mod psi;
+mod sets;
 mod start_code;
+mod stream;
 
-use self::avc::AvcReader;
-use self::pes::Parsed;
-use self::psi::{Pat, Pmt, PmtStream, SectionReader};
-use super::adts::AdtsReader;
-use super::{Demuxer, Sink, TrackId};
+use self::programs::Programs;
+use self::psi::Pmt;
+use self::stream::{Pes, Reader, Stream};
+use super::{Demuxer, Sink};
 use crate::error::{Code, PlayerError, Result};
 use crate::time::{PtsUnwrapper, Ticks};
 
@@ -27,6 +32,11 @@ const MAX_EARLY: usize = 1 << 20;
 /// Multiplexers send audio up to a second or so behind the video of the same time.
 const TRACK_PATIENCE: Ticks = 2 * 90_000;
 
+/// Bytes from one packet to the next: plain, with a time stamp, with an outer code.
+const STRIDES: [usize; 3] = [PACKET, 192, 204];
+/// Sync bytes that are looked at to tell the stride: this far from the first.
+const REACH: usize = 2 * 204;
+
 /// What is done with the packets of a PID.
 mod slot {
     pub const UNKNOWN: u8 = 0;
@@ -38,33 +48,8 @@ mod slot {
 /// Streams taken from one PMT; more are ignored.
 const MAX_STREAMS: usize = 32;
 
-#[derive(Debug)]
-enum Reader {
-    Avc(AvcReader),
-    Adts(AdtsReader),
-}
-
-/// Progress in the PES packet of a stream.
-#[derive(Debug)]
-enum Pes {
-    /// Waits for the next packet start.
-    Skip,
-    /// The header is not complete.
-    Header(Vec<u8>),
-    /// Payload; with the bytes left where the header tells.
-    Body(Option<usize>),
-}
-
-#[derive(Debug)]
-struct Stream {
-    pid: u16,
-    stream_type: u8,
-    continuity: Option<u8>,
-    pes: Pes,
-    reader: Reader,
-}
-
-/// Demuxes a transport stream of 188-byte packets.
+/// Demuxes a transport stream: of several programs the first one, in the order of the PAT, that has both video and audio, else the first
+/// that has either.
 #[derive(Debug)]
 pub struct TsDemuxer {
     /// Bytes that make no packet yet.
@@ -73,11 +58,12 @@ pub struct TsDemuxer {
     offset: u64,
     /// Packets follow one another without a gap.
     synced: bool,
+    /// From one packet to the next, once it is known.
+    stride: Option<usize>,
+    /// Bytes of the input to pass over before the next packet.
+    skip: usize,
     slots: Box<[u8; 8192]>,
-    pat: SectionReader,
-    pat_version: Option<u8>,
-    pmt: SectionReader,
-    pmt_pid: Option<u16>,
+    programs: Programs,
     current: Option<Pmt>,
     streams: Vec<Stream>,
     /// Packets from before the first PMT.
@@ -105,11 +91,10 @@ impl TsDemuxer {
             partial: Vec::new(),
             offset: 0,
             synced: false,
+            stride: None,
+            skip: 0,
             slots,
-            pat: SectionReader::default(),
-            pat_version: None,
-            pmt: SectionReader::default(),
-            pmt_pid: None,
+            programs: Programs::default(),
             current: None,
             streams: Vec::new(),
             early: Vec::new(),
@@ -122,19 +107,24 @@ impl TsDemuxer {
 
     /// Takes the whole packets of `data`, returns how many bytes were used.
     fn packets(&mut self, data: &[u8], sink: &mut dyn Sink) -> usize {
-        let mut at = 0;
+        let mut at = self.skip.min(data.len());
+        self.skip -= at;
+        if self.skip > 0 {
+            return at;
+        }
         loop {
-            if !self.synced {
-                // A sync byte counts where another follows a packet later.
-                loop {
-                    let Some(&next) = data.get(at + PACKET) else { return at };
-                    if data[at] == SYNC && next == SYNC {
-                        break;
+            let stride = match self.stride {
+                Some(stride) if self.synced => stride,
+                _ => match self.search(data, at) {
+                    (found, Some(stride)) => {
+                        at = found;
+                        self.stride = Some(stride);
+                        self.synced = true;
+                        stride
                     }
-                    at += 1;
-                }
-                self.synced = true;
-            }
+                    (found, None) => return found,
+                },
+            };
             let Some(packet) = data[at..].first_chunk::<PACKET>() else { return at };
             if packet[0] != SYNC {
                 self.synced = false;
@@ -143,7 +133,38 @@ impl TsDemuxer {
             }
             self.packet(packet, self.offset + at as u64, sink);
             at += PACKET;
-            at += PACKET * self.run(packet, &data[at..], sink);
+            if stride == PACKET {
+                at += PACKET * self.run(packet, &data[at..], sink);
+            } else {
+                at += stride - PACKET;
+                if let Some(beyond) = at.checked_sub(data.len()) {
+                    self.skip = beyond;
+                    return data.len();
+                }
+            }
+        }
+    }
+
+    /// The first place from `at` on where packets seem to begin, with their stride; `None`: too few bytes follow it to tell.
+    fn search(&self, data: &[u8], mut at: usize) -> (usize, Option<usize>) {
+        loop {
+            let Some(ahead) = data[at..].iter().position(|&b| b == SYNC) else { return (data.len(), None) };
+            at += ahead;
+            // A sync byte counts where another follows a packet later; two, where that tells the stride.
+            let strides = match &self.stride {
+                Some(known) => std::slice::from_ref(known),
+                None => &STRIDES[..],
+            };
+            for &stride in strides {
+                let wanted = if stride == PACKET || self.stride.is_some() { 1 } else { 2 };
+                let mut follow = (1..=wanted).map(|n| data.get(at + n * stride));
+                match follow.find(|b| *b != Some(&SYNC)) {
+                    None => return (at, Some(stride)),
+                    Some(None) => return (at, None),
+                    Some(Some(_)) => {}
+                }
+            }
+            at += 1;
         }
     }
 
@@ -153,7 +174,7 @@ impl TsDemuxer {
         let pid = u16::from(packet[1] & 0x1f) << 8 | u16::from(packet[2]);
         let index = usize::from(self.slots[usize::from(pid)]).checked_sub(usize::from(slot::STREAM));
         let Some(stream) = index.and_then(|i| self.streams.get_mut(i)) else { return 0 };
-        let (Reader::Avc(reader), Pes::Body(left)) = (&mut stream.reader, &mut stream.pes) else { return 0 };
+        let (Reader::Nal(reader), Pes::Body(left)) = (&mut stream.reader, &mut stream.pes) else { return 0 };
         let Some(last) = stream.continuity else { return 0 };
         // Payload alone, not scrambled, no start of a PES packet.
         let header = u32::from(SYNC) << 24 | u32::from(pid) << 8 | 0x10 | u32::from((last + 1) & 15);
@@ -191,7 +212,7 @@ impl TsDemuxer {
         let payload = if control & 0x10 != 0 { packet.get(start..).unwrap_or_default() } else { &[] };
         match slot {
             slot::PAT => self.pat_packet(unit_start, payload, offset, sink),
-            slot::PMT => self.pmt_packet(unit_start, payload, offset, sink),
+            slot::PMT => self.pmt_packet(pid, unit_start, payload, offset, sink),
             _ => {
                 if control & 0xc0 != 0 {
                     if !self.warned_scrambled {
@@ -220,37 +241,31 @@ impl TsDemuxer {
 
     fn check_complete(&mut self, sink: &mut dyn Sink) {
         let announced = self.streams.iter().filter(|s| s.announced()).count();
+        let media = self.streams.iter().filter(|s| s.is_media()).count();
         let waited_enough = self.span.is_some_and(|(first, last)| last - first > TRACK_PATIENCE);
-        if announced == self.streams.len() || (announced > 0 && waited_enough) {
+        if announced == media || (announced > 0 && waited_enough) {
             self.complete = true;
             sink.tracks_complete();
         }
     }
 
     fn pat_packet(&mut self, unit_start: bool, payload: &[u8], offset: u64, sink: &mut dyn Sink) {
-        let mut chosen = None;
-        let (pmt_pid, version) = (self.pmt_pid, &mut self.pat_version);
-        let result = self.pat.push(unit_start, payload, |section| {
-            let Some(pat) = Pat::parse(section) else { return };
-            let changed = *version != Some(pat.version);
-            *version = Some(pat.version);
-            let listed = |pid| pat.programs.iter().any(|&(_, p)| Some(p) == pid);
-            // The first program of the table, for as long as the table stays.
-            if (changed && !listed(pmt_pid) && pat.number == 0) || (pmt_pid.is_none() && chosen.is_none()) {
-                chosen = pat.programs.first().map(|&(_, pid)| pid).or(chosen);
+        let (added, removed) = match self.programs.pat(unit_start, payload) {
+            Ok(changes) => changes,
+            Err(what) => return sink.warning(offset, what),
+        };
+        for pid in removed {
+            let slot = &mut self.slots[usize::from(pid)];
+            if *slot == slot::PMT {
+                *slot = slot::UNKNOWN;
             }
-        });
-        if let Err(what) = result {
-            sink.warning(offset, what);
         }
-        if let Some(pid) = chosen.filter(|&pid| pid >= 0x10 && pid != NULL_PID && Some(pid) != self.pmt_pid) {
-            if let Some(old) = self.pmt_pid {
-                self.slots[usize::from(old)] = slot::UNKNOWN;
+        for pid in added {
+            let slot = &mut self.slots[usize::from(pid)];
+            if *slot == slot::UNKNOWN {
+                *slot = slot::PMT;
+                self.replay(pid, sink);
             }
-            self.slots[usize::from(pid)] = slot::PMT;
-            self.pmt_pid = Some(pid);
-            self.pmt.reset();
-            self.replay(pid, sink);
         }
     }
 
@@ -265,14 +280,16 @@ impl TsDemuxer {
         }
     }
 
-    fn pmt_packet(&mut self, unit_start: bool, payload: &[u8], offset: u64, sink: &mut dyn Sink) {
-        let mut found = None;
-        let result =
-            self.pmt.push(unit_start, payload, |section| found = Pmt::parse(section).or(found.take()));
-        if let Err(what) = result {
-            sink.warning(offset, what);
+    fn pmt_packet(&mut self, pid: u16, unit_start: bool, payload: &[u8], offset: u64, sink: &mut dyn Sink) {
+        match self.programs.pmt(pid, unit_start, payload) {
+            Ok(chosen) => self.choose(chosen, offset, sink),
+            Err(what) => sink.warning(offset, what),
         }
-        if let Some(pmt) = found.filter(|pmt| self.current.as_ref() != Some(pmt)) {
+    }
+
+    /// Goes on with a PMT, if it is another one.
+    fn choose(&mut self, pmt: Option<Pmt>, offset: u64, sink: &mut dyn Sink) {
+        if let Some(pmt) = pmt.filter(|pmt| self.current.as_ref() != Some(pmt)) {
             self.apply(pmt, offset, sink);
             let early = std::mem::take(&mut self.early);
             for packet in early.as_chunks::<PACKET>().0 {
@@ -307,7 +324,7 @@ impl TsDemuxer {
             self.streams.push(stream);
         }
         for mut gone in old {
-            gone.finish(sink);
+            gone.finish(offset, sink);
         }
         self.current = Some(pmt);
         self.complete = false;
@@ -316,176 +333,12 @@ impl TsDemuxer {
     }
 }
 
-impl Stream {
-    /// The stream of a PMT entry; `Err` with a name for what is not supported, empty for what is no audio or video.
-    fn new(entry: &PmtStream) -> std::result::Result<Self, &'static str> {
-        let track = TrackId(u32::from(entry.pid));
-        let language = entry
-            .language
-            .filter(|l| l.iter().all(u8::is_ascii_lowercase) && l != b"und")
-            .map(|l| l.iter().map(|&b| char::from(b)).collect());
-        let reader = match entry.stream_type {
-            0x1b => Reader::Avc(AvcReader::new(track, language)),
-            0x0f => Reader::Adts(AdtsReader::new(track, language)),
-            other => return Err(unsupported(other, entry)),
-        };
-        Ok(Self { pid: entry.pid, stream_type: entry.stream_type, continuity: None, pes: Pes::Skip, reader })
-    }
-
-    fn announced(&self) -> bool {
-        match &self.reader {
-            Reader::Avc(r) => r.announced(),
-            Reader::Adts(r) => r.announced(),
-        }
-    }
-
-    fn damage(&mut self, sink: &mut dyn Sink) {
-        self.pes = Pes::Skip;
-        match &mut self.reader {
-            Reader::Avc(r) => r.damage(sink),
-            Reader::Adts(r) => r.damage(sink),
-        }
-    }
-
-    /// Whether the packet is the one that was due; `false` for one sent twice (§2.4.3.3). After a loss the PES packet in
-    /// progress is given up.
-    #[inline]
-    fn check_continuity(&mut self, counter: u8, offset: u64, sink: &mut dyn Sink) -> bool {
-        match self.continuity.replace(counter) {
-            Some(last) if counter == last => return false,
-            Some(last) if counter != (last + 1) & 15 => {
-                sink.warning(offset, "packets are missing: the damaged access unit is dropped");
-                self.damage(sink);
-            }
-            _ => {}
-        }
-        true
-    }
-
-    #[inline]
-    fn payload(
-        &mut self,
-        unit_start: bool,
-        payload: &[u8],
-        offset: u64,
-        unwrapper: &mut PtsUnwrapper,
-        span: &mut Option<(Ticks, Ticks)>,
-        sink: &mut dyn Sink,
-    ) {
-        if unit_start {
-            if matches!(self.pes, Pes::Body(Some(1..))) {
-                sink.warning(offset, "PES packet shorter than it says");
-                self.damage(sink);
-            }
-            self.pes = Pes::Header(Vec::new());
-        }
-        let mut payload = payload;
-        let joined;
-        if let Pes::Header(start) = &mut self.pes {
-            let whole = if start.is_empty() {
-                payload
-            } else {
-                start.extend_from_slice(payload);
-                joined = std::mem::take(start);
-                &joined
-            };
-            let header = match pes::parse(whole) {
-                Parsed::Short if whole.len() < pes::MAX_HEADER => {
-                    *start = whole.to_vec();
-                    return;
-                }
-                Parsed::Short | Parsed::Malformed => {
-                    sink.warning(offset, "malformed PES header");
-                    self.damage(sink);
-                    return;
-                }
-                Parsed::Header(header) => header,
-            };
-            let dts = header.dts.map(|t| unwrapper.unwrap(t));
-            let pts = header.pts.map(|t| unwrapper.unwrap(t));
-            if let Some(t) = dts.or(pts) {
-                let (first, last) = span.get_or_insert((t, t));
-                (*first, *last) = ((*first).min(t), (*last).max(t));
-            }
-            match &mut self.reader {
-                Reader::Avc(r) => r.begin_pes(pts, dts, offset, sink),
-                Reader::Adts(r) => r.begin_pes(pts),
-            }
-            payload = &whole[header.size..];
-            self.pes = Pes::Body(header.payload);
-            self.body(payload, offset, sink);
-        } else {
-            self.body(payload, offset, sink);
-        }
-    }
-
-    #[inline]
-    fn body(&mut self, payload: &[u8], offset: u64, sink: &mut dyn Sink) {
-        let payload = match &mut self.pes {
-            Pes::Body(None) => payload,
-            Pes::Body(Some(left)) => {
-                let n = payload.len().min(*left);
-                *left -= n;
-                &payload[..n]
-            }
-            Pes::Skip | Pes::Header(_) => return,
-        };
-        if payload.is_empty() {
-            return;
-        }
-        match &mut self.reader {
-            Reader::Avc(r) => r.push(payload, offset, sink),
-            Reader::Adts(r) => r.push(payload, offset, sink),
-        }
-    }
-
-    /// The segment has ended. Returns whether it cut a PES packet that told its length.
-    fn finish(&mut self, sink: &mut dyn Sink) -> bool {
-        self.continuity = None;
-        let cut = matches!(self.pes, Pes::Body(Some(1..)) | Pes::Header(_));
-        match &mut self.reader {
-            Reader::Avc(r) => {
-                if cut {
-                    r.damage(sink);
-                } else {
-                    r.finish(sink);
-                }
-                self.pes = Pes::Skip;
-            }
-            // A frame may go on in the next segment.
-            Reader::Adts(r) => r.finish(sink),
-        }
-        cut
-    }
-}
-
-/// The name of a stream that is not read, for the warning; empty for data that is passed over silently (table 2-34, ATSC A/53,
-/// SCTE 35).
-fn unsupported(stream_type: u8, entry: &PmtStream) -> &'static str {
-    match stream_type {
-        0x01 | 0x02 => "MPEG-1/2 video is not supported",
-        0x03 | 0x04 => "MPEG audio in MPEG-TS is not supported",
-        0x10 => "MPEG-4 part 2 video is not supported",
-        0x11 => "AAC in LATM is not supported",
-        0x24 => "HEVC in MPEG-TS is not supported",
-        0x81 => "AC-3 in MPEG-TS is not supported",
-        0x87 => "E-AC-3 in MPEG-TS is not supported",
-        // HLS sample encryption.
-        0xdb | 0xcf | 0xc1 | 0xc2 => "encrypted elementary streams are not supported",
-        0x06 if entry.tags.contains(&0x6a) => "AC-3 in MPEG-TS is not supported",
-        0x06 if entry.tags.contains(&0x7a) => "E-AC-3 in MPEG-TS is not supported",
-        0x06 if entry.registration == Some(*b"Opus") => "Opus in MPEG-TS is not supported",
-        0x05 | 0x06 | 0x0b..=0x0d | 0x15 | 0x86 => "",
-        _ => "a stream of unknown type is passed over",
-    }
-}
-
 impl Demuxer for TsDemuxer {
     fn push(&mut self, chunk: &[u8], sink: &mut dyn Sink) -> Result<()> {
         let mut chunk = chunk;
         while !self.partial.is_empty() {
             // Enough for the packet that is cut and for the search after a loss.
-            let (joined, _) = chunk.split_at(chunk.len().min(2 * PACKET));
+            let (joined, _) = chunk.split_at(chunk.len().min(REACH + PACKET));
             let before = self.partial.len();
             let mut partial = std::mem::take(&mut self.partial);
             partial.extend_from_slice(joined);
@@ -520,15 +373,20 @@ impl Demuxer for TsDemuxer {
         }
         self.offset += rest.len() as u64;
         self.synced = false;
+        self.skip = 0;
+        if self.current.is_none() {
+            // What a program waited for has not come.
+            let chosen = self.programs.settle();
+            self.choose(chosen, self.offset, sink);
+        }
         let mut cut = false;
         for stream in &mut self.streams {
-            cut |= stream.finish(sink);
+            cut |= stream.finish(self.offset, sink);
         }
         if cut {
             sink.warning(self.offset, "the segment ends within a PES packet");
         }
-        self.pat.reset();
-        self.pmt.reset();
+        self.programs.reset();
         self.early.clear();
         if self.current.is_none() {
             return Err(PlayerError::new(Code::MediaMalformed, "The segment has no program map table.")
@@ -545,16 +403,11 @@ impl Demuxer for TsDemuxer {
         self.partial.clear();
         self.offset = 0;
         self.synced = false;
-        self.pat.reset();
-        self.pmt.reset();
+        self.skip = 0;
+        self.programs.reset();
         self.early.clear();
         for stream in &mut self.streams {
-            stream.continuity = None;
-            stream.pes = Pes::Skip;
-            match &mut stream.reader {
-                Reader::Avc(r) => r.reset(),
-                Reader::Adts(r) => r.reset(),
-            }
+            stream.reset();
         }
     }
 }

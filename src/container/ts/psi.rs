@@ -160,6 +160,8 @@ pub struct PmtStream {
     pub language: Option<[u8; 3]>,
     /// `format_identifier` of a registration descriptor (§2.6.8).
     pub registration: Option<[u8; 4]>,
+    /// `channel_config_code` of an Opus descriptor.
+    pub opus_channels: Option<u8>,
     /// Tags of all descriptors, for private data in stream type 6.
     pub tags: Vec<u8>,
 }
@@ -189,6 +191,7 @@ impl Pmt {
                 pid: pid & 0x1fff,
                 language: None,
                 registration: None,
+                opus_channels: None,
                 tags: Vec::new(),
             };
             while let (Some(tag), Some(len)) = (descriptors.u8(), descriptors.u8()) {
@@ -196,6 +199,8 @@ impl Pmt {
                 stream.tags.push(tag);
                 match tag {
                     0x05 => stream.registration = body.first_chunk().copied(),
+                    // Extension descriptor with the tag that Opus took.
+                    0x7f if body.first() == Some(&0x80) => stream.opus_channels = body.get(1).copied(),
                     0x0a => stream.language = body.first_chunk().copied(),
                     _ => {}
                 }

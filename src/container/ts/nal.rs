@@ -1,21 +1,23 @@
-//! H.264 in PES packets: Annex B byte stream to samples with length prefixes (ISO/IEC 14496-10 annex B, ISO/IEC 14496-15 §5).
+//! H.264 and HEVC in PES packets: byte streams with start codes to samples with length prefixes (ISO/IEC 14496-10 and 23008-2 annex B,
+//! ISO/IEC 14496-15 §5 and §8).
 //!
 //! Payload bytes go once from the pushed chunk into the sink's buffer. A start code becomes a length: four bytes are
 //! written before each NAL unit and filled in when its end is found. Small units that come before a picture are
 //! collected aside until its first slice tells what it is.
 
+use super::sets::{Codec, MAX_SET, Sets};
 use super::{PACKET, start_code};
-use crate::bytes::ByteWriter;
-use crate::codec::avc::{self, SliceStart, Sps, nal};
-use crate::container::{Sample, Sink, TrackId, TrackInfo, TrackKind};
-use crate::time::{Ticks, Timescale};
+use crate::codec::avc::{self, SliceStart};
+use crate::codec::{hevc, sei};
+use crate::container::{Metadata, Sample, Sink, TrackId};
+use crate::time::Ticks;
 
 /// Bytes of a slice that tell the second field of a frame from a new frame; only asked for where fields may occur.
 const FIELD_HEAD: usize = 16;
 /// Largest access unit. Level 6.2 pictures stay far below; damaged streams must not fill the memory.
 const MAX_ACCESS_UNIT: usize = 64 << 20;
-/// Largest parameter set or SEI before a picture; `avcC` has 16 bits for the length of a set.
-const MAX_ASIDE: usize = 0xffff;
+/// Largest parameter set or SEI before a picture.
+const MAX_ASIDE: usize = MAX_SET;
 /// Longest duration of a picture that is believed, in ticks: ten seconds, as slide shows have.
 const MAX_STEP: Ticks = 10 * 90_000;
 /// Frame duration assumed where neither time stamps nor the SPS tell: 30 frames/s.
@@ -33,12 +35,55 @@ enum Target {
     Set,
 }
 
-#[derive(Clone, Debug)]
-struct ParameterSet {
-    id: u8,
-    /// For a PPS, the SPS it refers to.
-    sps_id: u8,
-    bytes: Vec<u8>,
+/// What is done with a NAL unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    /// A slice; `random_access` where decoding can start at its picture.
+    Slice { random_access: bool },
+    /// More of a picture that has begun, for the decoder.
+    More,
+    /// A parameter set.
+    Set,
+    /// SEI before a picture.
+    Sei,
+    /// Comes before the first slice of a picture and is left out.
+    Before,
+    /// Left out.
+    Nothing,
+}
+
+fn classify(codec: Codec, head: &[u8]) -> Class {
+    let Some(&first) = head.first().filter(|&&first| first & 0x80 == 0) else { return Class::Nothing };
+    if codec == Codec::Avc {
+        use avc::nal;
+        return match first & 0x1f {
+            kind @ (nal::SLICE | nal::PARTITION_A | nal::IDR) => {
+                Class::Slice { random_access: kind == nal::IDR }
+            }
+            // Partitions B and C of the picture; the decoder wants them with A.
+            3 | 4 => Class::More,
+            nal::SPS | nal::PPS => Class::Set,
+            nal::SEI => Class::Sei,
+            // Delimiters have done their work with the start codes' end; SVC and MVC units are not for base decoders; filler
+            // and ends of sequence mean nothing in samples.
+            nal::AUD | nal::PREFIX..=nal::RESERVED_18 => Class::Before,
+            _ => Class::Nothing,
+        };
+    }
+    use hevc::nal;
+    // Extension layers are not for base decoders.
+    match head.first_chunk().map(|&header| (hevc::nal_type(first), hevc::layer_id(header))) {
+        Some((kind, 0)) if hevc::is_slice(kind) => {
+            Class::Slice { random_access: hevc::is_random_access(kind) }
+        }
+        Some((nal::VPS..=nal::PPS, 0)) => Class::Set,
+        Some((nal::PREFIX_SEI, 0)) => Class::Sei,
+        // The end of a sequence changes how the next random access point is decoded.
+        Some((nal::EOS | nal::EOB | nal::SUFFIX_SEI, 0)) => Class::More,
+        // §7.4.2.4.4: what may begin an access unit.
+        Some((nal::AUD | 41..=44 | 48..=55, 0)) => Class::Before,
+        _ => Class::Nothing,
+    }
 }
 
 /// The access unit in progress.
@@ -55,17 +100,13 @@ struct AccessUnit {
     second_field: bool,
 }
 
-/// Reads one H.264 elementary stream.
+/// Reads one elementary stream of H.264 or HEVC.
 #[derive(Debug)]
-pub struct AvcReader {
+pub struct NalReader {
     track: TrackId,
     language: Option<String>,
-    sps: Vec<ParameterSet>,
-    pps: Vec<ParameterSet>,
-    /// The first of `sps`, parsed.
-    active: Option<Sps>,
-    /// The sets differ from those of the last `Sink::track`.
-    sets_changed: bool,
+    codec: Codec,
+    sets: Sets,
     announced: bool,
 
     /// First bytes of a NAL unit whose kind is not decided yet.
@@ -80,10 +121,9 @@ pub struct AvcReader {
 
     set: Vec<u8>,
     prefix: Vec<u8>,
-    /// Changed parameter sets with length prefixes, for an access unit at which no new track can start.
-    in_band: Vec<u8>,
     recovery_point: bool,
-    saw_sps: bool,
+    /// Captions from SEI before the picture.
+    captions: Vec<u8>,
 
     unit: AccessUnit,
     /// Time stamps of the PES packet, for the first access unit that begins in it.
@@ -93,16 +133,14 @@ pub struct AvcReader {
     warned: bool,
 }
 
-impl AvcReader {
+impl NalReader {
     /// A reader that calls the sink with this track.
-    pub fn new(track: TrackId, language: Option<String>) -> Self {
+    pub fn new(codec: Codec, track: TrackId, language: Option<String>) -> Self {
         Self {
             track,
             language,
-            sps: Vec::new(),
-            pps: Vec::new(),
-            active: None,
-            sets_changed: false,
+            codec,
+            sets: Sets::new(codec),
             announced: false,
             head: [0; FIELD_HEAD],
             head_len: None,
@@ -111,9 +149,8 @@ impl AvcReader {
             zeros: 0,
             set: Vec::new(),
             prefix: Vec::new(),
-            in_band: Vec::new(),
             recovery_point: false,
-            saw_sps: false,
+            captions: Vec::new(),
             unit: AccessUnit::default(),
             next_time: None,
             last_time: None,
@@ -129,7 +166,8 @@ impl AvcReader {
 
     /// A PES packet begins.
     pub fn begin_pes(&mut self, pts: Option<Ticks>, dts: Option<Ticks>, offset: u64, sink: &mut dyn Sink) {
-        if let Some(len @ 2..) = self.head_len {
+        let header = if self.codec == Codec::Avc { 1 } else { hevc::NAL_HEADER };
+        if let Some(len) = self.head_len.filter(|&len| len > header) {
             // A slice shorter than `FIELD_HEAD` begins in the packet before and takes its time stamp.
             self.decide_head(len, offset, sink);
         }
@@ -226,10 +264,12 @@ impl AvcReader {
                 len = 0;
                 continue;
             }
-            let wanted = match self.head[0] & 0x1f {
-                nal::SLICE | nal::PARTITION_A | nal::IDR if self.has_fields() => FIELD_HEAD,
-                nal::SLICE | nal::PARTITION_A | nal::IDR => 2,
-                _ => 1,
+            let header = if self.codec == Codec::Avc { 1 } else { hevc::NAL_HEADER };
+            let wanted = match classify(self.codec, &self.head[..len]) {
+                Class::Slice { .. } if self.sets.has_fields() => FIELD_HEAD,
+                // And the byte that tells whether it is the first of its picture.
+                Class::Slice { .. } => header + 1,
+                _ => header,
             };
             if len >= wanted {
                 self.decide_head(len, offset, sink);
@@ -247,34 +287,28 @@ impl AvcReader {
         self.zeros = self.head[..len].iter().rev().take(2).take_while(|&&b| b == 0).count();
     }
 
-    fn has_fields(&self) -> bool {
-        self.active.as_ref().is_some_and(|sps| !sps.frames_only)
-    }
-
     /// Begins a NAL unit whose first `len` bytes are in `head`.
     fn begin_nal(&mut self, len: usize, offset: u64, sink: &mut dyn Sink) {
         let head = self.head;
         self.target = Target::Nowhere;
-        if len == 0 || head[0] & 0x80 != 0 {
-            return;
-        }
-        match head[0] & 0x1f {
-            nal::SLICE | nal::PARTITION_A | nal::IDR => {
-                self.begin_slice(&head[..len], offset, sink);
+        let has_fields = self.sets.has_fields();
+        match classify(self.codec, &head[..len]) {
+            Class::Slice { random_access } => {
+                self.begin_slice(&head[..len], random_access, offset, sink);
                 return;
             }
-            // Partitions B and C of the picture; the decoder wants them with A.
-            3 | 4 if self.unit.open => {
+            Class::More if self.unit.open => {
                 self.begin_in_sample(&head[..len], sink);
                 return;
             }
-            nal::SPS | nal::PPS => {
+            Class::More | Class::Nothing => return,
+            Class::Set => {
                 self.target = Target::Set;
                 self.set.clear();
             }
-            nal::SEI => {
+            Class::Sei => {
                 self.target = Target::Prefix;
-                if self.unit.open && !self.has_fields() {
+                if self.unit.open && !has_fields {
                     self.end_unit(sink);
                 }
                 if self.prefix.len() > MAX_ASIDE {
@@ -284,38 +318,37 @@ impl AvcReader {
                     self.prefix.extend_from_slice(&[0; 4]);
                 }
             }
-            // Delimiters have done their work with the start codes' end; SVC and MVC units are not for base decoders; filler
-            // and ends of sequence mean nothing in samples.
-            nal::AUD | nal::PREFIX..=nal::RESERVED_18 => {}
-            _ => return,
+            Class::Before => {}
         }
         // All of these come before the first slice of a picture (§7.4.1.2.3). Where fields occur, only its slices tell
         // whether the next one belongs to the same frame.
-        if self.unit.open && !self.has_fields() {
+        if self.unit.open && !has_fields {
             self.end_unit(sink);
         }
         self.write(&head[..len], sink);
     }
 
-    fn begin_slice(&mut self, head: &[u8], offset: u64, sink: &mut dyn Sink) {
-        let Some(&first_byte) = head.get(1) else { return };
+    fn begin_slice(&mut self, head: &[u8], random_access: bool, offset: u64, sink: &mut dyn Sink) {
+        let at = if self.codec == Codec::Avc { 1 } else { hevc::NAL_HEADER };
+        let Some(&first_byte) = head.get(at) else { return };
+        // `first_mb_in_slice` is 0, or `first_slice_segment_in_pic_flag` is set: the same bit.
         let starts_picture = avc::starts_picture(first_byte);
         if self.unit.open && starts_picture && !self.joins_as_second_field(head) {
             self.end_unit(sink);
         }
         if !self.unit.open {
             // The rest of a picture whose start was lost is of no use.
-            if !starts_picture || !self.begin_unit(head, first_byte, offset, sink) {
+            if !starts_picture || !self.begin_unit(head, random_access, first_byte, offset, sink) {
                 self.prefix.clear();
                 return;
             }
         }
-        if !self.in_band.is_empty() || !self.prefix.is_empty() {
+        if !self.sets.in_band.is_empty() || !self.prefix.is_empty() {
             let out = sink.buffer(self.track);
-            out.extend_from_slice(&self.in_band);
+            out.extend_from_slice(&self.sets.in_band);
             out.extend_from_slice(&self.prefix);
-            self.unit.size += self.in_band.len() + self.prefix.len();
-            self.in_band.clear();
+            self.unit.size += self.sets.in_band.len() + self.prefix.len();
+            self.sets.in_band.clear();
             self.prefix.clear();
         }
         self.begin_in_sample(head, sink);
@@ -333,8 +366,7 @@ impl AvcReader {
     /// Whether a slice with `first_mb_in_slice` 0 is of the second field of the frame in progress: both fields of a frame
     /// make one sample.
     fn joins_as_second_field(&mut self, head: &[u8]) -> bool {
-        let Some(sps) = self.active.as_ref().filter(|sps| !sps.frames_only) else { return false };
-        let (Some(first), Some(this)) = (self.unit.first, SliceStart::parse(head, sps)) else { return false };
+        let (Some(first), Some(this)) = (self.unit.first, self.sets.slice_start(head)) else { return false };
         let opposite = matches!((first.field, this.field), (Some(a), Some(b)) if a != b);
         if self.unit.second_field || !opposite || first.frame_num != this.frame_num {
             return false;
@@ -346,32 +378,41 @@ impl AvcReader {
     }
 
     /// Starts an access unit with its first slice. `false` if it cannot be given out.
-    fn begin_unit(&mut self, head: &[u8], first_byte: u8, offset: u64, sink: &mut dyn Sink) -> bool {
-        let idr = head[0] & 0x1f == nal::IDR;
-        let sync = idr || self.recovery_point || (self.saw_sps && avc::is_intra_start(first_byte));
-        (self.recovery_point, self.saw_sps) = (false, false);
+    fn begin_unit(
+        &mut self,
+        head: &[u8],
+        random_access: bool,
+        first_byte: u8,
+        offset: u64,
+        sink: &mut dyn Sink,
+    ) -> bool {
+        let gradual = self.codec == Codec::Avc
+            && (self.recovery_point || (self.sets.saw_sps && avc::is_intra_start(first_byte)));
+        let sync = random_access || gradual;
+        (self.recovery_point, self.sets.saw_sps) = (false, false);
+        let captions = std::mem::take(&mut self.captions);
         let time = self.next_time.take().or_else(|| {
             // Not the first picture of its PES packet: one frame later (§2.4.3.7 leaves it to the decoder).
             let (pts, dts) = self.last_time?;
             let step = self.frame_step();
             Some((pts + step, dts + step))
         });
-        if self.sps.is_empty() || self.pps.is_empty() {
-            self.warn_once(offset, "H.264 picture before its parameter sets", sink);
+        if !self.sets.is_complete() {
+            self.warn_once(offset, "picture before its parameter sets", sink);
             return false;
         }
         let Some((pts, dts)) = time else {
-            self.warn_once(offset, "H.264 picture without time stamp", sink);
+            self.warn_once(offset, "picture without time stamp", sink);
             return false;
         };
-        if self.sets_changed {
+        if self.sets.changed {
             // A browser starts a new track at a key frame only: elsewhere changed sets stay in the stream.
             if sync || !self.announced {
                 self.announce(sink);
-                self.in_band.clear();
+                self.sets.in_band.clear();
             }
         } else {
-            self.in_band.clear();
+            self.sets.in_band.clear();
         }
         if let Some((_, last)) = self.last_time {
             let step = dts - last;
@@ -380,10 +421,10 @@ impl AvcReader {
             }
         }
         self.last_time = Some((pts, dts));
-        let first = match self.active.as_ref() {
-            Some(sps) if !sps.frames_only => SliceStart::parse(head, sps),
-            _ => None,
-        };
+        let first = self.sets.slice_start(head);
+        if !captions.is_empty() {
+            sink.metadata(Some(self.track), Some(pts), Metadata::Captions(captions));
+        }
         self.unit = AccessUnit { open: true, size: 0, sync, pts, dts, first, second_field: false };
         true
     }
@@ -392,7 +433,7 @@ impl AvcReader {
         if self.step > 0 {
             return self.step;
         }
-        match self.active.as_ref().and_then(|sps| sps.frame_duration) {
+        match self.sets.frame_duration() {
             Some((units, scale)) => (i64::from(units) * 90_000 / i64::from(scale)).clamp(1, MAX_STEP),
             None => DEFAULT_STEP,
         }
@@ -406,33 +447,10 @@ impl AvcReader {
     }
 
     fn announce(&mut self, sink: &mut dyn Sink) {
-        let Some(sps) = &self.active else { return };
-        let mut w = ByteWriter::new();
-        avc::write_visual_entry(&mut w, b"avc1", (sps.width, sps.height), sps.sample_aspect, |w| {
-            avc::write_avcc(
-                w,
-                sps,
-                self.sps.iter().map(|s| s.bytes.as_slice()),
-                self.pps.iter().map(|s| s.bytes.as_slice()),
-            );
-        });
-        sink.track(TrackInfo {
-            id: self.track,
-            kind: TrackKind::Video,
-            timescale: Timescale::MPEG,
-            codec: sps.codec_string(),
-            sample_entry: w.into_vec(),
-            width: sps.width,
-            height: sps.height,
-            sample_rate: 0,
-            channels: 0,
-            language: self.language.clone(),
-            edit_start: 0,
-            encrypted: false,
-            codec_private: Vec::new(),
-        });
+        let Some(info) = self.sets.describe(self.track, self.language.as_ref()) else { return };
+        sink.track(info);
         self.announced = true;
-        self.sets_changed = false;
+        self.sets.changed = false;
         self.warned = false;
     }
 
@@ -474,52 +492,32 @@ impl AvcReader {
             }
             Target::Prefix => {
                 end_length_prefixed(&mut self.prefix, self.length_at);
-                let sei = self.prefix.get(self.length_at + 4..).unwrap_or_default();
-                self.recovery_point |= avc::has_recovery_point(sei);
+                self.take_sei();
             }
             Target::Set => {
                 while self.set.last() == Some(&0) {
                     self.set.pop();
                 }
-                self.take_set();
+                self.sets.take(&self.set);
             }
         }
     }
 
-    /// Stores the parameter set in `set`, unless it is known or cannot be read.
-    fn take_set(&mut self) {
-        let set = &self.set;
-        let Some(&header) = set.first() else { return };
-        if set.len() > MAX_ASIDE {
-            return;
-        }
-        let (list, id, sps_id) = if header & 0x1f == nal::SPS {
-            self.saw_sps = true;
-            if self.sps.iter().any(|known| known.bytes == *set) {
-                return;
+    /// Reads the SEI NAL unit at the end of `prefix`.
+    fn take_sei(&mut self) {
+        let header = if self.codec == Codec::Avc { 1 } else { hevc::NAL_HEADER };
+        let body = self.prefix.get(self.length_at + 4 + header..).unwrap_or_default();
+        sei::messages(body, |kind, payload| match kind {
+            sei::RECOVERY_POINT => self.recovery_point = true,
+            sei::USER_DATA_ITU_T_T35 => {
+                if let Some(triplets) = sei::captions(payload)
+                    && self.captions.len() <= MAX_ASIDE
+                {
+                    self.captions.extend_from_slice(triplets);
+                }
             }
-            let Some(sps) = Sps::parse(set) else { return };
-            // The PPS of the old SPS may not fit the new one; those that still hold are sent again after it.
-            self.pps.retain(|pps| pps.sps_id != sps.id || !self.sps.iter().any(|known| known.id == sps.id));
-            let id = sps.id;
-            if self.sps.first().is_none_or(|first| first.id == id) {
-                self.active = Some(sps);
-            }
-            (&mut self.sps, id, id)
-        } else {
-            let Some((id, sps_id)) = avc::pps_ids(set) else { return };
-            (&mut self.pps, id, sps_id)
-        };
-        match list.iter_mut().find(|known| known.id == id) {
-            Some(known) if known.bytes == *set => return,
-            Some(known) => *known = ParameterSet { id, sps_id, bytes: set.clone() },
-            None => list.push(ParameterSet { id, sps_id, bytes: set.clone() }),
-        }
-        self.sets_changed = true;
-        if self.in_band.len() <= MAX_ASIDE {
-            self.in_band.extend_from_slice(&(set.len() as u32).to_be_bytes());
-            self.in_band.extend_from_slice(set);
-        }
+            _ => {}
+        });
     }
 
     /// Gives out the access unit in progress.
@@ -552,7 +550,8 @@ impl AvcReader {
         self.target = Target::Nowhere;
         self.zeros = 0;
         self.recovery_point = false;
-        self.saw_sps = false;
+        self.captions.clear();
+        self.sets.saw_sps = false;
         self.next_time = None;
     }
 

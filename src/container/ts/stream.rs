@@ -1,0 +1,358 @@
+//! One elementary stream of the program: continuity, PES packets, and which reader takes their payload.
+
+use super::nal::NalReader;
+use super::opus::OpusReader;
+use super::pes::{self, Parsed};
+use super::psi::{PmtStream, SectionReader};
+use super::sets::Codec;
+use crate::container::adts::AdtsReader;
+use crate::container::frames::{FrameReader, Frames};
+use crate::container::{Metadata, Sink, TrackId};
+use crate::time::{PtsUnwrapper, Ticks};
+
+/// Largest PES packet of metadata that is taken.
+const MAX_METADATA: usize = 256 << 10;
+
+/// Progress in the PES packet of a stream.
+#[derive(Debug)]
+pub(super) enum Pes {
+    /// Waits for the next packet start.
+    Skip,
+    /// The header is not complete.
+    Header(Vec<u8>),
+    /// Payload; with the bytes left where the header tells.
+    Body(Option<usize>),
+}
+
+/// What the payload is.
+#[derive(Debug)]
+pub(super) enum Reader {
+    Nal(Box<NalReader>),
+    Adts(Box<AdtsReader>),
+    Framed(Box<FrameReader>),
+    Opus(Box<OpusReader>),
+    Data(DataReader),
+    /// Sections in place of PES packets: SCTE 35.
+    Sections(SectionReader),
+}
+
+/// Gathers PES packets of metadata.
+#[derive(Debug, Default)]
+pub(super) struct DataReader {
+    klv: bool,
+    at: Option<Ticks>,
+    data: Vec<u8>,
+}
+
+impl DataReader {
+    fn push(&mut self, data: &[u8]) {
+        if self.data.len() + data.len() <= MAX_METADATA {
+            self.data.extend_from_slice(data);
+        }
+    }
+
+    /// The PES packet is complete.
+    fn end_pes(&mut self, sink: &mut dyn Sink) {
+        /// Start of a SMPTE universal label.
+        const LABEL: [u8; 4] = [0x06, 0x0e, 0x2b, 0x34];
+        /// Bytes of the header of an access unit cell (ISO/IEC 13818-1 §2.12.4).
+        const CELL: usize = 5;
+        let mut data = std::mem::take(&mut self.data);
+        if data.get(CELL..).is_some_and(|d| d.starts_with(&LABEL) || d.starts_with(b"ID3")) {
+            data.drain(..CELL);
+        }
+        let data = if data.starts_with(b"ID3") {
+            Metadata::Id3(data)
+        } else if data.starts_with(&LABEL) || (self.klv && !data.is_empty()) {
+            Metadata::Klv(data)
+        } else {
+            return;
+        };
+        sink.metadata(None, self.at, data);
+    }
+}
+
+/// One elementary stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub pid: u16,
+    pub stream_type: u8,
+    pub continuity: Option<u8>,
+    pub pes: Pes,
+    pub reader: Reader,
+}
+
+/// What becomes of a stream of the PMT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// H.264 or HEVC.
+    Video(Codec),
+    Adts,
+    Framed(Frames),
+    /// Opus with so many channels.
+    Opus(u8),
+    /// ID3, or KLV (`true`).
+    Data(bool),
+    Scte35,
+    /// Not read; with a name for the warning, empty for what is passed over silently.
+    Other(&'static str),
+}
+
+impl Kind {
+    /// By `stream_type`, and for private data by the descriptors (ISO/IEC 13818-1 table 2-34, ATSC A/53 and A/52, ETSI EN 300 468 annex D,
+    /// SCTE 35).
+    pub fn of(entry: &PmtStream) -> Self {
+        let has = |tag: u8| entry.tags.contains(&tag);
+        match (entry.stream_type, entry.registration.as_ref()) {
+            (0x1b, _) => Self::Video(Codec::Avc),
+            (0x24, _) => Self::Video(Codec::Hevc),
+            (0x0f, _) => Self::Adts,
+            (0x11, _) => Self::Framed(Frames::Latm),
+            (0x03 | 0x04, _) => Self::Framed(Frames::Mpeg),
+            (0x81 | 0x87 | 0x84, _) => Self::Framed(Frames::Ac3),
+            (0x15, _) => Self::Data(false),
+            (0x86, _) => Self::Scte35,
+            (0x06, Some(b"Opus")) => match entry.opus_channels.unwrap_or(2) {
+                channels @ 1..=8 => Self::Opus(channels),
+                // Dual mono.
+                0 => Self::Opus(2),
+                _ => Self::Other("Opus with a channel layout of its own is not supported"),
+            },
+            (0x06, Some(b"AC-3" | b"EAC3")) => Self::Framed(Frames::Ac3),
+            (0x06, Some(b"HEVC")) => Self::Video(Codec::Hevc),
+            (0x06, Some(b"KLVA")) => Self::Data(true),
+            (0x06, _) if has(0x6a) || has(0x7a) => Self::Framed(Frames::Ac3),
+            (0x06, Some(b"AV01")) => Self::Other("AV1 in MPEG-TS is not supported"),
+            (0x01 | 0x02, _) => Self::Other("MPEG-1/2 video is not supported"),
+            (0x10, _) => Self::Other("MPEG-4 part 2 video is not supported"),
+            // HLS sample encryption.
+            (0xdb | 0xcf | 0xc1 | 0xc2, _) => Self::Other("encrypted elementary streams are not supported"),
+            (0x05 | 0x06 | 0x0b..=0x0d, _) => Self::Other(""),
+            _ => Self::Other("a stream of unknown type is passed over"),
+        }
+    }
+
+    pub fn is_video(self) -> bool {
+        matches!(self, Self::Video(_))
+    }
+
+    pub fn is_audio(self) -> bool {
+        matches!(self, Self::Adts | Self::Framed(_) | Self::Opus(_))
+    }
+}
+
+impl Stream {
+    /// The stream of a PMT entry; `Err` with a name for what is not supported, empty for what is passed over silently.
+    pub fn new(entry: &PmtStream) -> Result<Self, &'static str> {
+        let track = TrackId(u32::from(entry.pid));
+        let language = entry
+            .language
+            .filter(|l| l.iter().all(u8::is_ascii_lowercase) && l != b"und")
+            .map(|l| l.iter().map(|&b| char::from(b)).collect());
+        let reader = match Kind::of(entry) {
+            Kind::Video(codec) => Reader::Nal(Box::new(NalReader::new(codec, track, language))),
+            Kind::Adts => Reader::Adts(Box::new(AdtsReader::new(track, language))),
+            Kind::Framed(frames) => Reader::Framed(Box::new(FrameReader::new(frames, track, language))),
+            Kind::Opus(channels) => Reader::Opus(Box::new(OpusReader::new(track, language, channels))),
+            Kind::Data(klv) => Reader::Data(DataReader { klv, ..DataReader::default() }),
+            Kind::Scte35 => Reader::Sections(SectionReader::default()),
+            Kind::Other(what) => return Err(what),
+        };
+        Ok(Self { pid: entry.pid, stream_type: entry.stream_type, continuity: None, pes: Pes::Skip, reader })
+    }
+
+    /// Whether a track comes of it.
+    pub fn is_media(&self) -> bool {
+        !matches!(self.reader, Reader::Data(_) | Reader::Sections(_))
+    }
+
+    pub fn announced(&self) -> bool {
+        match &self.reader {
+            Reader::Nal(r) => r.announced(),
+            Reader::Adts(r) => r.announced(),
+            Reader::Framed(r) => r.announced(),
+            Reader::Opus(r) => r.announced(),
+            Reader::Data(_) | Reader::Sections(_) => false,
+        }
+    }
+
+    fn damage(&mut self, sink: &mut dyn Sink) {
+        self.pes = Pes::Skip;
+        match &mut self.reader {
+            Reader::Nal(r) => r.damage(sink),
+            Reader::Adts(r) => r.damage(sink),
+            Reader::Framed(r) => r.damage(),
+            Reader::Opus(r) => r.damage(),
+            Reader::Data(r) => r.data.clear(),
+            Reader::Sections(r) => r.reset(),
+        }
+    }
+
+    /// For a seek.
+    pub fn reset(&mut self) {
+        self.continuity = None;
+        self.pes = Pes::Skip;
+        match &mut self.reader {
+            Reader::Nal(r) => r.reset(),
+            Reader::Adts(r) => r.reset(),
+            Reader::Framed(r) => r.reset(),
+            Reader::Opus(r) => r.reset(),
+            Reader::Data(r) => r.data.clear(),
+            Reader::Sections(r) => r.reset(),
+        }
+    }
+
+    /// Whether the packet is the one that was due; `false` for one sent twice (§2.4.3.3). After a loss the PES packet in
+    /// progress is given up.
+    #[inline]
+    pub fn check_continuity(&mut self, counter: u8, offset: u64, sink: &mut dyn Sink) -> bool {
+        match self.continuity.replace(counter) {
+            Some(last) if counter == last => return false,
+            Some(last) if counter != (last + 1) & 15 => {
+                sink.warning(offset, "packets are missing: the damaged access unit is dropped");
+                self.damage(sink);
+            }
+            _ => {}
+        }
+        true
+    }
+
+    #[inline]
+    pub fn payload(
+        &mut self,
+        unit_start: bool,
+        payload: &[u8],
+        offset: u64,
+        unwrapper: &mut PtsUnwrapper,
+        span: &mut Option<(Ticks, Ticks)>,
+        sink: &mut dyn Sink,
+    ) {
+        if let Reader::Sections(sections) = &mut self.reader {
+            let at = span.map(|(_, last)| last);
+            let result = sections.push(unit_start, payload, |section| {
+                // splice_info_section
+                if section.first() == Some(&0xfc) {
+                    sink.metadata(None, at, Metadata::Scte35(section.to_vec()));
+                }
+            });
+            if let Err(what) = result {
+                sink.warning(offset, what);
+            }
+            return;
+        }
+        if unit_start {
+            if matches!(self.pes, Pes::Body(Some(1..))) {
+                sink.warning(offset, "PES packet shorter than it says");
+                self.damage(sink);
+            }
+            self.pes = Pes::Header(Vec::new());
+        }
+        let mut payload = payload;
+        let joined;
+        if let Pes::Header(start) = &mut self.pes {
+            let whole = if start.is_empty() {
+                payload
+            } else {
+                start.extend_from_slice(payload);
+                joined = std::mem::take(start);
+                &joined
+            };
+            let header = match pes::parse(whole) {
+                Parsed::Short if whole.len() < pes::MAX_HEADER => {
+                    *start = whole.to_vec();
+                    return;
+                }
+                Parsed::Short | Parsed::Malformed => {
+                    sink.warning(offset, "malformed PES header");
+                    self.damage(sink);
+                    return;
+                }
+                Parsed::Header(header) => header,
+            };
+            let dts = header.dts.map(|t| unwrapper.unwrap(t));
+            let pts = header.pts.map(|t| unwrapper.unwrap(t));
+            if let Some(t) = dts.or(pts) {
+                let (first, last) = span.get_or_insert((t, t));
+                (*first, *last) = ((*first).min(t), (*last).max(t));
+            }
+            match &mut self.reader {
+                Reader::Nal(r) => r.begin_pes(pts, dts, offset, sink),
+                Reader::Adts(r) => r.begin_pes(pts),
+                Reader::Framed(r) => r.begin_pes(pts),
+                Reader::Opus(r) => r.begin_pes(pts, offset, sink),
+                Reader::Data(r) => {
+                    r.end_pes(sink);
+                    r.at = pts.or(span.map(|(_, last)| last));
+                }
+                Reader::Sections(_) => {}
+            }
+            payload = &whole[header.size..];
+            self.pes = Pes::Body(header.payload);
+        }
+        self.body(payload, offset, sink);
+    }
+
+    #[inline]
+    fn body(&mut self, payload: &[u8], offset: u64, sink: &mut dyn Sink) {
+        let mut complete = false;
+        let payload = match &mut self.pes {
+            Pes::Body(None) => payload,
+            Pes::Body(Some(left)) => {
+                let n = payload.len().min(*left);
+                *left -= n;
+                complete = n > 0 && *left == 0;
+                &payload[..n]
+            }
+            Pes::Skip | Pes::Header(_) => return,
+        };
+        if payload.is_empty() {
+            return;
+        }
+        match &mut self.reader {
+            Reader::Nal(r) => r.push(payload, offset, sink),
+            Reader::Adts(r) => r.push(payload, offset, sink),
+            Reader::Framed(r) => r.push(payload, offset, sink),
+            Reader::Opus(r) => {
+                r.push(payload);
+                if complete {
+                    r.end_pes(offset, sink);
+                }
+            }
+            Reader::Data(r) => {
+                r.push(payload);
+                if complete {
+                    r.end_pes(sink);
+                }
+            }
+            Reader::Sections(_) => {}
+        }
+    }
+
+    /// The segment has ended. Returns whether it cut a PES packet that told its length.
+    pub fn finish(&mut self, offset: u64, sink: &mut dyn Sink) -> bool {
+        self.continuity = None;
+        let cut = matches!(self.pes, Pes::Body(Some(1..)) | Pes::Header(_));
+        match &mut self.reader {
+            Reader::Nal(r) => {
+                if cut {
+                    r.damage(sink);
+                } else {
+                    r.finish(sink);
+                }
+                self.pes = Pes::Skip;
+            }
+            // A frame may go on in the next segment.
+            Reader::Adts(r) => r.finish(sink),
+            Reader::Framed(r) => {
+                r.finish(offset, sink);
+            }
+            Reader::Opus(_) | Reader::Data(_) if cut => {
+                self.damage(sink);
+            }
+            Reader::Opus(r) => r.end_pes(offset, sink),
+            Reader::Data(r) => r.end_pes(sink),
+            Reader::Sections(r) => r.reset(),
+        }
+        cut
+    }
+}
