@@ -223,7 +223,10 @@ export class BasePlayer extends EventTarget {
     try {
       const response = await fetch(url, { signal });
       const type = response.headers.get('content-type');
-      if (Number(response.headers.get('content-length')) > PREFETCH_BYTES || /^(video|audio)\/(?!.*mpegurl)/i.test(type ?? '')) {
+      // Media goes to the engine as it comes, and a stream without an end would never be handed over.
+      const length = Number(response.headers.get('content-length') ?? NaN);
+      const manifest = /mpegurl|dash|xml|json|^text\//i.test(type ?? '');
+      if (length > PREFETCH_BYTES || !(manifest || length <= PREFETCH_BYTES) || /^(video|audio)\/(?!.*mpegurl)/i.test(type ?? '')) {
         response.body?.cancel().catch(() => {});
         return answer({});
       }

@@ -33,7 +33,7 @@ export interface PlayerConfig {
 export interface LoadOptions {
   /** Where to start, in seconds; negative: before the end. */
   startTime?: number | undefined;
-  /** `'dash'`, `'hls'` or a MIME type of theirs: overrides what the content looks like. */
+  /** `'dash'`, `'hls'`, or a MIME type of theirs or of a media file: overrides what the content looks like. */
   type?: string | undefined;
   /** Ends the load when aborted before `load()` has resolved. */
   signal?: AbortSignal | undefined;
@@ -99,8 +99,8 @@ export interface Stats {
 
 /** What each event's `detail` holds. */
 export interface PlayerEventDetails {
-  /** The manifest is read and the first segments are under way. */
-  loaded: { protocol: 'dash' | 'hls'; duration?: number; live: boolean };
+  /** The manifest or the headers of the file are read and the first media is under way. `duration` is infinite for a stream without an end. */
+  loaded: { protocol: 'dash' | 'hls' | 'file'; duration?: number; live: boolean };
   /** What can be chosen. */
   tracks: { qualities: readonly Quality[]; audio: readonly AudioTrack[] };
   /** Segments of another quality are fetched from now on. `reason`: see the API reference. */
