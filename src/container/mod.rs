@@ -177,8 +177,9 @@ pub trait Demuxer {
         None
     }
 
-    /// Seconds of the whole file, where its headers tell.
-    fn duration(&self) -> Option<Seconds> {
+    /// Seconds of the whole file, where its headers tell, or a constant rate with the file's `length` in bytes.
+    fn duration(&self, length: Option<u64>) -> Option<Seconds> {
+        let _ = length;
         None
     }
 

@@ -76,7 +76,8 @@ impl Session {
             Verdict::Again(ticket) => {
                 ctx.abr.finished(ticket, ctx.now);
                 #[cfg(feature = "progressive")]
-                if self.is_tail(ticket) {
+                if self.is_tail(ticket) || self.is_index(ticket) {
+                    self.index_again();
                     return Ok(());
                 }
                 let Some(i) = self.stream_of(ticket) else { return Ok(()) };
@@ -121,6 +122,10 @@ impl Session {
                 if self.is_tail(ticket) {
                     self.tail_done(Some(error.status.unwrap_or(0)));
                     return Ok(());
+                }
+                #[cfg(feature = "progressive")]
+                if self.is_index(ticket) {
+                    return self.index_refused(ctx, 0, error);
                 }
                 let Some(i) = self.stream_of(ticket) else { return Ok(()) };
                 #[cfg(feature = "progressive")]

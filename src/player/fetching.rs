@@ -394,6 +394,10 @@ impl Session {
         let Some(ticket) = self.requests.end(id) else { return Ok(()) };
         ctx.abr.finished(ticket, ctx.now);
         #[cfg(feature = "progressive")]
+        if self.is_index(ticket) {
+            return self.index_done(ctx, 0);
+        }
+        #[cfg(feature = "progressive")]
         if self.adopted_end(ticket) {
             return Ok(());
         }

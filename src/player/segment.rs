@@ -101,9 +101,9 @@ impl Pipeline {
 
     /// See [`Demuxer::duration`].
     #[cfg(feature = "progressive")]
-    pub fn duration(&self) -> Option<Seconds> {
+    pub fn duration(&self, length: Option<u64>) -> Option<Seconds> {
         match &self.kind {
-            Kind::Remux { demuxer, .. } => demuxer.duration(),
+            Kind::Remux { demuxer, .. } => demuxer.duration(length),
             _ => None,
         }
     }

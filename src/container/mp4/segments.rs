@@ -278,6 +278,17 @@ impl SegmentDemuxer {
         self.failed = None;
     }
 
+    /// As [`Self::begin`], for bytes that go on to the end of the file: the segments behind follow without another call.
+    pub fn begin_from(&mut self, number: usize) {
+        self.begin(number);
+        for lane in &mut self.merge.lanes {
+            lane.end = u32::MAX;
+            if lane.next.is_none() {
+                lane.advance(&self.table);
+            }
+        }
+    }
+
     /// The segment whose bytes are taken.
     pub fn number(&self) -> usize {
         self.number

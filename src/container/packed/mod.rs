@@ -16,6 +16,7 @@ use super::frames::{Found, FrameReader, Frames, Scanner, is_trailing_tag};
 use super::{Demuxer, Format, Metadata, Sample, Sink, TrackId, TrackInfo};
 use crate::codec::mpeg_audio::MpegAudioHeader;
 use crate::error::{Code, PlayerError, Result};
+use crate::time::Seconds;
 use crate::time::{PtsUnwrapper, Ticks};
 
 /// Bytes without a frame after which a stream is given up as unknown: more than the garbage that servers put in front of a stream that is
@@ -327,6 +328,16 @@ fn identify(data: &[u8], last: bool) -> (usize, Option<Frames>) {
 }
 
 impl Demuxer for PackedDemuxer {
+    fn duration(&self, length: Option<u64>) -> Option<Seconds> {
+        self.layout.as_ref()?.duration(length)
+    }
+
+    fn seek(&mut self, time: Seconds, length: u64) -> Option<u64> {
+        let (at, media) = self.layout.as_ref()?.seek(time, Some(length));
+        self.resume_at(media);
+        Some(at)
+    }
+
     fn push(&mut self, chunk: &[u8], sink: &mut dyn Sink) -> Result<()> {
         self.advance(chunk, sink)
     }

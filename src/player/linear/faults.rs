@@ -4,6 +4,7 @@ use super::super::io::*;
 use super::super::requests::Ticket;
 use super::super::session::{Ctx, Fatal, Session};
 use super::super::stream::Activity;
+use super::table::Sought;
 use crate::error::{Code, PlayerError};
 use crate::time::Seconds;
 
@@ -98,6 +99,13 @@ impl Session {
         let Some(linear) = &mut self.linear else { return Ok(()) };
         if !linear.asked.is_empty() {
             // The browser's answer is awaited.
+            return Ok(());
+        }
+        if linear.waits_for_index() {
+            if matches!(linear.sought, Sought::Open) {
+                linear.sought = Sought::Done;
+                return self.feed_head(ctx, i);
+            }
             return Ok(());
         }
         if let Some(length) = linear.length.filter(|l| linear.at < *l) {

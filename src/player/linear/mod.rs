@@ -4,11 +4,13 @@
 //! | --- | --- |
 //! | `mod.rs` | what is known of the resource; the way from bytes to pieces; reading no faster than is played |
 //! | `timeline.rs` | media time to presentation time, jumps of the time stamps included |
+//! | `table.rs` | the index of MP4 files |
 //! | `search.rs` | seeks: time to byte; the duration where no header tells it |
 //! | `faults.rs` | connections that break, and the end |
 
 mod faults;
 mod search;
+mod table;
 mod timeline;
 
 use super::io::*;
@@ -24,11 +26,14 @@ use crate::manifest::{
 };
 use crate::time::Seconds;
 use search::{Search, Tail, entry};
+use table::{Index, Sought};
 use timeline::Timeline;
 
 /// First bytes of a resource that are kept, so that a pipeline can be set up anew in its middle: headers with a large cover image
 /// among their tags. Larger: memory.
 const HEAD_KEPT: usize = 2 << 20;
+/// As above while the index of an MP4 file is on its way.
+const MAX_HEAD: usize = 64 << 20;
 /// Reading goes on when the forward buffer has shrunk by this many seconds. Smaller: more stops; larger: longer silence, in which
 /// servers may close the connection (nginx: 60 s).
 const HYSTERESIS: Seconds = 2.0;
@@ -62,6 +67,10 @@ pub(super) struct Linear {
     ranges: Option<bool>,
     adopted: Option<Adopted>,
     head: Vec<u8>,
+    /// How far the boxes of `head` were walked.
+    walked: u64,
+    sought: Sought,
+    index: Option<Index>,
     /// The tracks are known, and what they go as: `head` grows no more.
     known: bool,
     /// What the browser was asked, per track.
@@ -105,6 +114,9 @@ impl Linear {
             ranges: ranges.then_some(true),
             adopted: Some(adopted),
             head: Vec::new(),
+            walked: 0,
+            sought: Sought::default(),
+            index: None,
             known: false,
             asked: Vec::new(),
             at: 0,
@@ -141,6 +153,11 @@ impl Linear {
     /// Whether all is known that the user is told of it.
     pub fn settled(&self) -> bool {
         self.known && self.measured
+    }
+
+    /// Whether nothing can be demuxed yet.
+    fn waits_for_index(&self) -> bool {
+        self.format == Format::Mp4 && !matches!(self.sought, Sought::Done)
     }
 
     /// Whether another place in it can be asked for.
@@ -260,6 +277,9 @@ impl Session {
 
     /// Stops reading where there is enough, and goes on where there is room.
     fn pace(&mut self, ctx: &mut Ctx, i: usize) {
+        if self.linear.as_ref().is_some_and(|l| matches!(l.sought, Sought::Apart(_))) {
+            return;
+        }
         let paused = self.linear.as_ref().is_some_and(|l| l.paused);
         let more = self.wants_more(ctx, i, paused);
         let (Some(linear), Activity::Segment(job)) = (&mut self.linear, &self.streams[i].activity) else {
@@ -312,7 +332,7 @@ impl Session {
         if linear.live() {
             return self.rejoin(ctx, i, 0.0);
         }
-        if linear.seekable() && linear.known && cursor > 0.5 {
+        if linear.seekable() && linear.known && (cursor > 0.5 || linear.index.is_some()) {
             return self.start_search(ctx, i, cursor);
         }
         linear.from = (cursor > 0.0).then_some(cursor);
@@ -405,7 +425,9 @@ impl Session {
         let skip = usize::try_from(linear.again).unwrap_or(usize::MAX).min(data.len());
         linear.again -= skip as u64;
         let Some(data) = data.get(skip..).filter(|d| !d.is_empty()) else { return Ok(()) };
-        let kept = HEAD_KEPT.saturating_sub(linear.head.len()).min(data.len());
+        // The tables of a long MP4 file are large.
+        let most = if linear.waits_for_index() { MAX_HEAD } else { HEAD_KEPT };
+        let kept = most.saturating_sub(linear.head.len()).min(data.len());
         if !linear.known && linear.at == linear.head.len() as u64 {
             linear.head.extend_from_slice(data.get(..kept).unwrap_or_default());
         }
@@ -418,6 +440,12 @@ impl Session {
         job.received += data.len() as u64;
         job.first_byte.get_or_insert(ctx.now);
         self.requests.go_on_at(job.ticket, range, first);
+        if linear.waits_for_index() {
+            if self.seek_index(ctx, i)? {
+                return Ok(());
+            }
+            return self.feed_head(ctx, i);
+        }
         let Some((_, pipeline)) = &mut self.streams[i].pipeline else { return Ok(()) };
         let result = match &mut linear.scan {
             Some(scanned) => {
@@ -547,7 +575,7 @@ impl Session {
         let Some((_, pipeline)) = &mut self.streams[i].pipeline else { return Ok(()) };
         pipeline.wrap(wrappings);
         let buffers = pipeline.tracks().unwrap_or_default();
-        let duration = pipeline.duration();
+        let duration = pipeline.duration(linear.length);
         self.streams[i].buffers = buffers;
         self.begin_measuring(ctx, duration);
         self.linear_collect(ctx, i, false, Ok(()))?;
@@ -563,6 +591,10 @@ impl Session {
     pub fn adopted_bytes(&mut self, ticket: Ticket, data: &[u8]) -> bool {
         if self.is_tail(ticket) {
             self.tail_bytes(data);
+            return true;
+        }
+        if self.is_index(ticket) {
+            self.index_bytes(data);
             return true;
         }
         let adopted = self.linear.as_mut().and_then(|l| l.adopted.as_mut()).filter(|a| a.ticket == ticket);

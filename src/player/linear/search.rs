@@ -44,7 +44,7 @@ pub(super) struct Search {
 /// The end of the file, fetched for its time stamps.
 pub(super) struct Tail {
     ticket: Option<Ticket>,
-    body: Vec<u8>,
+    pub body: Vec<u8>,
     /// In media time.
     end: Option<Seconds>,
 }
@@ -300,7 +300,9 @@ impl Session {
         if self.streams[i].pipeline.as_ref().is_some_and(|(k, _)| *k == key) {
             return false;
         }
-        let Some(demuxer) = container::open(linear.format) else { return false };
+        let indexed = linear.index.as_ref().map(|index| index.demuxer());
+        let inside = inside && indexed.is_none();
+        let Some(demuxer) = indexed.or_else(|| container::open(linear.format)) else { return false };
         self.serial += 1;
         let mut pipeline = Pipeline::demuxing(self.serial, demuxer);
         pipeline.wrap(linear.timeline.wrappings.clone());
@@ -329,6 +331,12 @@ impl super::Linear {
 
 /// The latest time in the last bytes of a file, in media time.
 fn last_time(format: Format, head: &[u8], tail: &[u8]) -> Option<Seconds> {
+    #[cfg(feature = "ogg")]
+    if format == Format::Ogg
+        && let Some(layout) = container::ogg::Layout::read(head, tail)
+    {
+        return Some(layout.duration());
+    }
     let mut pipeline = Pipeline::demuxing(0, container::open(format)?);
     let mut pieces = Vec::new();
     // Damage in either is no matter here.

@@ -74,6 +74,55 @@ fn a_fragmented_file_plays_from_start_to_end() {
 }
 
 #[test]
+fn an_mp4_file_plays_whether_its_index_comes_first_or_last() {
+    for moov_last in [false, true] {
+        let mut w = World::new(heavy(22.0).mp4_file(moov_last));
+        w.load(MP4);
+        assert!(w.run_until(1.0, |w| w.element.ready_state >= 3), "{}", w.story());
+        w.play_to_end(40.0);
+        w.assert_played_all('v', &[550]);
+        w.assert_played_all('a', &[1032]);
+        assert_eq!(w.appended('v'), (550, 550));
+        assert_eq!(w.errors(), []);
+        let [(Some(duration), false)] = loaded(&w)[..] else { panic!("{:?}", loaded(&w)) };
+        assert!((duration - 22.0).abs() < 0.1, "{duration}");
+        assert_eq!(w.requests().len(), if moov_last { 2 } else { 1 }, "{}", w.story());
+    }
+}
+
+#[test]
+fn an_mp4_file_with_its_index_last_plays_without_ranges_too() {
+    let mut w = World::new(heavy(22.0).mp4_file(true));
+    w.fault(MP4, Fault::IgnoreRange, ALWAYS);
+    w.load(MP4);
+    w.play_to_end(40.0);
+    w.assert_played_all('v', &[550]);
+    assert_eq!(w.errors(), []);
+}
+
+#[test]
+fn a_seek_in_an_mp4_file_is_one_request_from_the_keyframe() {
+    for moov_last in [false, true] {
+        let mut w = World::new(heavy(300.0).mp4_file(moov_last));
+        w.load(MP4);
+        w.run_for(3.0);
+        for to in [200.0, 40.3, 290.0, 3.0] {
+            let made = w.requests().len();
+            w.seek(to);
+            assert!(
+                w.run_until(0.5, |w| !w.element.seeking && w.element.ready_state >= 2),
+                "{to}\n{}",
+                w.story()
+            );
+            w.run_for(2.0);
+            assert_in_step(&w);
+            assert!(w.requests().len() - made <= 1, "{to}\n{}", w.story());
+        }
+        assert_eq!(w.errors(), [], "{}", w.story());
+    }
+}
+
+#[test]
 fn no_more_is_read_than_the_buffer_is_to_hold() {
     let config = Config { buffer_ahead: 10.0, buffer_behind: 5.0, stats_interval: 0.0, ..Config::default() };
     let mut w = World::configured(heavy(90.0).ts_file(), config);

@@ -1,6 +1,8 @@
 //! What the scenarios are played with: a network, a browser and a shell, all under one virtual clock.
 
 pub mod element;
+#[cfg(feature = "progressive")]
+pub mod files;
 pub mod media;
 pub mod mse;
 pub mod network;

@@ -385,6 +385,20 @@ impl Stream {
         site
     }
 
+    /// The first rung and the first language as one MP4 file with sample tables, at [`MP4`].
+    #[cfg(feature = "progressive")]
+    pub fn mp4_file(&self, moov_last: bool) -> Site {
+        let mut site = Site::default();
+        let this = Rc::new(self.clone());
+        site.put_made(MP4, "video/mp4", move || {
+            let seconds = this.parts[0].duration;
+            let tracks = [this.video(0, 0), this.audio(0, 0)];
+            let with_frames = |t: &Track| (*t, t.frames(0, t.frames_until(seconds)));
+            super::files::mp4(&tracks.iter().map(with_frames).collect::<Vec<_>>(), moov_last)
+        });
+        site
+    }
+
     /// The presentation with a multivariant playlist at [`M3U8`].
     pub fn hls(&self, container: Container) -> Site {
         let mut site = Site::default();
