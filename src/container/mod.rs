@@ -4,6 +4,8 @@
 
 #[cfg(any(feature = "ts", feature = "packed"))]
 mod adts;
+#[cfg(feature = "flv")]
+pub mod flv;
 #[cfg(any(feature = "ts", feature = "packed"))]
 mod frames;
 pub mod mp4;
@@ -258,6 +260,8 @@ pub fn open(format: Format) -> Option<Box<dyn Demuxer>> {
         Format::Ts => Some(Box::new(ts::TsDemuxer::new())),
         #[cfg(feature = "webm")]
         Format::Webm => Some(Box::new(webm::WebmDemuxer::default())),
+        #[cfg(feature = "flv")]
+        Format::Flv => Some(Box::new(flv::FlvDemuxer::new())),
         #[cfg(feature = "ogg")]
         Format::Ogg => Some(Box::new(ogg::OggDemuxer::new())),
         _ => None,

@@ -75,13 +75,36 @@ fn every_packet_is_the_one_that_ffprobe_reads() {
         let info = Recorder::of(&calls).tracks().next().unwrap().clone();
         // In Opus ffprobe's zero is behind the pre-skip. In Vorbis it gives the first packet a duration, where decoders give nothing.
         let first = usize::from(info.codec == "vorbis");
-        for (i, ((s, _), t)) in ours.iter().zip(&theirs).enumerate().skip(first) {
-            assert_eq!(Some(s.pts - info.edit_start), t.pts, "{name}: packet {i}");
+        // The last packet may be cut off at its end: ffprobe 5.1 does not shorten it in all codecs.
+        let middle = ours.iter().zip(&theirs).take(ours.len() - 1).skip(first);
+        for (i, ((s, _), t)) in middle.enumerate() {
+            let (start, duration) = (s.pts - info.edit_start, i64::from(s.duration.unwrap()));
+            // ffprobe takes a short block of Vorbis after a long one for shorter than it is: its end is right, its start late.
+            let end = Some(start + duration) == t.pts.zip(t.duration).map(|(p, d)| p + d);
+            assert!(end && (Some(start) == t.pts || first == 1), "{name}: packet {i}: {s:?} for {t:?}");
         }
-        // The last packet of a page that is cut off at its end: ffprobe 5.1 does not shorten it in all codecs.
-        for (i, ((s, _), t)) in ours.iter().zip(&theirs).enumerate().take(ours.len() - 1).skip(first) {
-            assert_eq!(s.duration.map(i64::from), t.duration, "{name}: packet {i}");
-        }
+        let (last, theirs) = (ours.last().unwrap().0.pts - info.edit_start, theirs.last().unwrap().pts);
+        assert_eq!(Some(last), theirs, "{name}");
+    }
+}
+
+#[test]
+fn times_are_those_of_another_player() {
+    // What ExoPlayer gives for the same clips, in microseconds.
+    for name in ["bear.opus", "bear_vorbis.ogg"] {
+        let Some(path) = media().map(|m| m.join("audio").join(name)).filter(|p| p.exists()) else { return };
+        let calls = all(&std::fs::read(&path).unwrap());
+        let rate = i64::from(Recorder::of(&calls).tracks().next().unwrap().timescale.get());
+        let ours: Vec<i64> = samples(&calls).iter().map(|(s, _)| s.pts * 1_000_000 / rate).collect();
+        let dump = std::fs::read_to_string(path.with_extension(if name == "bear.opus" {
+            "opus.extractor.0.dump"
+        } else {
+            "ogg.extractor.0.dump"
+        }));
+        let dump = dump.unwrap();
+        let theirs: Vec<i64> =
+            dump.lines().filter_map(|l| l.trim().strip_prefix("time = ")?.parse().ok()).collect();
+        assert_eq!(ours, theirs, "{name}");
     }
 }
 

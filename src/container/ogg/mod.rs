@@ -123,7 +123,7 @@ impl OggDemuxer {
                     self.offset += skipped as u64;
                     self.garbage += skipped as u64;
                     if self.garbage > MAX_GARBAGE {
-                        return Err(malformed("No Ogg page in a megabyte", self.offset));
+                        return Err(malformed("No Ogg page in a megabyte", self.offset - self.garbage));
                     }
                 }
             }
