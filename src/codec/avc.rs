@@ -62,6 +62,9 @@ pub struct Sps {
     pub sample_aspect: (u16, u16),
     /// Duration of a frame as `(units, ticks per second)`, when signalled.
     pub frame_duration: Option<(u32, u32)>,
+    /// Frames that can precede one in decoding order and follow it in output order: `max_num_reorder_frames`, 0 where the
+    /// profile or the order count type forbids any, `None` where nothing tells.
+    pub reorder: Option<u8>,
 }
 
 /// Removes `emulation_prevention_three_byte`s (§7.4.1).
@@ -146,7 +149,8 @@ impl Sps {
             }
         }
         let frame_num_bits = 4 + u8::try_from(r.ue()?).ok().filter(|&b| b <= 12)?;
-        match r.ue()? {
+        let order_type = r.ue()?;
+        match order_type {
             0 => {
                 r.ue()?;
             }
@@ -201,6 +205,8 @@ impl Sps {
             height,
             sample_aspect: (1, 1),
             frame_duration: None,
+            // Output order is decoding order; Baseline has no B slices.
+            reorder: (order_type == 2 || profile == 66).then_some(0),
         };
         if r.bit()? {
             // What was read of a VUI that is cut short still counts: nothing that decoding needs is in it.
@@ -209,7 +215,7 @@ impl Sps {
         Some(sps)
     }
 
-    /// Video usability information (§E.1.1), up to the timing.
+    /// Video usability information (§E.1.1).
     fn vui(&mut self, r: &mut BitReader<'_>) -> Option<()> {
         if r.bit()? {
             let idc = r.bits(8)? as usize;
@@ -240,6 +246,20 @@ impl Sps {
             if let Some(units) = units.checked_mul(2).filter(|&u| u != 0 && scale != 0) {
                 self.frame_duration = Some((units, scale));
             }
+            r.skip(1)?; // fixed_frame_rate_flag
+        }
+        let (nal_hrd, vcl_hrd) = (skip_hrd(r)?, skip_hrd(r)?);
+        if nal_hrd || vcl_hrd {
+            r.skip(1)?; // low_delay_hrd_flag
+        }
+        r.skip(1)?; // pic_struct_present_flag
+        // bitstream_restriction_flag
+        if r.bit()? {
+            r.skip(1)?;
+            for _ in 0..4 {
+                r.ue()?;
+            }
+            self.reorder = u8::try_from(r.ue()?).ok().filter(|&n| n <= 16).or(self.reorder);
         }
         Some(())
     }
@@ -248,6 +268,29 @@ impl Sps {
     pub fn codec_string(&self) -> String {
         codec_string(self.profile, self.constraints, self.level)
     }
+}
+
+/// Passes over `hrd_parameters()` (§E.1.2) behind its flag; tells the flag.
+fn skip_hrd(r: &mut BitReader<'_>) -> Option<bool> {
+    if !r.bit()? {
+        return Some(false);
+    }
+    let count = r.ue()?.checked_add(1).filter(|&n| n <= 32)?;
+    r.skip(8)?;
+    for _ in 0..count {
+        r.ue()?;
+        r.ue()?;
+        r.skip(1)?;
+    }
+    r.skip(20)?;
+    Some(true)
+}
+
+/// The first SPS of an AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1).
+pub fn first_sps(avcc: &[u8]) -> Option<Sps> {
+    let &[1, _, _, _, _, count, high, low, ref rest @ ..] = avcc else { return None };
+    let size = usize::from(u16::from_be_bytes([high, low]));
+    if count & 31 == 0 { None } else { Sps::parse(rest.get(..size)?) }
 }
 
 /// `avc1.PPCCLL` (RFC 6381 §3.3) from the three bytes that follow the NAL header of an SPS, or the version of an `avcC`.
@@ -388,6 +431,7 @@ mod tests {
         assert_eq!(sps.frame_duration, Some((2, 50)));
         assert_eq!(sps.sample_aspect, (4, 3));
         assert!(sps.frames_only);
+        assert_eq!(sps.reorder, Some(2));
     }
 
     #[test]

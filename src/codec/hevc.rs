@@ -163,6 +163,8 @@ pub struct Sps {
     pub sample_aspect: (u16, u16),
     /// Duration of a picture as `(units, ticks per second)`, when signalled.
     pub frame_duration: Option<(u32, u32)>,
+    /// Pictures that can precede one in decoding order and follow it in output order: `sps_max_num_reorder_pics` of all layers.
+    pub reorder: u8,
 }
 
 impl Sps {
@@ -211,6 +213,7 @@ impl Sps {
             height,
             sample_aspect: (1, 1),
             frame_duration: None,
+            reorder: 0,
         };
         // What comes behind is for decoders but for the shape and rate of pictures: what cannot be read of it is left out.
         let _ = sps.read_tail(&mut r, max_sub_layers);
@@ -222,7 +225,7 @@ impl Sps {
         let all_layers = r.bit()?;
         for _ in if all_layers { 0 } else { max_sub_layers }..=max_sub_layers {
             r.ue()?;
-            r.ue()?;
+            self.reorder = r.ue()?.min(16) as u8;
             r.ue()?;
         }
         // Sizes and depths of coding and transform blocks.

@@ -32,3 +32,5 @@ mod ts_more;
 mod ts_remux;
 #[cfg(feature = "webm")]
 mod webm;
+#[cfg(feature = "webm")]
+mod webm_files;

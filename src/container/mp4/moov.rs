@@ -43,6 +43,7 @@ pub struct Track {
     /// For fragments.
     pub(super) defaults: Defaults,
     /// The body of `stbl`.
+    #[cfg(feature = "progressive")]
     pub(super) tables: Vec<u8>,
 }
 
@@ -140,7 +141,13 @@ fn parse_trak(
         codec_private: Vec::new(),
     };
     entry.describe(&mut info);
-    Some(Track { info, entries, defaults, tables: stbl.body.to_vec() })
+    Some(Track {
+        info,
+        entries,
+        defaults,
+        #[cfg(feature = "progressive")]
+        tables: stbl.body.to_vec(),
+    })
 }
 
 /// `hdlr` (§8.4.3): its fixed fields only. The name is of no use and often not terminated as the crate wants it.

@@ -29,6 +29,8 @@ pub struct Head {
     pub init_end: u64,
     /// Where the Cues element begins; `None`: the file has none, or does not tell.
     pub cues: Option<u64>,
+    /// Number of the first video track, whose cues count where other tracks have some too.
+    pub video: Option<u64>,
 }
 
 /// Nanoseconds per tick where Info does not tell.
@@ -39,7 +41,7 @@ pub(super) const DEFAULT_SCALE: u64 = 1_000_000;
 pub fn read_head(bytes: &[u8], complete: bool) -> Result<Progress<Head>> {
     let mut at = 0u64;
     let mut head: Option<Head> = None;
-    let (mut scale, mut duration, mut cues, mut has_tracks) = (None, None, None, false);
+    let (mut scale, mut duration, mut cues, mut has_tracks, mut video) = (None, None, None, false, None);
     loop {
         let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
         let header = match ebml::header(rest) {
@@ -64,6 +66,7 @@ pub fn read_head(bytes: &[u8], complete: bool) -> Result<Progress<Head>> {
                 duration: None,
                 init_end: 0,
                 cues: None,
+                video: None,
             });
             at = start;
             continue;
@@ -75,6 +78,7 @@ pub fn read_head(bytes: &[u8], complete: bool) -> Result<Progress<Head>> {
             head.timestamp_scale = scale;
             head.duration = duration.map(|d: f64| d * scale as f64 / 1e9);
             head.init_end = at;
+            head.video = video;
             head.cues = if header.id == id::CUES { Some(at) } else { cues };
             return if has_tracks {
                 Ok(Progress::Done(head))
@@ -101,7 +105,11 @@ pub fn read_head(bytes: &[u8], complete: bool) -> Result<Progress<Head>> {
                 cues = cues_position(content).map(|p| head.segment_start.saturating_add(p)).or(cues);
             }
         }
-        has_tracks |= header.id == id::TRACKS;
+        if header.id == id::TRACKS {
+            has_tracks = true;
+            let content = usize::try_from(size).ok().and_then(|s| rest.get(header.len..)?.get(..s));
+            video = content.and_then(first_video);
+        }
         if header.id == id::CUES {
             cues = Some(at);
         }
@@ -117,6 +125,13 @@ fn cues_position(seek_head: &[u8]) -> Option<u64> {
     cues.find_map(|(_, seek)| ebml::unsigned_child(seek, id::SEEK_POSITION))
 }
 
+/// `TrackNumber` of the first video track.
+fn first_video(tracks: &[u8]) -> Option<u64> {
+    let entries = ebml::children(tracks).filter(|c| c.0 == id::TRACK_ENTRY);
+    let mut videos = entries.filter(|(_, e)| ebml::unsigned_child(e, id::TRACK_TYPE) == Some(1));
+    videos.find_map(|(_, e)| ebml::unsigned_child(e, id::TRACK_NUMBER))
+}
+
 /// One entry of Cues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CuePoint {
@@ -126,7 +141,8 @@ pub struct CuePoint {
     pub cluster: u64,
 }
 
-/// Reads Cues from bytes that begin with the element: one entry for each cluster that is referred to, in order of time.
+/// Reads Cues from bytes that begin with the element: one entry for each cluster that is referred to, in order of time. Where the
+/// video track has entries, those of other tracks are passed over: their clusters need not begin with a keyframe.
 pub fn read_cues(bytes: &[u8], head: &Head) -> Result<Progress<Vec<CuePoint>>> {
     let header = match ebml::header(bytes) {
         Read::Got(header) if header.id == id::CUES => header,
@@ -137,11 +153,28 @@ pub fn read_cues(bytes: &[u8], head: &Head) -> Result<Progress<Vec<CuePoint>>> {
     let Some(content) = usize::try_from(size).ok().and_then(|s| bytes[header.len..].get(..s)) else {
         return Ok(Progress::Needs(size.saturating_add(header.len as u64)));
     };
+    let mut points = points(content, head, head.video);
+    if points.is_empty() {
+        points = self::points(content, head, None);
+    }
+    // Some writers give a point for each keyframe, several in one cluster; clusters lie in the order of time.
+    if points.windows(2).any(|w| w[1].cluster < w[0].cluster) {
+        points.sort_unstable_by_key(|p| (p.cluster, p.time));
+    }
+    points.dedup_by_key(|p| p.cluster);
+    let mut last = None;
+    points.retain(|p| last.replace(p.time).is_none_or(|last| last < p.time));
+    Ok(Progress::Done(points))
+}
+
+/// The points of one track (`None`: of all, where the earliest cluster serves all).
+fn points(cues: &[u8], head: &Head, track: Option<u64>) -> Vec<CuePoint> {
     let mut points = Vec::new();
-    for (_, point) in ebml::children(content).filter(|c| c.0 == id::CUE_POINT) {
+    for (_, point) in ebml::children(cues).filter(|c| c.0 == id::CUE_POINT) {
         let Some(time) = ebml::unsigned_child(point, id::CUE_TIME) else { continue };
-        // Several tracks may have positions for one time: the earliest cluster serves all.
         let positions = ebml::children(point).filter(|c| c.0 == id::CUE_TRACK_POSITIONS);
+        let positions =
+            positions.filter(|(_, p)| track.is_none() || ebml::unsigned_child(p, id::CUE_TRACK) == track);
         let position = positions.filter_map(|(_, p)| ebml::unsigned_child(p, id::CUE_CLUSTER_POSITION)).min();
         let Some(position) = position else { continue };
         points.push(CuePoint {
@@ -149,15 +182,7 @@ pub fn read_cues(bytes: &[u8], head: &Head) -> Result<Progress<Vec<CuePoint>>> {
             cluster: head.segment_start.saturating_add(position),
         });
     }
-    // Some writers give a point for each keyframe, several in one cluster; clusters lie in the order of time.
-    if points.windows(2).any(|w| w[1].cluster < w[0].cluster) {
-        points.sort_unstable_by_key(|p| (p.cluster, p.time));
-    }
-    points.dedup_by_key(|p| p.cluster);
-    if points.windows(2).any(|w| w[1].time <= w[0].time) {
-        return Err(malformed("Clusters are not in the order of time", 0));
-    }
-    Ok(Progress::Done(points))
+    points
 }
 
 /// A stretch of clusters that can be fetched and appended by itself.
@@ -192,4 +217,42 @@ pub fn spans(head: &Head, cues: &[CuePoint]) -> Vec<Span> {
             }
         })
         .collect()
+}
+
+/// How a file is fetched.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Layout {
+    /// So many bytes from the start of the file are needed.
+    NeedsHead(u64),
+    /// The Cues are needed: at least `length` bytes from `offset` on.
+    NeedsCues {
+        /// First byte in the file.
+        offset: u64,
+        /// Bytes; more do no harm.
+        length: u64,
+    },
+    /// The segments of the file.
+    Spans(Head, Vec<Span>),
+    /// The file has no Cues, or none that can be read: from start to end only.
+    Linear(Head),
+}
+
+/// Looks for the segments of a file. `head`: bytes from its start; `cues`: those that [`Layout::NeedsCues`] asked for.
+///
+/// A segment begins with the cluster in which the keyframe of a cue lies, which need not be the first picture in it. The initialization
+/// segment of all is `..init_end`.
+pub fn layout(head: &[u8], cues: Option<&[u8]>) -> Result<Layout> {
+    let read = match read_head(head, false)? {
+        Progress::Done(head) => head,
+        Progress::Needs(length) => return Ok(Layout::NeedsHead(length)),
+    };
+    let Some(offset) = read.cues else { return Ok(Layout::Linear(read)) };
+    let near = usize::try_from(offset).ok().and_then(|at| head.get(at..)).unwrap_or_default();
+    let points = match read_cues(cues.unwrap_or(near), &read) {
+        Ok(Progress::Done(points)) if !points.is_empty() => points,
+        Ok(Progress::Needs(length)) => return Ok(Layout::NeedsCues { offset, length }),
+        _ => return Ok(Layout::Linear(read)),
+    };
+    let spans = spans(&read, &points);
+    Ok(Layout::Spans(read, spans))
 }

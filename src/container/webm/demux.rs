@@ -1,141 +1,452 @@
-//! WebM as a stream of samples (RFC 9559): for inspection, and for the first time stamps of segments that pass through.
+//! WebM and Matroska as a stream of samples (RFC 9559), in files and in streams without an end.
 //!
-//! Segment and Cluster are entered and their ends not looked for: all other elements that matter have ids of their own, so
-//! that unknown sizes, media segments without a header and cut files need no special care.
+//! Segment and Cluster are entered and their ends hardly looked for: all other elements that matter have ids of their own, so
+//! that unknown sizes, media segments without a header and cut files need no special care. Damage shows by elements that
+//! cannot be where they are; reading then goes on with the next Cluster.
+//!
+//! Time stamps are the container's, in its own ticks (a millisecond, as a rule), also of audio: nothing is smoothed, so that they never
+//! drift. Frames of a lace lie side by side in the time of their block. Decoding times: see `reorder`.
 
 use super::cues::DEFAULT_SCALE;
 use super::ebml::{self, Read, id};
+use super::lacing::frames;
 use super::malformed;
 use super::tracks::{self, Track};
-use crate::container::{Demuxer, Sample, Sink};
-use crate::error::Result;
+use crate::container::{Demuxer, Metadata, Sample, Sink, TrackId, TrackKind};
+use crate::error::{PlayerError, Result};
 use crate::time::{Ticks, Timescale};
 
-/// Larger elements than this are not collected: a frame of 8K video has some megabytes.
-const MAX_ELEMENT: u64 = 64 << 20;
+/// Largest frame, in bytes: one of 8K video has some megabytes. It is written to the sink as it comes.
+const MAX_FRAME: u64 = 64 << 20;
+
+/// Largest element that is kept until it is complete, in bytes: Tracks with fonts for subtitles in CodecPrivate, laces.
+const MAX_COLLECT: u64 = 16 << 20;
+
+/// Largest element of an unknown id in a cluster, in bytes; what claims more is damage.
+const MAX_UNKNOWN: u64 = 64 << 10;
+
+/// Bytes in which no Cluster is found after damage, before the rest is given up.
+const MAX_RESYNC: u64 = 64 << 20;
 
 /// Tracks taken from a file; more are ignored.
 const MAX_TRACKS: usize = 64;
 
+/// Tags given on as metadata at most.
+const MAX_TAGS: usize = 64;
+
+/// Nanoseconds of media after which a track that has had no frame is taken to have none.
+const PATIENCE: u64 = 2_000_000_000;
+
 /// Reads WebM and Matroska.
 #[derive(Debug)]
 pub struct WebmDemuxer {
-    /// Bytes of an element that is not complete.
+    state: State,
+    /// Bytes of a header or of an element that is kept until it is complete.
     pending: Vec<u8>,
     /// With fewer bytes pending, there is nothing to be done.
     need: usize,
-    /// Bytes of an uninteresting element still to come.
-    skip: u64,
-    /// Bytes taken since the last reset, those pending not counted.
-    offset: u64,
+    /// Bytes consumed since the last reset, those pending not counted.
+    pos: u64,
     timestamp_scale: u64,
     tracks: Vec<Track>,
+    /// Whether the sink was told that the tracks are complete.
+    complete: bool,
+    /// Time of the first block since Tracks, in nanoseconds.
+    first_time: Option<u64>,
+    /// In a cluster, whose time follows.
+    in_cluster: bool,
     /// Of the current cluster, in units of the file.
     cluster: Option<u64>,
+    /// Where it ends, if it tells.
+    cluster_end: Option<u64>,
+    group: Option<Group>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Between elements.
+    Header,
+    /// In an element that is passed over.
+    Skip(u64),
+    /// In one that is read as a whole.
+    Collect { id: u32, size: usize },
+    /// At the start of a block of so many bytes.
+    Block(u64),
+    /// In the only frame of a block, which is written as it comes.
+    Frame { head: Head, left: u64, size: u32 },
+    /// In a block that is read as a whole.
+    Lace { head: Head, size: usize },
+    /// After damage, or in an element that may be damage (`doubtful`): the last four bytes, and how many are left to look at.
+    Resync { window: u32, left: u64, doubtful: bool },
+    /// After the id of a Cluster that was found so.
+    Found,
+    /// Nothing more is read.
+    Failed(Box<PlayerError>),
+}
+
+/// The start of a block (§10).
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    track: usize,
+    time: Ticks,
+    keyframe: bool,
+    lacing: u8,
+}
+
+/// A BlockGroup (§5.1.3.5).
+#[derive(Debug)]
+struct Group {
+    end: u64,
+    block: Held,
+    duration: Option<u64>,
+    referring: bool,
+    /// Nanoseconds, to be taken off the end.
+    discard: i64,
+}
+
+/// The block of a group, of which the group tells more behind it.
+#[derive(Debug)]
+enum Held {
+    None,
+    /// It is of no track whose samples are given out.
+    Passed,
+    /// One frame that stands in the sink's buffer.
+    Written(Head, u32),
+    Whole(Head, Vec<u8>),
+}
+
+/// What a step gives.
+enum Step {
+    /// It came on.
+    Again,
+    /// So many bytes are needed at once.
+    Needs(usize),
 }
 
 impl Default for WebmDemuxer {
     fn default() -> Self {
         Self {
+            state: State::Header,
             pending: Vec::new(),
             need: 0,
-            skip: 0,
-            offset: 0,
+            pos: 0,
             timestamp_scale: DEFAULT_SCALE,
             tracks: Vec::new(),
+            complete: false,
+            first_time: None,
+            in_cluster: false,
             cluster: None,
+            cluster_end: None,
+            group: None,
         }
     }
 }
 
 impl Demuxer for WebmDemuxer {
     fn push(&mut self, chunk: &[u8], sink: &mut dyn Sink) -> Result<()> {
-        if self.pending.is_empty() {
-            let taken = self.elements(chunk, sink)?;
-            self.pending.extend_from_slice(&chunk[taken..]);
-            return Ok(());
+        if let State::Failed(error) = &self.state {
+            return Err((**error).clone());
         }
-        self.pending.extend_from_slice(chunk);
-        if self.pending.len() < self.need {
-            return Ok(());
-        }
-        let mut pending = std::mem::take(&mut self.pending);
-        let taken = self.elements(&pending, sink)?;
-        pending.drain(..taken);
-        self.pending = pending;
-        Ok(())
+        self.read(chunk, sink).inspect_err(|error| {
+            self.drop_partial(sink);
+            self.pending = Vec::new();
+            self.state = State::Failed(Box::new(error.clone()));
+        })
     }
 
     fn finish(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        if !self.pending.is_empty() || self.skip > 0 {
-            sink.warning(self.offset, "the file ends within an element");
+        let between = matches!(self.state, State::Header | State::Failed(_)) && self.pending.is_empty();
+        let group_done = self.group.as_ref().is_none_or(|g| g.end == self.pos);
+        if between && group_done {
+            self.end_group(sink);
+        } else {
+            sink.warning(self.pos, "the file ends within an element");
         }
-        self.pending.clear();
-        (self.need, self.skip) = (0, 0);
+        self.forget_position(sink);
+        self.complete_tracks(sink);
         Ok(())
     }
 
     fn reset(&mut self) {
         self.pending.clear();
-        (self.need, self.skip, self.offset, self.cluster) = (0, 0, 0, None);
+        self.need = 0;
+        self.pos = 0;
+        self.state = State::Header;
+        (self.in_cluster, self.cluster, self.cluster_end, self.group) = (false, None, None, None);
+        self.tracks.iter_mut().for_each(Track::reset);
     }
 }
 
 impl WebmDemuxer {
-    /// Reads all complete elements; tells how many bytes they took.
-    fn elements(&mut self, bytes: &[u8], sink: &mut dyn Sink) -> Result<usize> {
-        let mut at = 0;
+    fn read(&mut self, mut chunk: &[u8], sink: &mut dyn Sink) -> Result<()> {
         loop {
-            if self.skip > 0 {
-                let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len() - at);
-                self.skip -= skipped as u64;
-                self.take(&mut at, skipped);
-                if self.skip > 0 {
-                    return Ok(at);
+            if self.pending.is_empty() {
+                if let Step::Needs(n) = self.step(&mut chunk, sink)? {
+                    self.pending.extend_from_slice(chunk);
+                    self.need = n;
+                    return Ok(());
                 }
+                continue;
             }
-            let rest = &bytes[at..];
-            let header = match ebml::header(rest) {
-                Read::Got(header) => header,
-                Read::Short => {
-                    self.need = rest.len() + 1;
-                    return Ok(at);
-                }
-                Read::Bad => return Err(malformed("No EBML element where one must be", self.offset)),
-            };
-            match header.id {
-                id::SEGMENT => self.take(&mut at, header.len),
-                id::CLUSTER => {
-                    self.cluster = None;
-                    self.take(&mut at, header.len);
-                }
-                id::INFO | id::TRACKS | id::TIMESTAMP | id::SIMPLE_BLOCK | id::BLOCK_GROUP => {
-                    let size =
-                        header.size.filter(|s| *s <= MAX_ELEMENT).and_then(|s| usize::try_from(s).ok());
-                    let Some(size) = size else {
-                        return Err(malformed("An element of unknown or absurd size", self.offset));
-                    };
-                    let Some(content) = rest[header.len..].get(..size) else {
-                        self.need = header.len + size;
-                        return Ok(at);
-                    };
-                    self.element(header.id, content, sink)?;
-                    self.take(&mut at, header.len + size);
-                }
-                _ => {
-                    let Some(size) = header.size else {
-                        return Err(malformed("An element of unknown size", self.offset));
-                    };
-                    self.take(&mut at, header.len);
-                    self.skip = size;
+            let missing = self.need.saturating_sub(self.pending.len());
+            let (part, rest) = chunk.split_at(missing.min(chunk.len()));
+            self.pending.extend_from_slice(part);
+            chunk = rest;
+            if self.pending.len() < self.need {
+                return Ok(());
+            }
+            let mut pending = std::mem::take(&mut self.pending);
+            let mut left = &pending[..];
+            let step = self.step(&mut left, sink)?;
+            let taken = pending.len() - left.len();
+            pending.drain(..taken);
+            self.pending = pending;
+            if let Step::Needs(n) = step {
+                self.need = n;
+                if chunk.is_empty() {
+                    return Ok(());
                 }
             }
         }
     }
 
-    fn take(&mut self, at: &mut usize, n: usize) {
-        *at += n;
-        self.offset += n as u64;
+    fn take<'a>(&mut self, bytes: &mut &'a [u8], n: usize) -> &'a [u8] {
+        let (taken, rest) = bytes.split_at(n.min(bytes.len()));
+        *bytes = rest;
+        self.pos += taken.len() as u64;
+        taken
+    }
+
+    fn step(&mut self, bytes: &mut &[u8], sink: &mut dyn Sink) -> Result<Step> {
+        match self.state {
+            State::Header => {
+                if self.group.as_ref().is_some_and(|g| g.end <= self.pos) {
+                    self.end_group(sink);
+                }
+                match ebml::header(bytes) {
+                    Read::Short => return Ok(Step::Needs(bytes.len() + 1)),
+                    Read::Bad => {
+                        let first = bytes.first().copied().unwrap_or(0);
+                        self.damage("no EBML element where one must be", sink)?;
+                        self.state =
+                            State::Resync { window: first.into(), left: MAX_RESYNC, doubtful: false };
+                        self.take(bytes, 1);
+                    }
+                    Read::Got(header) => {
+                        self.take(bytes, header.len);
+                        self.enter(header, sink)?;
+                    }
+                }
+            }
+            State::Skip(left) => {
+                if bytes.is_empty() && left > 0 {
+                    return Ok(Step::Needs(1));
+                }
+                let n = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                self.take(bytes, n);
+                self.state = if left == n as u64 { State::Header } else { State::Skip(left - n as u64) };
+            }
+            State::Collect { id, size } => {
+                let Some(content) = bytes.get(..size) else { return Ok(Step::Needs(size)) };
+                self.state = State::Header;
+                self.element(id, content, sink)?;
+                self.take(bytes, size);
+            }
+            State::Block(size) => return self.block(bytes, size, sink),
+            State::Frame { head, left, size } => {
+                if bytes.is_empty() && left > 0 {
+                    return Ok(Step::Needs(1));
+                }
+                let n = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                let part = self.take(bytes, n);
+                sink.buffer(self.tracks[head.track].info.id).extend_from_slice(part);
+                let (left, size) = (left - n as u64, size + n as u32);
+                self.state = State::Frame { head, left, size };
+                if left == 0 {
+                    self.state = State::Header;
+                    match &mut self.group {
+                        Some(group) => group.block = Held::Written(head, size),
+                        None => self.written(head, size, None, 0, sink),
+                    }
+                }
+            }
+            State::Lace { head, size } => {
+                let Some(content) = bytes.get(..size) else { return Ok(Step::Needs(size)) };
+                self.state = State::Header;
+                match &mut self.group {
+                    Some(group) => group.block = Held::Whole(head, content.to_vec()),
+                    None => self.whole(head, content, None, 0, sink),
+                }
+                self.take(bytes, size);
+            }
+            State::Resync { mut window, left, doubtful } => {
+                if left == 0 && doubtful {
+                    self.state = State::Header;
+                    return Ok(Step::Again);
+                }
+                if left == 0 {
+                    return Err(malformed("No cluster follows after damage", self.pos));
+                }
+                if bytes.is_empty() {
+                    return Ok(Step::Needs(1));
+                }
+                let mut looked = 0;
+                for &b in bytes.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+                    window = window << 8 | u32::from(b);
+                    looked += 1;
+                    if window == id::CLUSTER {
+                        break;
+                    }
+                }
+                self.take(bytes, looked);
+                self.state = State::Resync { window, left: left - looked as u64, doubtful };
+                if window == id::CLUSTER {
+                    if doubtful {
+                        self.damage("a cluster where none can be", sink)?;
+                    }
+                    self.state = State::Found;
+                }
+            }
+            State::Found => match ebml::vint(bytes) {
+                Some((size, n)) => {
+                    self.take(bytes, n);
+                    let size = (size != (1 << (7 * n)) - 1).then_some(size);
+                    self.enter_cluster(size);
+                    self.state = State::Header;
+                }
+                None if bytes.first() == Some(&0) => {
+                    self.state = State::Resync { window: 0, left: MAX_RESYNC, doubtful: false };
+                }
+                None => return Ok(Step::Needs(bytes.len() + 1)),
+            },
+            State::Failed(ref error) => return Err((**error).clone()),
+        }
+        Ok(Step::Again)
+    }
+
+    /// Something is not as it must be: goes on with the next Cluster, or gives up where none has come.
+    fn damage(&mut self, what: &'static str, sink: &mut dyn Sink) -> Result<()> {
+        if self.tracks.is_empty() {
+            return Err(malformed(what, self.pos));
+        }
+        sink.warning(self.pos, what);
+        self.drop_partial(sink);
+        (self.in_cluster, self.cluster, self.cluster_end) = (false, None, None);
+        self.state = State::Resync { window: 0, left: MAX_RESYNC, doubtful: false };
+        Ok(())
+    }
+
+    /// Takes back what is written of a frame that will not be completed.
+    fn drop_partial(&mut self, sink: &mut dyn Sink) {
+        let mut partial = None;
+        if let State::Frame { head, size, .. } = self.state {
+            partial = Some((head.track, size));
+        }
+        if let Some(Group { block: Held::Written(head, size), .. }) = self.group.take() {
+            partial = Some((head.track, size));
+        }
+        if let Some((track, size)) = partial
+            && let Some(track) = self.tracks.get(track)
+        {
+            let buffer = sink.buffer(track.info.id);
+            buffer.truncate(buffer.len().saturating_sub(size as usize));
+        }
+    }
+
+    /// The input ends or breaks off: what comes next begins with an element.
+    fn forget_position(&mut self, sink: &mut dyn Sink) {
+        self.drop_partial(sink);
+        self.pending.clear();
+        self.need = 0;
+        self.state = State::Header;
+        (self.in_cluster, self.cluster, self.cluster_end) = (false, None, None);
+    }
+
+    fn enter_cluster(&mut self, size: Option<u64>) {
+        self.in_cluster = true;
+        self.cluster = None;
+        self.cluster_end = size.and_then(|s| self.pos.checked_add(s));
+    }
+
+    /// After the header of an element.
+    fn enter(&mut self, header: ebml::Header, sink: &mut dyn Sink) -> Result<()> {
+        let end = header.size.map(|size| self.pos.saturating_add(size));
+        let start = self.pos - header.len as u64;
+        if header.id == id::CLUSTER {
+            if self.group.is_some() {
+                sink.warning(start, "a group of blocks is cut off");
+                self.drop_partial(sink);
+            }
+            self.enter_cluster(header.size);
+            return Ok(());
+        }
+        let outer = match &self.group {
+            Some(group) => Some(group.end),
+            None => {
+                if self.cluster_end.is_some_and(|c| start >= c) {
+                    (self.in_cluster, self.cluster, self.cluster_end) = (false, None, None);
+                }
+                self.cluster_end
+            }
+        };
+        if let Some(outer) = outer
+            && end.is_none_or(|end| end > outer)
+        {
+            return self.damage("an element reaches over the end of the one that it is in", sink);
+        }
+        if header.id == id::SEGMENT && self.group.is_none() {
+            return Ok(());
+        }
+        let Some(size) = header.size else { return self.damage("an element of unknown size", sink) };
+        let collect = |most: u64| match usize::try_from(size) {
+            Ok(bytes) if size <= most => Some(State::Collect { id: header.id, size: bytes }),
+            _ => None,
+        };
+        let next = match header.id {
+            id::BLOCK_DURATION | id::REFERENCE_BLOCK | id::DISCARD_PADDING if self.group.is_some() => {
+                collect(8)
+            }
+            id::BLOCK if matches!(self.group, Some(Group { block: Held::None, .. })) => {
+                Some(State::Block(size))
+            }
+            _ if self.group.is_some() => Some(State::Skip(size)),
+            id::INFO | id::TRACKS => collect(MAX_COLLECT),
+            id::TAGS => collect(MAX_UNKNOWN).or(Some(State::Skip(size))),
+            id::TIMESTAMP => collect(8),
+            id::SIMPLE_BLOCK => Some(State::Block(size)),
+            id::BLOCK_GROUP => {
+                self.group = Some(Group {
+                    end: end.unwrap_or(self.pos),
+                    block: Held::None,
+                    duration: None,
+                    referring: false,
+                    discard: 0,
+                });
+                return Ok(());
+            }
+            id::EBML => {
+                // Another file follows: what was before does not go on.
+                self.tracks.iter_mut().for_each(Track::reset);
+                (self.in_cluster, self.cluster, self.cluster_end) = (false, None, None);
+                Some(State::Skip(size))
+            }
+            // Also behind a cluster of unknown size.
+            id::SEEK_HEAD | id::CUES | id::CHAPTERS | id::ATTACHMENTS => Some(State::Skip(size)),
+            id::VOID | id::CRC_32 | id::POSITION | id::PREV_SIZE | id::SILENT_TRACKS if !self.in_cluster => {
+                Some(State::Skip(size))
+            }
+            _ if self.in_cluster && size > MAX_UNKNOWN => None,
+            // A newer version's, or damage: then the next cluster may be in it.
+            _ if self.in_cluster => Some(State::Resync { window: 0, left: size, doubtful: true }),
+            _ => Some(State::Skip(size)),
+        };
+        match next {
+            Some(state) => {
+                self.state = state;
+                Ok(())
+            }
+            None => self.damage("an element of absurd size", sink),
+        }
     }
 
     fn element(&mut self, id: u32, content: &[u8], sink: &mut dyn Sink) -> Result<()> {
@@ -143,24 +454,30 @@ impl WebmDemuxer {
             id::INFO => {
                 let scale = ebml::unsigned_child(content, id::TIMESTAMP_SCALE).filter(|s| *s > 0);
                 self.timestamp_scale = scale.unwrap_or(DEFAULT_SCALE);
+                if let Some(title) = ebml::child(content, id::TITLE).and_then(ebml::string)
+                    && !title.is_empty()
+                {
+                    let comments = vec![("TITLE".to_owned(), title.to_owned())];
+                    sink.metadata(None, None, Metadata::Comments(comments));
+                }
+            }
+            id::TAGS => {
+                let comments = tags(content);
+                if !comments.is_empty() {
+                    sink.metadata(None, None, Metadata::Comments(comments));
+                }
             }
             id::TRACKS => self.read_tracks(content, sink)?,
             id::TIMESTAMP => self.cluster = ebml::unsigned(content),
-            id::SIMPLE_BLOCK => {
-                // Flag "keyframe" (§10.2).
-                let sync =
-                    ebml::vint(content).and_then(|(_, n)| content.get(n + 2)).is_some_and(|f| f & 0x80 != 0);
-                self.block(content, sync, None, sink);
-            }
-            id::BLOCK_GROUP => {
-                let duration = ebml::unsigned_child(content, id::BLOCK_DURATION);
-                let sync = ebml::child(content, id::REFERENCE_BLOCK).is_none();
-                match ebml::child(content, id::BLOCK) {
-                    Some(block) => self.block(block, sync, duration, sink),
-                    None => sink.warning(self.offset, "a group without a block"),
+            _ => {
+                if let Some(group) = &mut self.group {
+                    match id {
+                        id::BLOCK_DURATION => group.duration = ebml::unsigned(content),
+                        id::REFERENCE_BLOCK => group.referring = true,
+                        _ => group.discard = ebml::signed(content).unwrap_or(0),
+                    }
                 }
             }
-            _ => {}
         }
         Ok(())
     }
@@ -182,166 +499,241 @@ impl WebmDemuxer {
 
     fn read_tracks(&mut self, content: &[u8], sink: &mut dyn Sink) -> Result<()> {
         self.tracks.clear();
+        self.complete = false;
+        self.first_time = None;
         let (timescale, _) = self.timescale();
         for (_, entry) in ebml::children(content).filter(|c| c.0 == id::TRACK_ENTRY).take(MAX_TRACKS) {
             match tracks::track(entry, timescale) {
-                Some(track) if self.tracks.iter().all(|t| t.number != track.number) => {
-                    sink.track(track.info.clone());
+                Some(mut track)
+                    if self.tracks.iter().all(|t| t.number != track.number && t.info.id != track.info.id) =>
+                {
+                    if track.resolved {
+                        track.announced = true;
+                        sink.track(track.info.clone());
+                    }
                     self.tracks.push(track);
                 }
-                _ => sink.warning(self.offset, "a track that cannot be read"),
+                _ => sink.warning(self.pos, "a track that cannot be read"),
             }
         }
         if self.tracks.is_empty() {
-            return Err(malformed("No track can be read", self.offset));
+            return Err(malformed("No track can be read", self.pos));
         }
-        sink.tracks_complete();
+        if self.tracks.iter().all(|t| t.resolved) {
+            self.complete_tracks(sink);
+        }
         Ok(())
     }
 
-    /// A block (§10): track number, time relative to the cluster, flags, one or more frames.
-    fn block(&mut self, block: &[u8], sync: bool, duration: Option<u64>, sink: &mut dyn Sink) {
-        let Some((number, n)) = ebml::vint(block) else {
-            return sink.warning(self.offset, "a block that cannot be read");
+    /// Tells the sink that all tracks are there; those of which not all is known are given as they are.
+    fn complete_tracks(&mut self, sink: &mut dyn Sink) {
+        if self.tracks.is_empty() || std::mem::replace(&mut self.complete, true) {
+            return;
+        }
+        for track in self.tracks.iter_mut().filter(|t| !t.announced) {
+            track.announced = true;
+            sink.track(track.info.clone());
+        }
+        sink.tracks_complete();
+    }
+
+    /// Reads the start of a block (§10): track number, time relative to the cluster, flags.
+    fn block(&mut self, bytes: &mut &[u8], size: u64, sink: &mut dyn Sink) -> Result<Step> {
+        let view = &bytes[..usize::try_from(size).unwrap_or(usize::MAX).min(bytes.len())];
+        let head = ebml::vint(view).and_then(|(number, n)| Some((number, n, view.get(n..n + 3)?)));
+        let Some((number, n, &[t0, t1, flags])) = head else {
+            // Broken, or not all there.
+            if (view.len() as u64) < size && view.len() < 11 && view.first() != Some(&0) {
+                return Ok(Step::Needs(view.len() + 1));
+            }
+            sink.warning(self.pos, "a block that cannot be read");
+            self.state = State::Resync { window: 0, left: size, doubtful: true };
+            return Ok(Step::Again);
         };
-        let (Some(&[t0, t1, flags]), Some(cluster)) = (block.get(n..n + 3), self.cluster) else {
-            return sink.warning(self.offset, "a block that is too short, or outside of a cluster");
+        let left = size.saturating_sub(n as u64 + 3);
+        if left > MAX_FRAME {
+            self.damage("a block of absurd size", sink)?;
+            return Ok(Step::Again);
+        }
+        self.take(bytes, n + 3);
+        self.state = State::Skip(left);
+        if let Some(group) = &mut self.group {
+            group.block = Held::Passed;
+        }
+        let Some(cluster) = self.cluster else {
+            sink.warning(self.pos, "a block outside of a cluster, or before its time");
+            return Ok(Step::Again);
+        };
+        let Some(track) = self.tracks.iter().position(|t| t.number == number) else {
+            sink.warning(self.pos, "a block of an unknown track");
+            self.state = State::Resync { window: 0, left, doubtful: true };
+            return Ok(Step::Again);
+        };
+        if !self.tracks[track].wanted {
+            return Ok(Step::Again);
+        }
+        let (_, factor) = self.timescale();
+        let relative = Ticks::from(i16::from_be_bytes([t0, t1]));
+        let time = Ticks::try_from(cluster).unwrap_or(Ticks::MAX).saturating_add(relative);
+        let time = time.saturating_mul(Ticks::try_from(factor).unwrap_or(Ticks::MAX));
+        self.note_time(cluster, sink);
+        let head = Head { track, time, keyframe: flags & 0x80 != 0, lacing: flags >> 1 & 3 };
+        let track = &self.tracks[track];
+        if head.lacing == 0 && track.resolved {
+            sink.buffer(track.info.id).extend_from_slice(&track.stripped);
+            self.state = State::Frame { head, left, size: track.stripped.len() as u32 };
+        } else {
+            match usize::try_from(left) {
+                Ok(size) if left <= MAX_COLLECT => self.state = State::Lace { head, size },
+                _ => self.damage("a block of absurd size", sink)?,
+            }
+        }
+        Ok(Step::Again)
+    }
+
+    /// A track that has had no frame for some time has none.
+    fn note_time(&mut self, cluster: u64, sink: &mut dyn Sink) {
+        if self.complete {
+            return;
+        }
+        let time = cluster.saturating_mul(self.timestamp_scale);
+        let first = *self.first_time.get_or_insert(time);
+        if time.saturating_sub(first) > PATIENCE {
+            self.complete_tracks(sink);
+        }
+    }
+
+    fn end_group(&mut self, sink: &mut dyn Sink) {
+        let Some(group) = self.group.take() else { return };
+        let sync = !group.referring;
+        match group.block {
+            Held::None => sink.warning(self.pos, "a group without a block"),
+            Held::Passed => {}
+            Held::Written(head, size) => {
+                self.written(Head { keyframe: sync, ..head }, size, group.duration, group.discard, sink);
+            }
+            Held::Whole(head, content) => {
+                self.whole(Head { keyframe: sync, ..head }, &content, group.duration, group.discard, sink);
+            }
+        }
+    }
+
+    /// Completes a frame that stands in the sink's buffer.
+    fn written(&mut self, head: Head, size: u32, duration: Option<u64>, discard: i64, sink: &mut dyn Sink) {
+        let (timescale, factor) = self.timescale();
+        let Some(track) = self.tracks.get_mut(head.track) else { return };
+        let buffer = sink.buffer(track.info.id);
+        let own = track.frame_duration(&buffer[buffer.len().saturating_sub(size as usize)..]);
+        let duration = match (duration, track.default_duration.or(own)) {
+            (Some(units), _) => Some(units.saturating_mul(factor)),
+            (None, Some(ns)) => u64::try_from(tracks::ticks(ns, timescale)).ok(),
+            (None, None) => None,
+        };
+        give(track, timescale, head, head.time, trimmed(duration, discard, timescale), size, sink);
+    }
+
+    /// Splits a block that is wholly there, and completes its track if that was not known.
+    fn whole(
+        &mut self,
+        head: Head,
+        content: &[u8],
+        duration: Option<u64>,
+        discard: i64,
+        sink: &mut dyn Sink,
+    ) {
+        let Some(frames) = frames(content, head.lacing) else {
+            return sink.warning(self.pos, "a block whose lacing is broken");
         };
         let (timescale, factor) = self.timescale();
-        let Some(track) = self.tracks.iter().find(|t| t.number == number) else {
-            return sink.warning(self.offset, "a block of an unknown track");
-        };
-        let Some(frames) = frames(&block[n + 3..], flags >> 1 & 3) else {
-            return sink.warning(self.offset, "a block whose lacing is broken");
-        };
-        let factor = Ticks::try_from(factor).unwrap_or(Ticks::MAX);
-        let relative = Ticks::from(i16::from_be_bytes([t0, t1]));
-        let time =
-            Ticks::try_from(cluster).unwrap_or(Ticks::MAX).saturating_add(relative).saturating_mul(factor);
+        let scale = self.timestamp_scale;
+        let Some(track) = self.tracks.get_mut(head.track) else { return };
         let count = frames.len() as u64;
-        let block_duration = duration.map(|d| d.saturating_mul(factor as u64));
+        let mut restored = Vec::new();
+        // In units of the file, rounded once for the whole block.
+        let told = duration.or_else(|| Some(track.default_duration?.saturating_mul(count) / scale));
+
+        let mut elapsed = 0u64;
         for (i, frame) in (0u64..).zip(frames) {
-            // Frames of a lace follow each other without a gap.
-            let each = track.default_duration.or_else(|| opus_duration(&track.info.codec, frame));
-            let (offset, duration) = match (block_duration, each) {
-                (Some(d), _) => (Ticks::try_from(d / count * i).unwrap_or(0), Some(d / count)),
-                (None, Some(ns)) => {
-                    let at = |n: u64| tracks::ticks(ns.saturating_mul(n), timescale);
-                    (at(i), u64::try_from(at(i + 1) - at(i)).ok())
-                }
-                (None, None) => (0, None),
+            let frame = if track.stripped.is_empty() {
+                frame
+            } else {
+                restored.clear();
+                restored.extend_from_slice(&track.stripped);
+                restored.extend_from_slice(frame);
+                &restored
             };
-            let pts = time.saturating_add(offset);
-            let id = track.info.id;
-            sink.buffer(id).extend_from_slice(frame);
-            let duration = duration.and_then(|d| u32::try_from(d).ok());
-            // The codecs of WebM decode in the order of presentation.
-            sink.sample(id, Sample { dts: pts, pts, duration, sync, size: frame.len() as u32 });
-        }
-    }
-}
-
-/// Splits the payload of a block by its lacing (§10.3). `None`: broken.
-fn frames(payload: &[u8], lacing: u8) -> Option<Vec<&[u8]>> {
-    if lacing == 0 {
-        return Some(vec![payload]);
-    }
-    let (&last, mut rest) = payload.split_first()?;
-    let count = usize::from(last) + 1;
-    let mut sizes: Vec<usize> = Vec::with_capacity(count);
-    match lacing {
-        2 => {
-            if !rest.len().is_multiple_of(count) {
-                return None;
-            }
-            sizes.resize(count - 1, rest.len() / count);
-        }
-        // Xiph: bytes of 255 and one that is less.
-        1 => {
-            for _ in 1..count {
-                let mut size = 0usize;
-                loop {
-                    let (&b, after) = rest.split_first()?;
-                    rest = after;
-                    size += usize::from(b);
-                    if b != 255 {
-                        break;
-                    }
+            if !track.resolved {
+                if !track.resolve(frame) {
+                    sink.warning(self.pos, "a frame before the first that tells its format was dropped");
+                    continue;
                 }
-                sizes.push(size);
+                track.announced = true;
+                sink.track(track.info.clone());
             }
+            let own = track.frame_duration(frame);
+            let (offset, duration) = match told {
+                Some(all) => {
+                    let at = |i: u64| (all.saturating_mul(i) / count).saturating_mul(factor);
+                    (at(i), Some(at(i + 1) - at(i)))
+                }
+                None => {
+                    let start = tracks::ticks(elapsed, timescale);
+                    elapsed = elapsed.saturating_add(own.unwrap_or(0));
+                    let length = tracks::ticks(elapsed, timescale) - start;
+                    (start as u64, own.map(|_| length as u64))
+                }
+            };
+            let time = head.time.saturating_add(Ticks::try_from(offset).unwrap_or(0));
+            let discard = if i + 1 == count { discard } else { 0 };
+            sink.buffer(track.info.id).extend_from_slice(frame);
+            let duration = trimmed(duration, discard, timescale);
+            give(track, timescale, head, time, duration, frame.len() as u32, sink);
         }
-        // EBML: the first size, then signed differences.
-        _ => {
-            for i in 1..count {
-                let (value, n) = ebml::vint(rest)?;
-                rest = &rest[n..];
-                let value = i64::try_from(value).ok()?;
-                let size = match sizes.last() {
-                    None => value,
-                    Some(&previous) => {
-                        debug_assert!(i > 1);
-                        i64::try_from(previous).ok()?.checked_add(value - ((1i64 << (7 * n - 1)) - 1))?
-                    }
-                };
-                sizes.push(usize::try_from(size).ok()?);
-            }
+        if !self.complete && self.tracks.iter().all(|t| t.resolved) {
+            self.complete_tracks(sink);
         }
     }
-    let mut out = Vec::with_capacity(count);
-    for size in sizes {
-        out.push(rest.get(..size)?);
-        rest = &rest[size..];
-    }
-    out.push(rest);
-    Some(out)
 }
 
-/// Nanoseconds of an Opus packet, from its first bytes (RFC 6716 §3.1); `None` for other codecs.
-fn opus_duration(codec: &str, packet: &[u8]) -> Option<u64> {
-    if codec != "opus" {
-        return None;
-    }
-    let toc = *packet.first()?;
-    let config = toc >> 3;
-    // In units of 2.5 ms.
-    let frame: u64 = match config {
-        0..=11 => [4, 8, 16, 24][usize::from(config & 3)],
-        12..=15 => [4, 8][usize::from(config & 1)],
-        _ => [1, 2, 4, 8][usize::from(config & 3)],
-    };
-    let frames = match toc & 3 {
-        0 => 1,
-        1 | 2 => 2,
-        _ => u64::from(packet.get(1)? & 63),
-    };
-    Some(frame * frames * 2_500_000).filter(|d| *d > 0 && *d <= 120_000_000)
+/// A duration without what DiscardPadding takes off its end.
+fn trimmed(duration: Option<u64>, discard: i64, timescale: Timescale) -> Option<u32> {
+    let padding = u64::try_from(discard).map_or(0, |ns| tracks::ticks(ns, timescale) as u64);
+    duration.and_then(|d| u32::try_from(d.saturating_sub(padding)).ok())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Gives out a frame that stands in the sink's buffer.
+fn give(
+    track: &mut Track,
+    timescale: Timescale,
+    head: Head,
+    pts: Ticks,
+    duration: Option<u32>,
+    size: u32,
+    sink: &mut dyn Sink,
+) {
+    let sync = head.keyframe || track.info.kind == TrackKind::Audio;
+    let usual = duration.filter(|d| *d > 0).map_or(Ticks::from(timescale.get()) / 25, Ticks::from).max(1);
+    let dts = track.reorder.as_mut().map_or(pts, |r| r.place(pts, sync, usual));
+    let id: TrackId = track.info.id;
+    sink.sample(id, Sample { dts, pts, duration, sync, size });
+}
 
-    #[test]
-    fn every_lacing_gives_its_frames() {
-        let expected: Option<Vec<&[u8]>> = Some(vec![&[1; 3], &[2; 2], &[3; 4]]);
-        let payload = [1, 1, 1, 2, 2, 3, 3, 3, 3];
-        assert_eq!(frames(&payload, 0), Some(vec![&payload[..]]));
-        assert_eq!(frames(&[&[2, 3, 2], &payload[..]].concat(), 1), expected);
-        // First size 3, then 3 - 1: the difference -1 is 0x3e of one byte.
-        assert_eq!(frames(&[&[2, 0x83, 0xbe], &payload[..]].concat(), 3), expected);
-        assert_eq!(frames(&[2, 9, 9, 8, 8, 7, 7], 2), Some(vec![&[9, 9][..], &[8, 8], &[7, 7]]));
-        for broken in [&[][..], &[2], &[2, 200, 1, 0], &[1, 255]] {
-            assert_eq!(frames(broken, 1), None, "{broken:?}");
+/// Names and values of the tags that concern the whole file (§5.1.8).
+fn tags(content: &[u8]) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    for (_, tag) in ebml::children(content).filter(|c| c.0 == id::TAG) {
+        let targets = ebml::child(tag, id::TARGETS).unwrap_or_default();
+        if ebml::unsigned_child(targets, id::TAG_TRACK_UID).is_some_and(|uid| uid != 0) {
+            continue;
         }
-        assert_eq!(frames(&[1, 1, 2, 3], 2), None);
-        assert_eq!(frames(&[2, 0x80, 0x80, 0], 3), None, "a negative size");
+        for (_, simple) in ebml::children(tag).filter(|c| c.0 == id::SIMPLE_TAG) {
+            let text = |id| ebml::child(simple, id).and_then(ebml::string);
+            if let (Some(name), Some(value)) = (text(id::TAG_NAME), text(id::TAG_STRING))
+                && out.len() < MAX_TAGS
+            {
+                out.push((name.to_owned(), value.to_owned()));
+            }
+        }
     }
-
-    #[test]
-    fn opus_packets_tell_their_duration() {
-        assert_eq!(opus_duration("opus", &[0xfc]), Some(20_000_000));
-        assert_eq!(opus_duration("opus", &[0x03, 3]), Some(30_000_000));
-        assert_eq!([opus_duration("opus", &[]), opus_duration("vorbis", &[0xfc])], [None, None]);
-    }
+    out
 }

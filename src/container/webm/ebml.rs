@@ -43,6 +43,35 @@ pub(super) mod id {
     pub const CUE_TIME: u32 = 0xb3;
     pub const CUE_TRACK_POSITIONS: u32 = 0xb7;
     pub const CUE_CLUSTER_POSITION: u32 = 0xf1;
+    pub const TITLE: u32 = 0x7ba9;
+    pub const TAGS: u32 = 0x1254_c367;
+    pub const TAG: u32 = 0x7373;
+    pub const TARGETS: u32 = 0x63c0;
+    pub const TAG_TRACK_UID: u32 = 0x63c5;
+    pub const SIMPLE_TAG: u32 = 0x67c8;
+    pub const TAG_NAME: u32 = 0x45a3;
+    pub const TAG_STRING: u32 = 0x4487;
+    pub const ATTACHMENTS: u32 = 0x1941_a469;
+    pub const CHAPTERS: u32 = 0x1043_a770;
+    pub const VOID: u32 = 0xec;
+    pub const CRC_32: u32 = 0xbf;
+    pub const POSITION: u32 = 0xa7;
+    pub const PREV_SIZE: u32 = 0xab;
+    pub const SILENT_TRACKS: u32 = 0x5854;
+    pub const DISCARD_PADDING: u32 = 0x75a2;
+    pub const DISPLAY_WIDTH: u32 = 0x54b0;
+    pub const DISPLAY_HEIGHT: u32 = 0x54ba;
+    pub const DISPLAY_UNIT: u32 = 0x54b2;
+    pub const COLOUR: u32 = 0x55b0;
+    pub const MATRIX: u32 = 0x55b1;
+    pub const CUE_TRACK: u32 = 0xf7;
+    pub const TRANSFER: u32 = 0x55ba;
+    pub const PRIMARIES: u32 = 0x55bb;
+    pub const CONTENT_ENCODING_SCOPE: u32 = 0x5032;
+    pub const CONTENT_ENCODING_TYPE: u32 = 0x5033;
+    pub const CONTENT_COMPRESSION: u32 = 0x5034;
+    pub const CONTENT_COMP_ALGO: u32 = 0x4254;
+    pub const CONTENT_COMP_SETTINGS: u32 = 0x4255;
 }
 
 /// The start of an element.
@@ -137,6 +166,14 @@ pub(super) fn unsigned_child(content: &[u8], id: u32) -> Option<u64> {
     child(content, id).and_then(unsigned)
 }
 
+/// A signed integer of up to 8 bytes (RFC 8794 §7.1).
+pub(super) fn signed(content: &[u8]) -> Option<i64> {
+    let value = unsigned(content)?;
+    let unused = 64 - 8 * content.len() as u32;
+    // No bytes: 0.
+    Some(value.checked_shl(unused).map_or(0, |v| v as i64 >> unused))
+}
+
 /// A floating-point number of 0, 4 or 8 bytes (RFC 8794 §7.3) that is finite.
 pub(super) fn float(content: &[u8]) -> Option<f64> {
     let value = match content.len() {
@@ -175,6 +212,8 @@ mod tests {
     #[test]
     fn numbers_come_in_all_lengths() {
         assert_eq!([unsigned(&[]), unsigned(&[1, 0]), unsigned(&[0; 9])], [Some(0), Some(256), None]);
+        assert_eq!([signed(&[]), signed(&[0xff]), signed(&[0x7f, 0xff])], [Some(0), Some(-1), Some(32767)]);
+        assert_eq!(signed(&(-5i64).to_be_bytes()), Some(-5));
         assert_eq!(float(&1.5f32.to_be_bytes()), Some(1.5));
         assert_eq!([float(&f64::NAN.to_be_bytes()), float(&[0])], [None, None]);
         assert_eq!(string(b"und\0\0"), Some("und"));

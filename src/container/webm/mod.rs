@@ -1,13 +1,15 @@
 //! WebM and Matroska (RFC 9559, EBML: RFC 8794).
 //!
-//! `cues` finds the segments of a file, `demux` reads samples. Browsers take WebM as it is: nothing here writes it.
+//! `cues` finds the segments of a file, `demux` reads samples.
 
 mod cues;
 mod demux;
 mod ebml;
+mod lacing;
+mod reorder;
 mod tracks;
 
-pub use cues::{CuePoint, Head, Progress, Span, read_cues, read_head, spans};
+pub use cues::{CuePoint, Head, Layout, Progress, Span, layout, read_cues, read_head, spans};
 pub use demux::WebmDemuxer;
 
 use crate::error::{Code, PlayerError};

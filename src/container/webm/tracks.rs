@@ -1,7 +1,13 @@
 //! TrackEntry (RFC 9559 §5.1.4): what a track holds, as the rest of the player names it.
 
 use super::ebml::{self, id};
-use crate::codec::{aac, av1, avc, vpx};
+use super::reorder::Reorder;
+use crate::bytes::ByteWriter;
+use crate::codec::aac::AudioSpecificConfig;
+use crate::codec::ac3::{Ac3Config, Ac3Header};
+use crate::codec::mpeg_audio::MpegAudioHeader;
+use crate::codec::vpx::VpConfig;
+use crate::codec::{aac, av1, avc, flac, hevc, opus, vorbis};
 use crate::container::{TrackId, TrackInfo, TrackKind};
 use crate::time::{Ticks, Timescale};
 
@@ -13,6 +19,91 @@ pub(super) struct Track {
     pub info: TrackInfo,
     /// Nanoseconds per frame, where the header tells.
     pub default_duration: Option<u64>,
+    /// Whether the frames are given out.
+    pub wanted: bool,
+    /// Whether `info` is complete; else the first frame tells the rest.
+    pub resolved: bool,
+    /// Whether the sink knows it.
+    pub announced: bool,
+    /// What was taken off the start of each frame (§5.1.4.1.31.7, header stripping).
+    pub stripped: Vec<u8>,
+    pub reorder: Option<Reorder>,
+    /// Of Vorbis, which has durations that follow from neighbours.
+    vorbis: Option<Box<vorbis::Headers>>,
+    previous_block: u32,
+    sample_aspect: (u16, u16),
+    /// Primaries, transfer, matrix; range: of VP9, whose keyframes tell less.
+    color: [u8; 3],
+}
+
+/// What Video tells besides the size.
+fn shape(video: &[u8], (width, height): (u32, u32)) -> (u16, u16) {
+    let number = |id| ebml::unsigned_child(video, id);
+    // Pixels or an aspect ratio; centimetres and inches come to the same.
+    let (Some(x), Some(y)) = (number(id::DISPLAY_WIDTH), number(id::DISPLAY_HEIGHT)) else { return (1, 1) };
+    if number(id::DISPLAY_UNIT).unwrap_or(0) > 3 {
+        return (1, 1);
+    }
+    let (Some(mut a), Some(mut b)) = (x.checked_mul(height.into()), y.checked_mul(width.into())) else {
+        return (1, 1);
+    };
+    let (mut x, mut y) = (a, b);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    if x == 0 || y == 0 {
+        return (1, 1);
+    }
+    (x, y) = (x / a, y / a);
+    // A display size is rounded to whole pixels: within one of them, samples are square.
+    let size = u64::from(width.max(height));
+    if x.abs_diff(y) * size <= x.max(y) {
+        return (1, 1);
+    }
+    match (u16::try_from(x), u16::try_from(y)) {
+        (Ok(x), Ok(y)) => (x, y),
+        _ => (1, 1),
+    }
+}
+
+/// What ContentEncodings ask of the reader (§5.1.4.1.31).
+#[derive(Default)]
+struct Encodings {
+    stripped: Vec<u8>,
+    /// CodecPrivate was treated too.
+    private: bool,
+    encrypted: bool,
+    /// A compression that is not undone here.
+    compressed: Option<&'static str>,
+}
+
+impl Encodings {
+    fn parse(content: &[u8]) -> Self {
+        let mut out = Self::default();
+        for (_, encoding) in ebml::children(content).filter(|c| c.0 == id::CONTENT_ENCODING) {
+            let scope = ebml::unsigned_child(encoding, id::CONTENT_ENCODING_SCOPE).unwrap_or(1);
+            let kind = ebml::unsigned_child(encoding, id::CONTENT_ENCODING_TYPE).unwrap_or(0);
+            if kind == 1 || ebml::child(encoding, id::CONTENT_ENCRYPTION).is_some() {
+                out.encrypted = true;
+                continue;
+            }
+            let compression = ebml::child(encoding, id::CONTENT_COMPRESSION).unwrap_or_default();
+            match ebml::unsigned_child(compression, id::CONTENT_COMP_ALGO).unwrap_or(0) {
+                3 => {
+                    let settings = ebml::child(compression, id::CONTENT_COMP_SETTINGS).unwrap_or_default();
+                    if scope & 1 != 0 {
+                        out.stripped = settings.to_vec();
+                    }
+                    out.private |= scope & 2 != 0;
+                }
+                0 => out.compressed = Some("zlib"),
+                1 => out.compressed = Some("bzlib"),
+                2 => out.compressed = Some("lzo1x"),
+                _ => out.compressed = Some("unknown"),
+            }
+        }
+        out
+    }
 }
 
 /// Reads a TrackEntry. `None`: it lacks a number, type or codec.
@@ -25,40 +116,57 @@ pub(super) fn track(entry: &[u8], timescale: Timescale) -> Option<Track> {
         0x11 => TrackKind::Text,
         _ => TrackKind::Other,
     };
-    let private = ebml::child(entry, id::CODEC_PRIVATE).unwrap_or_default();
+    let encodings = Encodings::parse(ebml::child(entry, id::CONTENT_ENCODINGS).unwrap_or_default());
+    let stored = ebml::child(entry, id::CODEC_PRIVATE).unwrap_or_default();
+    let restored = if encodings.private { [&encodings.stripped, stored].concat() } else { Vec::new() };
+    let private = if encodings.private { &restored } else { stored };
     let video = ebml::child(entry, id::VIDEO).unwrap_or_default();
     let audio = ebml::child(entry, id::AUDIO).unwrap_or_default();
     let pixels = |id| ebml::unsigned_child(video, id).and_then(|v| u32::try_from(v).ok()).unwrap_or(0);
-    let rate = ebml::child(audio, id::OUTPUT_SAMPLING_FREQUENCY)
-        .or_else(|| ebml::child(audio, id::SAMPLING_FREQUENCY));
-    let rate = rate.and_then(ebml::float).unwrap_or(8000.0);
+    let frequency = |id| ebml::child(audio, id).and_then(ebml::float).map(|f| f as u32);
+    let core_rate = frequency(id::SAMPLING_FREQUENCY).unwrap_or(8000);
+    let output_rate = frequency(id::OUTPUT_SAMPLING_FREQUENCY);
     let delay = ebml::unsigned_child(entry, id::CODEC_DELAY).unwrap_or(0);
     let language = ebml::child(entry, id::LANGUAGE_BCP47).or_else(|| ebml::child(entry, id::LANGUAGE));
-    let encodings = ebml::child(entry, id::CONTENT_ENCODINGS).unwrap_or_default();
-    let is_audio = kind == TrackKind::Audio;
-    let info = TrackInfo {
-        id: TrackId(u32::try_from(number).ok()?),
-        kind,
-        timescale,
-        codec: codec_string(codec_id, private),
-        // None of the codecs that WebM allows is rewritten to MP4: the browser takes the file as it is.
-        sample_entry: Vec::new(),
-        width: pixels(id::PIXEL_WIDTH),
-        height: pixels(id::PIXEL_HEIGHT),
-        sample_rate: if is_audio { rate as u32 } else { 0 },
-        channels: match ebml::unsigned_child(audio, id::CHANNELS) {
-            _ if !is_audio => 0,
-            None => 1,
-            Some(channels) => u32::try_from(channels).unwrap_or(0),
-        },
-        language: language.and_then(ebml::string).filter(|l| !l.is_empty() && *l != "und").map(str::to_owned),
-        edit_start: ticks(delay, timescale),
-        encrypted: ebml::children(encodings)
-            .any(|(i, e)| i == id::CONTENT_ENCODING && ebml::child(e, id::CONTENT_ENCRYPTION).is_some()),
-        codec_private: Vec::new(),
+
+    let mut info = TrackInfo::new(TrackId(u32::try_from(number).ok()?), kind, timescale);
+    info.width = pixels(id::PIXEL_WIDTH);
+    info.height = pixels(id::PIXEL_HEIGHT);
+    if kind == TrackKind::Audio {
+        info.sample_rate = output_rate.unwrap_or(core_rate);
+        let channels = ebml::unsigned_child(audio, id::CHANNELS);
+        info.channels = channels.map_or(1, |c| u32::try_from(c).unwrap_or(0));
+    }
+    info.language =
+        language.and_then(ebml::string).filter(|l| !l.is_empty() && *l != "und").map(str::to_owned);
+    info.edit_start = ticks(delay, timescale);
+    info.encrypted = encodings.encrypted;
+    let colour = ebml::child(video, id::COLOUR).unwrap_or_default();
+    let color = [id::PRIMARIES, id::TRANSFER, id::MATRIX]
+        .map(|id| ebml::unsigned_child(colour, id).and_then(|v| u8::try_from(v).ok()).unwrap_or(2));
+    let sample_aspect = shape(video, (info.width, info.height));
+    let mut track = Track {
+        number,
+        info,
+        default_duration: ebml::unsigned_child(entry, id::DEFAULT_DURATION).filter(|d| *d > 0),
+        wanted: matches!(kind, TrackKind::Video | TrackKind::Audio),
+        resolved: true,
+        announced: false,
+        stripped: encodings.stripped,
+        reorder: None,
+        vorbis: None,
+        previous_block: 0,
+        sample_aspect,
+        color,
     };
-    let default_duration = ebml::unsigned_child(entry, id::DEFAULT_DURATION).filter(|d| *d > 0);
-    Some(Track { number, info, default_duration })
+    match encodings.compressed {
+        Some(algorithm) => {
+            track.info.codec = [codec_id, "+", algorithm].concat();
+            track.wanted = false;
+        }
+        None => track.describe(codec_id, private, (core_rate, output_rate)),
+    }
+    Some(track)
 }
 
 /// Nanoseconds as ticks, to the nearest.
@@ -67,53 +175,292 @@ pub(super) fn ticks(nanoseconds: u64, timescale: Timescale) -> Ticks {
     Ticks::try_from(ticks).unwrap_or(Ticks::MAX)
 }
 
-/// RFC 6381 string for a CodecID (RFC 9559 §5.1.4.1.21 and its codec mappings).
-fn codec_string(codec_id: &str, private: &[u8]) -> String {
-    let full = match codec_id {
-        "V_VP9" if private.len() >= 3 => {
-            let mut config = vpx::VpConfig::assumed(0, 0, None);
-            config.apply_webm_private(private);
-            Some(config.codec_string(b"vp09"))
+/// Samples as nanoseconds, rounded down.
+fn samples_ns(samples: u32, rate: u32) -> Option<u64> {
+    (u64::from(samples) * 1_000_000_000).checked_div(rate.into()).filter(|ns| *ns > 0)
+}
+
+impl Track {
+    /// Codec string and sample entry for a CodecID (RFC 9559 §5.1.4.1.21 and the Matroska codec specifications).
+    fn describe(&mut self, codec_id: &str, private: &[u8], rates: (u32, Option<u32>)) {
+        let size = (self.info.width, self.info.height);
+        let info = &mut self.info;
+        match codec_id {
+            "V_VP8" => info.codec = "vp8".into(),
+            "V_VP9" => {
+                let mut config = VpConfig::assumed(size.0, size.1, self.default_duration);
+                config.apply_webm_private(private);
+                config.color = self.color;
+                self.resolved = private.len() >= 9;
+                self.vp9(&config);
+            }
+            "V_AV1" => match av1::codec_string_of_av1c(private) {
+                Some(codec) => {
+                    info.codec = codec;
+                    info.sample_entry = av1::sample_entry(private, size, self.sample_aspect);
+                }
+                None => {
+                    info.codec = "av01".into();
+                    self.resolved = false;
+                }
+            },
+            "V_MPEG4/ISO/AVC" => match private {
+                [1, profile, constraints, level, _, _, ..] => {
+                    info.codec = avc::codec_string(*profile, *constraints, *level);
+                    info.sample_entry = visual_entry(b"avc1", b"avcC", private, size, self.sample_aspect);
+                    let sps = avc::first_sps(private);
+                    self.set_reorder(sps.and_then(|s| s.reorder));
+                }
+                // Without parameter sets: in start code format, as some old writers have it.
+                _ => info.codec = codec_id.into(),
+            },
+            "V_MPEGH/ISO/HEVC" => match hevc_config(private) {
+                Some((profile, has_sets, reorder)) => {
+                    // `hvc1` also where writers leave open whether the samples have parameter sets too: WebKit takes no `hev1`,
+                    // and decoders read those in samples all the same.
+                    let name = if has_sets { b"hvc1" } else { b"hev1" };
+                    info.codec = profile.codec_string(name);
+                    info.sample_entry = visual_entry(name, b"hvcC", private, size, self.sample_aspect);
+                    self.set_reorder(reorder);
+                }
+                None => info.codec = codec_id.into(),
+            },
+            "A_OPUS" => {
+                info.codec = "opus".into();
+                info.sample_rate = opus::RATE;
+                let head = opus::OpusHead::parse(private)
+                    .or_else(|| opus::OpusHead::for_channels(u8::try_from(info.channels).ok()?));
+                if let Some(head) = head {
+                    info.channels = head.channels.into();
+                    info.sample_entry = head.sample_entry();
+                }
+            }
+            "A_VORBIS" => {
+                info.codec = "vorbis".into();
+                info.codec_private = private.to_vec();
+                self.vorbis = vorbis::Headers::from_codec_private(private).map(Box::new);
+            }
+            "A_FLAC" => {
+                info.codec = "flac".into();
+                if let Some(stream) = flac::StreamInfo::from_codec_private(private) {
+                    (info.sample_rate, info.channels) = (stream.rate, stream.channels.into());
+                    info.sample_entry = stream.sample_entry();
+                }
+            }
+            "A_MPEG/L3" | "A_MPEG/L2" | "A_AC3" | "A_EAC3" => {
+                info.codec = match codec_id {
+                    "A_MPEG/L3" => "mp3",
+                    "A_MPEG/L2" => "mp2",
+                    "A_AC3" => "ac-3",
+                    _ => "ec-3",
+                }
+                .into();
+                self.resolved = false;
+            }
+            "S_TEXT/WEBVTT" | "D_WEBVTT/SUBTITLES" | "D_WEBVTT/CAPTIONS" => info.codec = "wvtt".into(),
+            _ if codec_id == "A_AAC" || codec_id.starts_with("A_AAC/") => self.aac(codec_id, private, rates),
+            other => info.codec = other.into(),
         }
-        "V_AV1" => av1::codec_string_of_av1c(private),
-        "V_MPEG4/ISO/AVC" => match private {
-            [1, profile, constraints, level, ..] => Some(avc::codec_string(*profile, *constraints, *level)),
+        if self.info.encrypted {
+            // Its frames tell nothing.
+            self.resolved = true;
+        }
+    }
+
+    fn vp9(&mut self, config: &VpConfig) {
+        self.info.codec = config.codec_string(b"vp09");
+        let size = (self.info.width, self.info.height);
+        self.info.sample_entry = config.sample_entry(b"vp09", size, self.sample_aspect);
+    }
+
+    fn set_reorder(&mut self, depth: Option<u8>) {
+        self.reorder = Some(Reorder::new(depth)).filter(|_| depth != Some(0));
+    }
+
+    /// `A_AAC` with an AudioSpecificConfig, or one of the old names that tell the profile (`A_AAC/MPEG4/LC/SBR`).
+    fn aac(&mut self, codec_id: &str, private: &[u8], (core_rate, output_rate): (u32, Option<u32>)) {
+        let mut parts = codec_id.split('/').skip(2);
+        let object_type = match parts.next() {
+            Some("MAIN") => 1,
+            Some("SSR") => 3,
+            Some("LTP") => 4,
+            _ => 2,
+        };
+        let sbr = parts.next() == Some("SBR");
+        let made = AudioSpecificConfig {
+            object_type,
+            sampling_rate: core_rate,
+            channel_config: match self.info.channels {
+                channels @ 1..=6 => channels as u8,
+                8 => 7,
+                _ => 0,
+            },
+            sbr_rate: sbr.then(|| output_rate.unwrap_or(core_rate.saturating_mul(2))),
+            ps: false,
+        };
+        let told = AudioSpecificConfig::parse(private);
+        let config = told.unwrap_or(made);
+        let bytes = if told.is_some() { private.to_vec() } else { made.to_bytes() };
+        // Longer ones than any decoder needs would not fit into the descriptors.
+        let Some(bytes) = bytes.get(..bytes.len().min(64)) else { return };
+        let info = &mut self.info;
+        info.codec = config.codec_string();
+        info.sample_rate = config.output_rate();
+        if config.channels() != 0 {
+            info.channels = config.channels();
+        }
+        let mut w = ByteWriter::new();
+        aac::write_audio_entry(&mut w, b"mp4a", info.channels.max(1), info.sample_rate, |w| {
+            aac::write_esds(w, 0x40, bytes);
+        });
+        info.sample_entry = w.into_vec();
+    }
+
+    /// Completes `info` by a frame. `false`: it does not tell, and decoding cannot start with it.
+    pub fn resolve(&mut self, frame: &[u8]) -> bool {
+        let (width, height) = (self.info.width, self.info.height);
+        let info = &mut self.info;
+        let resolved = match info.codec.as_str() {
+            "mp3" | "mp2" => frame.first_chunk().and_then(MpegAudioHeader::parse).map(|header| {
+                info.codec = header.codec_string().into();
+                (info.sample_rate, info.channels) = (header.sampling_rate, header.channels.into());
+                info.sample_entry = header.sample_entry();
+            }),
+            "ac-3" | "ec-3" => Ac3Config::from_unit(frame).map(|config| {
+                info.codec = config.header.codec_string().into();
+                (info.sample_rate, info.channels) = (config.header.sampling_rate, config.channels);
+                info.sample_entry = config.sample_entry;
+            }),
+            "av01" => {
+                av1::SequenceHeader::find(frame).zip(av1::sequence_header_obu(frame)).map(|(s, obu)| {
+                    info.codec = s.codec_string();
+                    info.sample_entry = av1::sample_entry(&s.av1c(&obu), (width, height), self.sample_aspect);
+                })
+            }
+            _ => VpConfig::from_keyframe(frame, self.default_duration).map(|mut config| {
+                if self.color != [2; 3] {
+                    config.color = self.color;
+                }
+                self.vp9(&config);
+            }),
+        };
+        self.resolved |= resolved.is_some();
+        resolved.is_some()
+    }
+
+    /// Nanoseconds of a frame, as its first bytes tell; of Vorbis, in the order of the frames.
+    pub fn frame_duration(&mut self, frame: &[u8]) -> Option<u64> {
+        let rate = self.info.sample_rate;
+        match self.info.codec.as_str() {
+            "opus" => opus::packet_duration(frame).and_then(|n| samples_ns(n, opus::RATE)),
+            "vorbis" => {
+                let block = self.vorbis.as_ref()?.block_size(frame)?;
+                let previous = std::mem::replace(&mut self.previous_block, block);
+                (previous > 0).then(|| samples_ns(vorbis::packet_duration(previous, block), rate)).flatten()
+            }
+            "flac" => match flac::FrameHeader::parse(frame) {
+                flac::ReadFrame::Got(header) => samples_ns(header.block_size, rate),
+                _ => None,
+            },
+            "mp3" | "mp2" => {
+                let header = MpegAudioHeader::parse(frame.first_chunk()?)?;
+                samples_ns(header.samples(), header.sampling_rate)
+            }
+            "ac-3" | "ec-3" => {
+                let header = Ac3Header::parse(frame.first_chunk()?)?;
+                // An access unit of E-AC-3 has six blocks, in one or more syncframes.
+                samples_ns(header.samples.max(crate::codec::ac3::UNIT_SAMPLES), header.sampling_rate)
+            }
+            codec if codec.starts_with("mp4a.40.") => {
+                let core = if codec == "mp4a.40.2" { rate } else { rate / 2 };
+                samples_ns(aac::FRAME_SAMPLES, core)
+            }
             _ => None,
-        },
-        "A_AAC" => aac::AudioSpecificConfig::parse(private).map(|c| c.codec_string()),
-        _ => None,
-    };
-    let plain = match codec_id {
-        "V_VP8" => "vp8",
-        "V_VP9" => "vp9",
-        "V_AV1" => "av01",
-        "V_MPEG4/ISO/AVC" => "avc1",
-        "V_MPEGH/ISO/HEVC" => "hvc1",
-        "A_OPUS" => "opus",
-        "A_VORBIS" => "vorbis",
-        "A_FLAC" => "flac",
-        "A_AAC" => "mp4a.40.2",
-        "A_MPEG/L3" => "mp3",
-        "A_AC3" => "ac-3",
-        "A_EAC3" => "ec-3",
-        "D_WEBVTT/SUBTITLES" | "D_WEBVTT/CAPTIONS" | "S_TEXT/WEBVTT" => "wvtt",
-        other => other,
-    };
-    full.unwrap_or_else(|| plain.to_owned())
+        }
+    }
+
+    /// Forgets what came before, for samples that do not follow.
+    pub fn reset(&mut self) {
+        self.previous_block = 0;
+        if let Some(reorder) = &mut self.reorder {
+            reorder.reset();
+        }
+    }
+}
+
+fn visual_entry(
+    name: &[u8; 4],
+    config: &[u8; 4],
+    private: &[u8],
+    size: (u32, u32),
+    sample_aspect: (u16, u16),
+) -> Vec<u8> {
+    let mut w = ByteWriter::new();
+    avc::write_visual_entry(&mut w, name, size, sample_aspect, |w| w.boxed(config, |w| w.bytes(private)));
+    w.into_vec()
+}
+
+/// Of an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §8.3.3.1): the profile, whether it has parameter sets, and the
+/// reordering depth, where its SPS can be read.
+fn hevc_config(private: &[u8]) -> Option<(hevc::ProfileTierLevel, bool, Option<u8>)> {
+    if private.len() < 23 || private[0] > 1 {
+        return None;
+    }
+    let profile = hevc::ProfileTierLevel::from_bytes(private.get(1..)?.first_chunk()?);
+    let mut reorder = None;
+    let mut r = crate::bytes::ByteReader::new(&private[23..]);
+    for _ in 0..private[22] {
+        let (Some(kind), Some(count)) = (r.u8(), r.u16()) else { break };
+        for _ in 0..count {
+            let Some(unit) = r.u16().and_then(|n| r.take(n.into())) else { break };
+            if kind & 0x3f == hevc::nal::SPS {
+                reorder = reorder.or(hevc::Sps::parse(unit).map(|s| s.reorder));
+            }
+        }
+    }
+    Some((profile, reorder.is_some(), reorder))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn codec(codec_id: &str, private: &[u8]) -> String {
+        let mut entry = vec![0xd7, 0x81, 1, 0x83, 0x81, if codec_id.starts_with('V') { 1 } else { 2 }];
+        entry.extend([0x86, 0x80 | codec_id.len() as u8]);
+        entry.extend_from_slice(codec_id.as_bytes());
+        entry.extend([0x63, 0xa2, 0x80 | private.len() as u8]);
+        entry.extend_from_slice(private);
+        track(&entry, Timescale::MPEG).unwrap().info.codec
+    }
+
     #[test]
     fn codec_strings_carry_profile_level_and_depth_where_the_header_tells() {
-        assert_eq!(codec_string("V_VP9", &[1, 1, 0, 2, 1, 31, 3, 1, 8, 4, 1, 1]), "vp09.00.31.08");
-        assert_eq!(codec_string("V_VP9", &[]), "vp9");
-        assert_eq!(codec_string("V_AV1", &[0x81, 0x05, 0x0c, 0x00]), "av01.0.05M.08");
-        assert_eq!(codec_string("V_AV1", &[0x81, 0x2d, 0xcc, 0x00]), "av01.1.13H.10");
-        assert_eq!(codec_string("V_MPEG4/ISO/AVC", &[1, 0x64, 0, 0x1f]), "avc1.64001f");
-        assert_eq!(codec_string("A_OPUS", &[]), "opus");
-        assert_eq!(codec_string("X_OTHER", &[]), "X_OTHER");
+        assert_eq!(codec("V_VP9", &[1, 1, 0, 2, 1, 31, 3, 1, 8, 4, 1, 1]), "vp09.00.31.08");
+        assert_eq!(codec("V_AV1", &[0x81, 0x05, 0x0c, 0x00]), "av01.0.05M.08");
+        assert_eq!(codec("V_AV1", &[0x81, 0x2d, 0xcc, 0x00]), "av01.1.13H.10");
+        assert_eq!(codec("V_MPEG4/ISO/AVC", &[1, 0x64, 0, 0x1f, 0xff, 0xe0]), "avc1.64001f");
+        assert_eq!(codec("V_MPEG4/ISO/AVC", &[]), "V_MPEG4/ISO/AVC");
+        assert_eq!(codec("A_OPUS", &[]), "opus");
+        assert_eq!(codec("A_AAC", &[0x12, 0x10]), "mp4a.40.2");
+        assert_eq!(codec("A_AAC/MPEG4/LC/SBR", &[]), "mp4a.40.5");
+        assert_eq!(codec("A_AAC/MPEG2/MAIN", &[]), "mp4a.40.1");
+        assert_eq!(codec("A_DTS", &[]), "A_DTS");
+    }
+
+    #[test]
+    fn display_sizes_tell_the_shape_of_samples() {
+        let video = |x: u16, y: u16| {
+            let mut v = vec![0x54, 0xb0, 0x82];
+            v.extend(x.to_be_bytes());
+            v.extend([0x54, 0xba, 0x82]);
+            v.extend(y.to_be_bytes());
+            v
+        };
+        assert_eq!(shape(&video(1920, 1080), (1440, 1080)), (4, 3));
+        assert_eq!(shape(&video(160, 90), (160, 90)), (1, 1));
+        assert_eq!(shape(&video(853, 480), (854, 480)), (1, 1), "rounded");
+        assert_eq!(shape(&video(0, 480), (854, 480)), (1, 1));
+        assert_eq!(shape(&[], (854, 480)), (1, 1));
     }
 }
