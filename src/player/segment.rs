@@ -341,10 +341,9 @@ fn open(prefix: &[u8], complete: bool) -> Result<Option<Kind>> {
         Some(Format::Webm) => {
             Some(Kind::Pass { init: Rc::from(&[][..]), pending: Vec::new(), generation: 0 })
         }
-        Some(Format::PackedAudio | Format::Adts | Format::Mp3 | Format::Ac3)
-            if prefix.len() > 188 || complete =>
-        {
-            return Err(packed_audio());
+        #[cfg(feature = "packed")]
+        Some(Format::PackedAudio | Format::Adts | Format::Mp3 | Format::Ac3) => {
+            Some(remux(Box::new(container::packed::PackedDemuxer::new())))
         }
         Some(Format::WebVtt) => {
             return Err(PlayerError::new(Code::ContainerUnsupported, "the segment is WebVTT text"));
@@ -352,10 +351,6 @@ fn open(prefix: &[u8], complete: bool) -> Result<Option<Kind>> {
         _ if complete => return Err(unknown_format()),
         _ => None,
     })
-}
-
-fn packed_audio() -> PlayerError {
-    PlayerError::new(Code::ContainerUnsupported, "the segments are packed audio (ADTS or MP3)")
 }
 
 fn unknown_format() -> PlayerError {

@@ -20,7 +20,7 @@ fn dash_plays_from_start_to_end_with_every_sample_appended_once() {
 
 #[test]
 fn hls_plays_from_start_to_end_with_every_sample_appended_once() {
-    for container in [Container::Fmp4, Container::Ts] {
+    for container in [Container::Fmp4, Container::Ts, Container::Packed] {
         let mut w = World::new(Stream::simple(22.0).hls(container));
         w.load(M3U8);
         w.play_to_end(40.0);
@@ -55,6 +55,21 @@ fn pictures_in_another_order_than_decoded_play_too() {
 }
 
 #[test]
+fn packed_audio_keeps_to_the_pictures_by_the_time_in_its_tags() {
+    // The media time is far from 0, as it is live; the sound of a later segment follows the time in its tag.
+    for base in [0.0, 26.5 * 3600.0 - 1.0] {
+        let stream = Stream::simple(22.0).with(|s| s.parts[0].base = base);
+        let mut w = World::new(stream.hls(Container::Packed));
+        w.load(M3U8);
+        w.play_to_end(40.0);
+        w.assert_played_all('v', &[550]);
+        w.assert_played_all('a', &[1032]);
+        assert_eq!(w.errors(), [], "{base}");
+        assert_eq!(w.gaps(), [], "{base}");
+    }
+}
+
+#[test]
 fn muxed_transport_streams_fill_two_buffers() {
     let mut w = World::new(
         Stream::simple(20.0)
@@ -84,7 +99,7 @@ fn video_without_sound_and_sound_without_video() {
     w.play_to_end(20.0);
     w.assert_played_all('a', &[563]);
 
-    for container in [Container::Fmp4, Container::Ts] {
+    for container in [Container::Fmp4, Container::Ts, Container::Packed] {
         let mut w = World::new(Stream::simple(12.0).hls(container));
         w.load("https://media.test/a0.m3u8");
         w.play_to_end(20.0);

@@ -12,7 +12,7 @@ fn spliced() -> Stream {
 
 #[test]
 fn hls_discontinuities_are_joined_to_one_timeline() {
-    for container in [Container::Fmp4, Container::Ts] {
+    for container in [Container::Fmp4, Container::Ts, Container::Packed] {
         let mut w = World::new(spliced().hls(container));
         w.load(M3U8);
         w.play_to_end(60.0);
@@ -47,7 +47,7 @@ fn muxed_discontinuities_are_joined_too() {
 
 #[test]
 fn seeking_over_discontinuities_ties_each_to_its_place() {
-    for container in [Container::Fmp4, Container::Ts] {
+    for container in [Container::Fmp4, Container::Ts, Container::Packed] {
         let mut w = World::new(spliced().hls(container));
         w.load(M3U8);
         w.run_for(2.0);

@@ -62,6 +62,14 @@ pub enum Addressing {
 pub enum Container {
     Fmp4,
     Ts,
+    /// Pictures in transport streams, sound in ADTS behind an ID3 tag with its time.
+    Packed,
+}
+
+impl Container {
+    fn suffix(self) -> &'static str {
+        if self == Self::Fmp4 { "m4s" } else { "ts" }
+    }
 }
 
 const AUDIO_BANDWIDTH: u64 = 64_000;
@@ -403,7 +411,7 @@ impl Stream {
     pub fn hls(&self, container: Container) -> Site {
         let mut site = Site::default();
         let this = Rc::new(self.clone());
-        let suffix = if container == Container::Ts { "ts" } else { "m4s" };
+        let suffix = container.suffix();
         for (name, track) in self.tracks() {
             let part = track.part as usize;
             let folder = format!("{ROOT}{name}/{part}/");
@@ -414,7 +422,11 @@ impl Stream {
                 let this = this.clone();
                 site.put_made(&format!("{folder}{n}.{suffix}"), "video/mp4", move || match container {
                     Container::Fmp4 => this.fmp4(&track, n),
-                    Container::Ts => this.transport(&track, n),
+                    Container::Packed if !track.is_video() => {
+                        let (from, to) = this.frames_of(&track, n);
+                        ts::packed(&track, from, to, this.kept(&track))
+                    }
+                    Container::Ts | Container::Packed => this.transport(&track, n),
                 });
             }
         }
@@ -475,7 +487,7 @@ impl Stream {
             "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{}\n#EXT-X-PLAYLIST-TYPE:VOD\n",
             self.segment.ceil()
         );
-        let suffix = if container == Container::Ts { "ts" } else { "m4s" };
+        let suffix = container.suffix();
         let mut position = 0;
         for (part, p) in self.parts.iter().enumerate() {
             if part > 0 {

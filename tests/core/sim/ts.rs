@@ -47,6 +47,24 @@ pub fn segment(
     out
 }
 
+/// Packed audio (RFC 8216bis §3.4): the frames that `keep` lets pass, behind a tag with the time of the first.
+pub fn packed(track: &Track, from: u32, to: u32, keep: impl Fn(&Frame) -> bool) -> Vec<u8> {
+    let frames: Vec<Frame> = track.frames(from, to).into_iter().filter(|f| keep(f)).collect();
+    let time = frames.first().map_or(0, |f| f.pts * 90_000 / i64::from(track.timescale()));
+    let time = time.rem_euclid(1 << 33) as u64;
+    let body = [&b"com.apple.streaming.transportStreamTimestamp\0"[..], &time.to_be_bytes()].concat();
+    let mut out = b"ID3\x04\0\0\0\0\0".to_vec();
+    out.push(body.len() as u8 + 10);
+    out.extend_from_slice(b"PRIV\0\0\0");
+    out.push(body.len() as u8);
+    out.extend([0, 0]);
+    out.extend(body);
+    for frame in &frames {
+        out.extend(adts(frame));
+    }
+    out
+}
+
 fn psi(out: &mut Vec<u8>, pid: u16, body: &[u8], table: u8) {
     let length = 5 + body.len() + 4;
     let mut section = vec![table, 0xb0 | (length >> 8) as u8, length as u8, 0, 1, 0xc1, 0, 0];
