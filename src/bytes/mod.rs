@@ -2,10 +2,12 @@
 
 mod bits;
 mod media;
+mod text;
 mod writer;
 
 pub use bits::{BitReader, BitWriter};
 pub use media::MediaBytes;
+pub use text::decode_text;
 pub use writer::ByteWriter;
 
 /// A cursor over bytes. Reads return `None` past the end and then leave the cursor where it was.

@@ -8,6 +8,8 @@ mod adts;
 pub mod flv;
 #[cfg(any(feature = "ts", feature = "packed"))]
 mod frames;
+#[cfg(feature = "progressive")]
+pub mod icy;
 pub mod mp4;
 #[cfg(feature = "ogg")]
 pub mod ogg;

@@ -7,6 +7,8 @@ pub mod dash;
 #[cfg(feature = "hls")]
 pub mod hls;
 mod index;
+#[cfg(feature = "progressive")]
+pub mod lists;
 pub mod url;
 
 pub use index::{ListIndex, ListSegment, SegmentIndex, TemplateIndex, TimelineRun};
