@@ -3,10 +3,13 @@
 //! Import rule: `container` and what that may import.
 //!
 //! A demuxer writes each sample's bytes straight into the buffer that becomes the payload of `mdat`. Room is kept in front of
-//! it, into which `moof` is written once the samples are known: media is copied once on its way through the core.
+//! it, into which `moof` is written once the samples are known: media is copied once on its way through the core. The codecs that
+//! MP4 does not carry go out as WebM in the same way: there, room is kept in front of each sample.
 
 mod boxes;
 mod timing;
+#[cfg(feature = "webm")]
+mod webm;
 
 use crate::bytes::{ByteWriter, MediaBytes};
 use crate::container::{Sample, Sink, TrackId, TrackInfo};
@@ -17,6 +20,9 @@ use timing::{Clock, Opening};
 /// Room for `moof` in front of the payload, in bytes: the header of about 500 samples of video with B-frames. Where a fragment
 /// needs more, its payload is moved once and the room grows for the ones to come.
 const HEADROOM: usize = 4096;
+
+/// The same for the header of a cluster.
+const CLUSTER_HEADROOM: usize = 32;
 
 /// Payload of one fragment at most, in bytes; keeps every size and offset in 31 bits. What is over goes into the next one.
 const MAX_PAYLOAD: u64 = 1 << 30;
@@ -37,10 +43,49 @@ pub struct Warning {
     pub what: &'static str,
 }
 
-/// One `moof` + `mdat` of one track.
+/// What a track is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrapping {
+    /// Fragmented MP4: `moof` + `mdat`.
+    Mp4,
+    /// WebM: clusters of blocks.
+    Webm,
+}
+
+impl Wrapping {
+    /// What tracks are written as unless [`Muxer::set_wrapping`] says otherwise: MP4 if it has a sample entry. `None`: nothing
+    /// carries it.
+    pub fn of(info: &TrackInfo) -> Option<Self> {
+        [Self::Mp4, Self::Webm].into_iter().find(|w| w.carries(info))
+    }
+
+    /// Whether the track can be written so.
+    pub fn carries(self, info: &TrackInfo) -> bool {
+        match self {
+            Self::Mp4 => !info.sample_entry.is_empty(),
+            #[cfg(feature = "webm")]
+            Self::Webm => webm::carries(info),
+            #[cfg(not(feature = "webm"))]
+            Self::Webm => false,
+        }
+    }
+
+    /// Bytes kept free in front of each sample.
+    fn gap(self) -> usize {
+        match self {
+            Self::Mp4 => 0,
+            #[cfg(feature = "webm")]
+            Self::Webm => webm::BLOCK_HEADER,
+            #[cfg(not(feature = "webm"))]
+            Self::Webm => 0,
+        }
+    }
+}
+
+/// One `moof` + `mdat`, or cluster, of one track.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fragment {
-    /// Both boxes.
+    /// Both boxes, or the cluster.
     pub data: MediaBytes,
     /// Counts the parameter sets of the track from 0. Where it differs from the fragment before (or is the first), the
     /// init segment of [`Muxer::init_segment`] is appended before `data`.
@@ -60,7 +105,7 @@ pub struct Fragment {
 }
 
 impl Fragment {
-    /// Both boxes, as one slice.
+    /// All of it, as one slice.
     pub fn bytes(&self) -> &[u8] {
         &self.data
     }
@@ -97,20 +142,52 @@ struct Run {
     /// `headroom` unused bytes, the payload of `samples`, then what is written of the next sample. Empty before the first use.
     buffer: Vec<u8>,
     headroom: usize,
-    /// Where the payload of the last of `samples` ends in `buffer`.
+    /// Where the payload of the next sample begins in `buffer`.
     done: usize,
+    wrapping: Wrapping,
 }
 
 impl Run {
-    fn new(info: TrackInfo, generation: u32, headroom: usize) -> Self {
-        Self { info, generation, samples: Vec::new(), buffer: Vec::new(), headroom, done: 0 }
+    fn new(info: TrackInfo, generation: u32, headroom: usize, wrapping: Wrapping) -> Self {
+        Self { info, generation, samples: Vec::new(), buffer: Vec::new(), headroom, done: 0, wrapping }
     }
 
     fn payload(&mut self) -> &mut Vec<u8> {
         if self.buffer.is_empty() {
             self.start_buffer(&[], 0);
+            self.keep_gap();
         }
         &mut self.buffer
+    }
+
+    /// Keeps room in front of the next sample.
+    fn keep_gap(&mut self) {
+        self.buffer.resize(self.buffer.len() + self.wrapping.gap(), 0);
+        self.done = self.buffer.len();
+    }
+
+    /// Bytes of the samples with the room in front of each.
+    fn length(&self, samples: &[Entry]) -> usize {
+        samples.iter().map(|e| e.size as usize + self.wrapping.gap()).sum()
+    }
+
+    /// Lays out what has been written for another wrapping.
+    fn rewrap(&mut self, wrapping: Wrapping) {
+        let old = std::mem::replace(&mut self.wrapping, wrapping);
+        if old == wrapping || self.buffer.is_empty() {
+            return;
+        }
+        let written = self.start_buffer(&[], 0);
+        self.keep_gap();
+        let mut at = self.headroom;
+        for i in 0..self.samples.len() {
+            at += old.gap();
+            let end = at.saturating_add(self.samples[i].size as usize);
+            self.buffer.extend_from_slice(written.get(at..end).unwrap_or_default());
+            self.keep_gap();
+            at = end;
+        }
+        self.buffer.extend_from_slice(written.get(at + old.gap()..).unwrap_or_default());
     }
 
     /// Replaces the buffer by a new one that begins with `rest`, which counts as not completed.
@@ -128,6 +205,8 @@ impl Run {
 #[derive(Debug)]
 struct Track {
     id: TrackId,
+    /// By `set_wrapping`.
+    chosen: Option<Wrapping>,
     /// Never empty. The first one gives out fragments, the last one takes samples.
     runs: Vec<Run>,
     clock: Clock,
@@ -141,7 +220,7 @@ impl Track {
     }
 }
 
-/// Rewrites samples as fragmented MP4, one track per SourceBuffer.
+/// Rewrites samples as fragmented MP4 or WebM, one track per SourceBuffer.
 ///
 /// It is the [`Sink`] of a demuxer. After each `push`, `take_fragment` gives out what has become complete. Time stamps are written as
 /// they come: edit lists are not, so the presenter applies [`TrackInfo::edit_start`] itself. Two things differ from the
@@ -191,15 +270,38 @@ impl Muxer {
         std::mem::take(&mut self.warnings)
     }
 
-    /// `ftyp` + `moov` with one track. It goes with the fragment taken last or, before the first, with the one to
-    /// come. `None` for an unknown track or one without a sample entry.
+    /// Chooses what a track is written as, if that can carry it; [`Wrapping::of`] is the default. Best before its first fragment is
+    /// taken; samples that wait are copied.
+    pub fn set_wrapping(&mut self, track: TrackId, wrapping: Wrapping) -> bool {
+        let Some(state) = self.states.iter_mut().find(|t| t.id == track) else { return false };
+        if !state.runs.iter().all(|run| wrapping.carries(&run.info)) {
+            return false;
+        }
+        state.chosen = Some(wrapping);
+        state.runs.iter_mut().for_each(|run| run.rewrap(wrapping));
+        true
+    }
+
+    /// `ftyp` + `moov`, or the header of WebM, with one track. It goes with the fragment taken last or, before the first, with the one
+    /// to come. `None` for an unknown track or one that nothing carries.
     pub fn init_segment(&self, track: TrackId) -> Option<Vec<u8>> {
-        let info = self.infos.iter().find(|info| info.id == track)?;
-        (!info.sample_entry.is_empty()).then(|| boxes::init_segment(info))
+        let index = self.states.iter().position(|t| t.id == track)?;
+        let info = self.infos.get(index)?;
+        let wrapping = self.states[index].runs.first()?.wrapping;
+        if !wrapping.carries(info) {
+            return None;
+        }
+        match wrapping {
+            Wrapping::Mp4 => Some(boxes::init_segment(info)),
+            #[cfg(feature = "webm")]
+            Wrapping::Webm => webm::init_segment(info),
+            #[cfg(not(feature = "webm"))]
+            Wrapping::Webm => None,
+        }
     }
 
     /// All samples of the track that are complete, as one fragment; `None` if there are none. A change of parameters or a break
-    /// in the time line ends a fragment early: call until `None`. The last sample is held back as long as its duration
+    /// in the time line ends a fragment early, and so does the span of a cluster: call until `None`. The last sample is held back as long as its duration
     /// depends on the next; with `flush`, at the end of a segment, it comes too and lasts as long as the one before.
     pub fn take_fragment(&mut self, track: TrackId, flush: bool) -> Option<Fragment> {
         let index = self.states.iter().position(|t| t.id == track)?;
@@ -217,17 +319,33 @@ impl Muxer {
             if held || (e.breaks && i > 0) || (i > 0 && payload + u64::from(e.size) > MAX_PAYLOAD) {
                 break;
             }
-            payload += u64::from(e.size);
+            payload += u64::from(e.size) + run.wrapping.gap() as u64;
             count += 1;
+        }
+        #[cfg(feature = "webm")]
+        if run.wrapping == Wrapping::Webm {
+            count = webm::fitting(&run.samples[..count], run.info.timescale);
         }
         let rest_of_samples = run.samples.split_off(count);
         let taken = std::mem::replace(&mut run.samples, rest_of_samples);
         let first = *taken.first()?;
         state.sequence = state.sequence.wrapping_add(1);
 
+        let payload = run.length(&taken);
         let mut header = ByteWriter::append_to(Vec::with_capacity(160 + 16 * count));
-        boxes::fragment_header(&mut header, track.0, state.sequence, &taken, payload as u32);
-        let data = run.split_payload(payload as usize, header.as_slice());
+        match run.wrapping {
+            Wrapping::Mp4 => {
+                boxes::fragment_header(&mut header, track.0, state.sequence, &taken, payload as u32);
+            }
+            #[cfg(feature = "webm")]
+            Wrapping::Webm => {
+                let bytes = run.buffer.get_mut(run.headroom..run.headroom + payload).unwrap_or_default();
+                webm::cluster(&mut header, &taken, run.info.timescale, bytes);
+            }
+            #[cfg(not(feature = "webm"))]
+            Wrapping::Webm => {}
+        }
+        let data = run.split_payload(payload, header.as_slice());
         Some(Fragment {
             data,
             generation: run.generation,
@@ -245,7 +363,7 @@ impl Muxer {
         for (state, info) in self.states.iter_mut().zip(&mut self.infos) {
             if let Some(run) = state.runs.pop() {
                 info.clone_from(&run.info);
-                state.runs = vec![Run::new(run.info, run.generation, run.headroom)];
+                state.runs = vec![Run::new(run.info, run.generation, run.headroom, run.wrapping)];
             }
             state.clock = Clock::default();
             state.opening = Opening::default();
@@ -288,9 +406,15 @@ impl Run {
 impl Sink for Muxer {
     fn track(&mut self, info: TrackInfo) {
         let Some(index) = self.states.iter().position(|t| t.id == info.id) else {
-            let run = Run::new(info.clone(), 0, HEADROOM);
+            let wrapping = Wrapping::of(&info).unwrap_or(Wrapping::Mp4);
+            let headroom = match wrapping {
+                Wrapping::Mp4 => HEADROOM,
+                Wrapping::Webm => CLUSTER_HEADROOM,
+            };
+            let run = Run::new(info.clone(), 0, headroom, wrapping);
             self.states.push(Track {
                 id: info.id,
+                chosen: None,
                 runs: vec![run],
                 clock: Clock::default(),
                 opening: Opening::default(),
@@ -300,18 +424,23 @@ impl Sink for Muxer {
             return;
         };
         let state = &mut self.states[index];
+        let chosen = state.chosen;
         let run = state.last();
         let old = &run.info;
-        let same_init =
-            (old.kind, old.timescale) == (info.kind, info.timescale) && old.sample_entry == info.sample_entry;
+        let same_init = (old.kind, old.timescale) == (info.kind, info.timescale)
+            && old.sample_entry == info.sample_entry
+            && old.codec_private == info.codec_private;
+        let chosen = chosen.filter(|w| w.carries(&info)).or_else(|| Wrapping::of(&info));
+        let wrapping = chosen.unwrap_or(run.wrapping);
         if same_init || run.samples.is_empty() {
             run.generation += u32::from(!same_init);
             run.info = info;
+            run.rewrap(wrapping);
         } else {
             // What is written of the next sample belongs to the new parameters.
-            let mut next = Run::new(info, run.generation + 1, run.headroom);
+            let mut next = Run::new(info, run.generation + 1, run.headroom, wrapping);
             let partial = run.buffer.split_off(run.done.min(run.buffer.len()));
-            next.start_buffer(&partial, 0);
+            next.payload().extend_from_slice(&partial);
             state.runs.push(next);
         }
         if state.runs.len() == 1 {
@@ -347,11 +476,11 @@ impl Sink for Muxer {
         if size < written {
             run.buffer.drain(run.done..run.done + (written - size));
         }
-        run.done += size;
         let previous = run.samples.last_mut().or_else(|| earlier.last_mut()?.samples.last_mut());
         let (mut entry, timing_warning) = clock.place(&run.info, &sample, previous);
         entry.size = size as u32;
         run.samples.push(entry);
+        run.keep_gap();
         if size < sample.size as usize {
             self.warn(None, "a sample is larger than its bytes");
         }

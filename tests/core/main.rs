@@ -34,3 +34,5 @@ mod ts_remux;
 mod webm;
 #[cfg(feature = "webm")]
 mod webm_files;
+#[cfg(feature = "webm")]
+mod webm_remux;

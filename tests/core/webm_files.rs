@@ -33,7 +33,7 @@ const FILES: [&str; 15] = [
     "gst-flac.mka",
 ];
 
-fn fixture(name: &str) -> Vec<u8> {
+pub fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(fixture_path(&format!("webm/{name}"))).unwrap()
 }
 
@@ -51,14 +51,14 @@ fn demux<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Recorder, Option<Pl
     (recorder, error)
 }
 
-fn whole(data: &[u8]) -> Recorder {
+pub fn whole(data: &[u8]) -> Recorder {
     let (recorder, error) = demux([data]);
     assert_eq!(error, None);
     recorder
 }
 
 /// The tracks as they are known in the end.
-fn tracks(recorder: &Recorder) -> Vec<TrackInfo> {
+pub fn tracks(recorder: &Recorder) -> Vec<TrackInfo> {
     let mut out: Vec<TrackInfo> = Vec::new();
     for info in recorder.tracks() {
         match out.iter_mut().find(|t| t.id == info.id) {
@@ -89,10 +89,10 @@ fn dump(recorder: &Recorder) -> String {
 }
 
 /// A packet: time as a fraction of a second, size, keyframe, CRC-32.
-type Packet = ((i128, i128), u32, bool, Option<u32>);
+pub type Packet = ((i128, i128), u32, bool, Option<u32>);
 
 /// The packets that ffprobe sees, stream by stream, with the kind of the stream; `None` where there is no ffprobe.
-fn ffprobe(path: &Path) -> Option<Vec<(String, Vec<Packet>)>> {
+pub fn ffprobe(path: &Path) -> Option<Vec<(String, Vec<Packet>)>> {
     let run = |args: &[&str]| {
         let output = Command::new("ffprobe").args(["-v", "error"]).args(args).arg(path).output().ok()?;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
