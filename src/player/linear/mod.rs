@@ -4,11 +4,13 @@
 //! | --- | --- |
 //! | `mod.rs` | what is known of the resource; the way from bytes to pieces; reading no faster than is played |
 //! | `timeline.rs` | media time to presentation time, jumps of the time stamps included |
+//! | `places.rs` | tables of keyframes in other files |
 //! | `table.rs` | the index of MP4 files |
 //! | `search.rs` | seeks: time to byte; the duration where no header tells it |
 //! | `faults.rs` | connections that break, and the end |
 
 mod faults;
+mod places;
 mod search;
 mod table;
 mod timeline;
@@ -25,6 +27,7 @@ use crate::manifest::{
     SegmentIndex,
 };
 use crate::time::Seconds;
+use places::Places;
 use search::{Search, Tail, entry};
 use table::{Index, Sought};
 use timeline::Timeline;
@@ -85,6 +88,8 @@ pub(super) struct Linear {
     /// Where the last seek went, if the bytes begin before: what lies far before is not appended.
     from: Option<Seconds>,
     search: Option<Search>,
+    /// Where keyframes are, if a table in the file tells.
+    places: Places,
     tail: Option<Tail>,
     /// The tail was looked at, or need not be.
     measured: bool,
@@ -125,6 +130,7 @@ impl Linear {
             timeline: Timeline::default(),
             from: None,
             search: None,
+            places: Places::None,
             tail: None,
             measured: false,
             duration: None,
@@ -376,9 +382,6 @@ impl Session {
         let stream = &mut self.streams[i];
         let cursor = stream.cursor;
         if let Some((_, pipeline)) = &mut stream.pipeline {
-            if linear.known && stream.buffers.is_empty() {
-                stream.buffers = pipeline.tracks().unwrap_or_default();
-            }
             pipeline.set_opens(linear.at == 0 && linear.timeline.is_untied());
         }
         let index = SegmentIndex::Continuous(linear.url.clone());
@@ -498,6 +501,10 @@ impl Session {
                 Ok(()) => Ok(()),
                 Err(error) => self.linear_failed(ctx, i, error),
             };
+        }
+        if stream.buffers.is_empty() {
+            // After the source was set up anew.
+            stream.buffers = pipeline.tracks().unwrap_or_default();
         }
         let mut pieces = Vec::new();
         let drained = pipeline.drain(flush, (0.0, 0.0), &mut pieces);

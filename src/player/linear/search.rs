@@ -6,6 +6,7 @@ use super::super::requests::Ticket;
 use super::super::segment::Pipeline;
 use super::super::session::{Ctx, Fatal, Session};
 use super::super::stream::{Activity, RepKey};
+use super::places::Places;
 use crate::container::{self, Format};
 use crate::manifest::ByteRange;
 use crate::time::Seconds;
@@ -45,6 +46,8 @@ pub(super) struct Search {
 pub(super) struct Tail {
     ticket: Option<Ticket>,
     pub body: Vec<u8>,
+    /// What is fetched is not the end but the table of keyframes.
+    cues: bool,
     /// In media time.
     end: Option<Seconds>,
 }
@@ -62,11 +65,6 @@ pub(super) fn entry(format: Format, bytes: &[u8]) -> Result<usize, usize> {
         Format::Mp4 => {
             let size = w.first_chunk().map_or(0, |b| u32::from_be_bytes(*b));
             w.get(4..8) == Some(b"moof") && w.get(12..16) == Some(b"mfhd") && (24..1 << 24).contains(&size)
-        }
-        // Cluster, whose first element is its Timestamp (RFC 9559 §5.1.3).
-        Format::Webm => {
-            let size = w.get(4).map_or(9, |b| b.leading_zeros() as usize + 1);
-            w.starts_with(&[0x1f, 0x43, 0xb6, 0x75]) && size <= 8 && w.get(4 + size) == Some(&0xe7)
         }
         _ => true,
     };
@@ -90,6 +88,10 @@ impl Session {
             && let Some(at) = pipeline.seek(target - offset, length)
         {
             self.read_from(ctx, i, at, false);
+            return Ok(());
+        }
+        if let Some(at) = linear.places.byte_at(target - offset) {
+            self.read_from(ctx, i, at, true);
             return Ok(());
         }
         let Some(duration) = linear.duration.filter(|d| *d > 0.0) else {
@@ -184,13 +186,19 @@ impl Session {
     /// Finds out how long it lasts, once its headers are read.
     pub(super) fn begin_measuring(&mut self, ctx: &mut Ctx, told: Option<Seconds>) {
         let Some(linear) = &mut self.linear else { return };
-        if let Some(duration) = told.filter(|d| *d > 0.0 && d.is_finite()) {
+        let (places, told_there, cues) = Places::read(linear.format, &linear.head, None);
+        linear.places = places;
+        if let Some((first, length)) = cues.filter(|_| linear.seekable() && linear.length.is_some()) {
+            self.fetch_cues(ctx, first, length);
+        }
+        let Some(linear) = &mut self.linear else { return };
+        if let Some(duration) = told.or(told_there).filter(|d| *d > 0.0 && d.is_finite()) {
             linear.duration = Some(duration);
             linear.untold = true;
             linear.measured = true;
             return;
         }
-        let Some(length) = linear.length else {
+        let Some(length) = linear.length.filter(|_| linear.tail.is_none()) else {
             linear.measured = true;
             return;
         };
@@ -205,7 +213,17 @@ impl Session {
         let range = ByteRange { first, last: None };
         let url = linear.url.clone();
         let ticket = self.requests.send(ctx.now, FetchKind::Index, url, Some(range), ctx.out);
-        linear.tail = Some(Tail { ticket: Some(ticket), body: Vec::new(), end: None });
+        linear.tail = Some(Tail { ticket: Some(ticket), body: Vec::new(), cues: false, end: None });
+    }
+
+    /// Asks for the table of keyframes.
+    fn fetch_cues(&mut self, ctx: &mut Ctx, first: u64, length: u64) {
+        let Some(linear) = &mut self.linear else { return };
+        let length = length.clamp(64 * 1024, LONG_TAIL);
+        let range = ByteRange { first, last: Some(first.saturating_add(length - 1)) };
+        let url = linear.url.clone();
+        let ticket = self.requests.send(ctx.now, FetchKind::Index, url, Some(range), ctx.out);
+        linear.tail = Some(Tail { ticket: Some(ticket), body: Vec::new(), cues: true, end: None });
     }
 
     /// Whether a request is for the end of the file.
@@ -228,6 +246,8 @@ impl Session {
         tail.ticket = None;
         if failed == Some(200) {
             linear.ranges = Some(false);
+        } else if failed.is_none() && tail.cues {
+            linear.places = Places::read(linear.format, &linear.head, Some(&tail.body)).0;
         } else if failed.is_none() {
             linear.ranges = Some(true);
             tail.end = last_time(linear.format, &linear.head, &tail.body);
