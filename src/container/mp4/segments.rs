@@ -278,15 +278,35 @@ impl SegmentDemuxer {
         self.failed = None;
     }
 
-    /// As [`Self::begin`], for bytes that go on to the end of the file: the segments behind follow without another call.
-    pub fn begin_from(&mut self, number: usize) {
+    /// As [`Self::begin`], for bytes that go on to the end of the file: the segments behind follow without another call. Sound begins
+    /// with the frame that is heard at the start of the segment, which may belong to the one before. Gives the first byte.
+    pub fn begin_from(&mut self, number: usize) -> Option<u64> {
         self.begin(number);
-        for lane in &mut self.merge.lanes {
+        let start = self.list.segments.get(number)?.start;
+        let width = self.list.places.len();
+        let row = number.saturating_sub(1) * width;
+        let before = self.list.cursors.get(row..row + width).unwrap_or_default();
+        for (lane, cursor) in self.merge.lanes.iter_mut().zip(before) {
+            let sound = self.table.track_at(lane.place).is_some_and(|t| t.info.kind == TrackKind::Audio);
             lane.end = u32::MAX;
+            if sound && width > 1 && number > 0 {
+                let mut next = *cursor;
+                loop {
+                    lane.cursor = next;
+                    let Some(Entry { sample, .. }) = self.table.next(lane.place, &mut next) else { break };
+                    let end = sample.pts.saturating_add(sample.duration.unwrap_or(0).into());
+                    if self.table.time(lane.place, end) > start {
+                        break;
+                    }
+                }
+                lane.next = None;
+            }
             if lane.next.is_none() {
                 lane.advance(&self.table);
             }
         }
+        self.pos = self.merge.lanes.iter().filter_map(|l| l.next.map(|e| e.offset)).min()?;
+        Some(self.pos)
     }
 
     /// The segment whose bytes are taken.

@@ -65,7 +65,34 @@ fn parse_entry(b: &Mp4Box<'_>, kind: TrackKind) -> Entry {
     let original = find(children, b"sinf").and_then(|b| b.child(b"frma")?.body.first_chunk::<4>().copied());
     let format = if entry.encrypted { original.unwrap_or(b.name) } else { b.name };
     entry.codec = codec(&format, children, &mut entry);
+    #[cfg(feature = "progressive")]
+    if b.name == *b"mp4a"
+        && let Some(plain) = without_quicktime(b.body, children, &entry)
+    {
+        entry.whole = plain;
+    }
     entry
+}
+
+/// Versions 1 and 2 of QuickTime's sound description as an `AudioSampleEntry` (§12.2.3), which is what browsers read.
+#[cfg(feature = "progressive")]
+fn without_quicktime(body: &[u8], children: &[u8], entry: &Entry) -> Option<Vec<u8>> {
+    if body.get(8..10)? == [0, 0] {
+        return None;
+    }
+    let esds = find(children, b"esds").or_else(|| find(children, b"wave")?.child(b"esds"))?;
+    let mut w = crate::bytes::ByteWriter::new();
+    w.boxed(b"mp4a", |w| {
+        w.zeros(6);
+        w.u16(1);
+        w.zeros(8);
+        w.u16(u16::try_from(entry.channels).unwrap_or(2));
+        w.u16(16);
+        w.zeros(4);
+        w.u32(entry.sample_rate.checked_shl(16).filter(|_| entry.sample_rate < 1 << 16).unwrap_or(0));
+        w.bytes(esds.whole);
+    });
+    Some(w.into_vec())
 }
 
 /// `VisualSampleEntry` (§12.1.3); gives the boxes in it.

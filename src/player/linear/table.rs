@@ -47,15 +47,12 @@ impl Demuxer for FileDemuxer {
     fn seek(&mut self, time: Seconds, _: u64) -> Option<u64> {
         let segments = self.list.segments();
         let number = segments.partition_point(|s| s.start <= time + 1e-3).saturating_sub(1);
-        let first = segments.get(number)?.first;
-        self.inner.begin_from(number);
         self.skip = 0;
-        Some(first)
+        self.inner.begin_from(number)
     }
 
     fn reset(&mut self) {
-        self.inner.begin_from(0);
-        self.skip = self.list.segments().first().map_or(0, |s| s.first);
+        self.skip = self.inner.begin_from(0).unwrap_or(0);
     }
 }
 
