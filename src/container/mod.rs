@@ -4,6 +4,8 @@
 
 #[cfg(any(feature = "ts", feature = "packed"))]
 mod adts;
+#[cfg(feature = "progressive")]
+pub mod flac;
 #[cfg(feature = "flv")]
 pub mod flv;
 #[cfg(any(feature = "ts", feature = "packed"))]
@@ -262,6 +264,8 @@ pub fn open(format: Format) -> Option<Box<dyn Demuxer>> {
         Format::Ts => Some(Box::new(ts::TsDemuxer::new())),
         #[cfg(feature = "webm")]
         Format::Webm => Some(Box::new(webm::WebmDemuxer::default())),
+        #[cfg(feature = "progressive")]
+        Format::Flac => Some(Box::new(flac::FlacDemuxer::new())),
         #[cfg(feature = "flv")]
         Format::Flv => Some(Box::new(flv::FlvDemuxer::new())),
         #[cfg(feature = "ogg")]

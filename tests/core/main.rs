@@ -5,6 +5,8 @@
 
 #[cfg(feature = "dash")]
 mod dash;
+#[cfg(feature = "progressive")]
+mod flac;
 #[cfg(feature = "flv")]
 mod flv;
 #[cfg(feature = "hls")]
