@@ -1,0 +1,163 @@
+//! What is held against every input: no panic, the same calls however the bytes are split, memory in proportion to the input. (That
+//! nothing hangs and no single allocation is large, libFuzzer watches itself: see `www/tools/fuzz.mjs`.)
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+
+use millrace::codec::{aac, ac3, avc, hevc, latm, mpeg_audio, sei};
+use millrace::container::packed::Mp3Layout;
+use millrace::container::{Demuxer, Format, Metadata, Sample, Sink, TrackId, TrackInfo, open, sniff};
+use millrace::error::Result;
+use millrace::time::Ticks;
+
+/// Bytes that a sink may hold beyond twice the input: tables and headers that are written out, not copied.
+const SLACK: usize = 1 << 20;
+
+/// Remembers a digest of its calls.
+#[derive(Default)]
+struct Digest {
+    calls: Vec<u64>,
+    buffers: Vec<(TrackId, Vec<u8>)>,
+    metadata: usize,
+}
+
+impl Digest {
+    fn note(&mut self, call: impl Hash) {
+        let mut hasher = DefaultHasher::new();
+        call.hash(&mut hasher);
+        self.calls.push(hasher.finish());
+    }
+
+    fn held(&self) -> usize {
+        self.buffers.iter().map(|(_, b)| b.len()).sum::<usize>() + self.metadata
+    }
+}
+
+impl Sink for Digest {
+    fn track(&mut self, info: TrackInfo) {
+        self.note(format!("{info:?}"));
+        if !self.buffers.iter().any(|(id, _)| *id == info.id) {
+            self.buffers.push((info.id, Vec::new()));
+        }
+    }
+
+    fn tracks_complete(&mut self) {
+        self.note("complete");
+    }
+
+    fn buffer(&mut self, track: TrackId) -> &mut Vec<u8> {
+        let at = self.buffers.iter().position(|(id, _)| *id == track).expect("bytes come after their track");
+        &mut self.buffers[at].1
+    }
+
+    fn sample(&mut self, track: TrackId, sample: Sample) {
+        let buffer = self.buffer(track);
+        assert!(buffer.len() >= sample.size as usize, "a sample has its bytes");
+        let payload = std::mem::take(buffer);
+        self.note((track.0, format!("{sample:?}"), payload));
+    }
+
+    fn metadata(&mut self, track: Option<TrackId>, at: Option<Ticks>, data: Metadata) {
+        let text = format!("{track:?} {at:?} {data:?}");
+        self.metadata += text.len() / 8;
+        self.note(text);
+    }
+
+    fn warning(&mut self, offset: u64, what: &'static str) {
+        self.note((offset, what));
+    }
+}
+
+fn run<'a>(
+    demuxer: &mut dyn Demuxer,
+    digest: &mut Digest,
+    pieces: impl Iterator<Item = &'a [u8]>,
+    len: usize,
+) {
+    let mut result: Result<()> = Ok(());
+    for piece in pieces {
+        result = demuxer.push(piece, digest);
+        assert!(digest.held() <= 2 * len + SLACK, "memory grows beyond the input");
+        if result.is_err() {
+            break;
+        }
+    }
+    let result = result.and_then(|()| demuxer.finish(digest));
+    digest.note(format!("{result:?}"));
+}
+
+/// Pieces of 0 to 400 bytes, always the same for the same bytes.
+fn split(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut state = data.iter().fold(0x9e37_79b9_7f4a_7c15u64, |s, &b| s.rotate_left(7) ^ u64::from(b)) | 1;
+    let mut rest = data;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let (piece, tail) = rest.split_at((state % 400) as usize % (rest.len() + 1));
+        rest = tail;
+        Some(piece)
+    })
+}
+
+/// Reads the input as a format: whole, in pieces, and once more after a reset.
+pub fn demuxer(format: Format, data: &[u8]) {
+    let _ = sniff(data);
+    let Some(mut demuxer) = open(format) else { return };
+    let mut whole = Digest::default();
+    run(demuxer.as_mut(), &mut whole, std::iter::once(data), data.len());
+    let mut pieces = Digest::default();
+    if let Some(mut second) = open(format) {
+        run(second.as_mut(), &mut pieces, split(data), data.len());
+        assert!(whole.calls == pieces.calls, "what is told depends on the split");
+    }
+    let _ = demuxer.duration(Some(data.len() as u64));
+    for time in [0.0, 0.3, 1e9] {
+        if let Some(at) = demuxer.seek(time, data.len() as u64) {
+            let from = usize::try_from(at).unwrap_or(usize::MAX).min(data.len());
+            run(demuxer.as_mut(), &mut whole, split(&data[from..]), data.len());
+        }
+        whole.calls.clear();
+        whole.buffers.iter_mut().for_each(|(_, b)| b.clear());
+        whole.metadata = 0;
+    }
+    demuxer.reset();
+    run(demuxer.as_mut(), &mut whole, split(data), data.len());
+}
+
+/// Reads the input as a whole MP4 file with sample tables.
+pub fn progressive(data: &[u8]) {
+    let mut digest = Digest::default();
+    let _ = millrace::container::mp4::progressive::demux(data, &mut digest);
+}
+
+/// Reads the input as each of the headers of elementary streams.
+pub fn codecs(data: &[u8]) {
+    let _ = avc::Sps::parse(data);
+    let _ = avc::pps_ids(data);
+    if let Some(sps) = hevc::Sps::parse(data) {
+        let _ = sps.codec_string(b"hvc1");
+    }
+    let _ = hevc::pps_ids(data);
+    sei::messages(data, |_, payload| {
+        let _ = sei::captions(payload);
+    });
+    let mut reader = latm::LatmReader::default();
+    let _ = reader.read(data, |config, frame| {
+        let _ = (config.audio.codec_string(), aac::carries_sbr(frame));
+    });
+    let _ = aac::carries_sbr(data);
+    if let Some(config) = aac::AudioSpecificConfig::parse(data) {
+        let _ = aac::AudioSpecificConfig::parse(&config.to_bytes());
+    }
+    if let Some(header) = data.first_chunk().and_then(mpeg_audio::MpegAudioHeader::parse) {
+        let _ = (mpeg_audio::VbrHeader::parse(&header, data), header.sample_entry());
+    }
+    if let Some(layout) = Mp3Layout::read(data) {
+        let _ = (layout.duration(Some(1 << 40)), layout.seek(1e6, Some(1 << 40)), layout.seek(1.0, None));
+    }
+    let _ = ac3::Ac3Config::from_unit(data);
+}
