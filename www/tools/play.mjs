@@ -4,6 +4,7 @@ import path from 'node:path';
 import { build } from '../build.mjs';
 import { engines, launch } from './browsers.mjs';
 import { openPlayerPage, playerPages } from './player-page.mjs';
+import { files } from './sample-files.mjs';
 import { makeSamples, samplesDir } from './samples.mjs';
 import { startServer } from './server.mjs';
 import { ensure } from './setup.mjs';
@@ -48,7 +49,7 @@ async function locate(text) {
     return { url: `/file/${encodeURIComponent(path.basename(file))}`, mounts: { '/file': path.dirname(file) } };
   }
   await ensure(['samples']);
-  const sample = (await makeSamples()).find(({ id }) => id === text);
+  const sample = [...await makeSamples(), ...files].find(({ id }) => id === text);
   return { url: sample ? `/samples/${sample.url}` : text, mounts: {} };
 }
 

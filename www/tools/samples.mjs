@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import path from 'node:path';
 import { fingerprint, stamp } from './fingerprint.mjs';
 import { strip } from './frame-strip.mjs';
+import { files, packageFiles } from './sample-files.mjs';
 import { ensure } from './setup.mjs';
 import { cache, isMain, main, run, step } from './steps.mjs';
 
@@ -214,8 +215,8 @@ const samples = [
 
 /** Makes the samples if need be and resolves to their list (as in samples.json). */
 export async function makeSamples() {
-  const files = ['samples.mjs', 'frame-strip.mjs'].map((name) => `www/tools/${name}`);
-  const done = stamp('samples', fingerprint(files), [at('samples.json')]);
+  const scripts = ['samples.mjs', 'sample-files.mjs', 'frame-strip.mjs'].map((name) => `www/tools/${name}`);
+  const done = stamp('samples', fingerprint(scripts), [at('samples.json')]);
   if (done.fresh) return samples;
   await ensure(['samples']);
   done.invalidate();
@@ -225,15 +226,16 @@ export async function makeSamples() {
   await step('sample streams: packaging', async () => {
     await Promise.all([packageDash().then(packageHls), packageWebm().then(packagePeriods)]);
     await ffmpeg([...inputs('720p', 'sound'), '-movflags', '+faststart', at('progressive/720p.mp4')]);
+    await packageFiles({ ffmpeg, source, at, mkdir: (name) => mkdirSync(at(name), { recursive: true }) });
     rmSync(at('source'), { recursive: true });
   });
-  write(JSON.stringify(samples, null, 2), 'samples.json');
+  write(JSON.stringify([...samples, ...files], null, 2), 'samples.json');
   done.made();
   return samples;
 }
 
 if (isMain(import.meta)) {
   await main(async () => {
-    for (const { id, url, title } of await makeSamples()) console.log(`${id.padEnd(24)}${path.join('.cache/samples', url).padEnd(50)}${title}`);
+    for (const { id, url, title } of [...await makeSamples(), ...files]) console.log(`${id.padEnd(24)}${path.join('.cache/samples', url).padEnd(50)}${title}`);
   });
 }

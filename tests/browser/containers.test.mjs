@@ -1,0 +1,62 @@
+// Every container and codec as a plain file, in this engine: it plays, seeks to the right picture, ends at the right time and begins again where the
+// engine has the codecs (isTypeSupported); where it has not, the player says so. What was seen goes to .cache/containers, from which the table in the
+// README is made (`npm run table`).
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { files } from '../../www/tools/sample-files.mjs';
+import { makeSamples } from '../../www/tools/samples.mjs';
+import { cache } from '../../www/tools/steps.mjs';
+import { engine, useStage } from './support/stage.mjs';
+
+await makeSamples();
+
+describe(`containers in ${engine}`, () => {
+  const stage = useStage();
+  const seen = {};
+  after(() => {
+    mkdirSync(path.join(cache, 'containers'), { recursive: true });
+    writeFileSync(path.join(cache, 'containers', `${engine}.json`), JSON.stringify(seen, null, 1));
+  });
+
+  for (const file of files) {
+    test(`${file.id}: ${file.title}`, async () => {
+      const page = await stage.open();
+      const takes = await page.run((types) => types.map((some) => some.some((type) => (window.ManagedMediaSource ?? MediaSource).isTypeSupported(type))), file.types);
+      const error = await page.tryLoad(`/samples/${file.url}`);
+      if (!takes.some(Boolean)) {
+        if (error) {
+          assert.equal(error.code, 'CODEC_UNSUPPORTED', error.message);
+          seen[file.id] = 'no codec';
+          return;
+        }
+        await page.event('fallback');
+        seen[file.id] = 'src';
+      } else {
+        assert.equal(error, null, `${error?.code}: ${error?.message}`);
+        seen[file.id] = takes.every(Boolean) ? 'plays' : takes[0] ? 'picture only' : 'sound only';
+      }
+      await page.plays(1);
+      const picture = !file.audioOnly && takes[0];
+      const { detail: loaded } = await page.event('loaded');
+      assert.deepEqual([loaded.protocol, loaded.live], [file.protocol, false]);
+      if (picture) {
+        await page.showsFrameAt(file.duration * 0.75 + 0.6, file);
+        await page.showsFrameAt(file.duration * 0.3 + 0.2, file);
+        await page.run(() => window.page.video.play());
+      } else {
+        await page.seek(file.duration * 0.75);
+      }
+      await page.plays(0.5);
+      await page.run((to) => { window.page.video.currentTime = to; }, file.duration - 0.4);
+      await page.event('ended', { timeoutMs: 30_000 }).catch(async (problem) => assert.fail(`${problem.message}: ${JSON.stringify(await page.state())}`));
+      const end = await page.state();
+      assert.ok(Math.abs(end.duration - file.duration) < 0.2, `it ended at ${end.duration} s`);
+      const failures = (await page.events('error')).map(({ detail }) => detail.code);
+      assert.deepEqual(failures, takes.every(Boolean) || !takes.some(Boolean) ? [] : ['CODEC_UNSUPPORTED']);
+      assert.deepEqual((await page.events('stall')).map(({ detail }) => detail), []);
+      await page.isClean();
+    });
+  }
+});
