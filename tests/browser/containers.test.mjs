@@ -52,7 +52,8 @@ describe(`containers in ${engine}`, () => {
       await page.run((to) => { window.page.video.currentTime = to; }, file.duration - 0.4);
       await page.event('ended', { timeoutMs: 30_000 }).catch(async (problem) => assert.fail(`${problem.message}: ${JSON.stringify(await page.state())}`));
       const end = await page.state();
-      assert.ok(Math.abs(end.duration - file.duration) < 0.2, `it ended at ${end.duration} s`);
+      // ADTS has no time stamps: after a seek to a share of the bytes times are as near as its bitrate is constant.
+      assert.ok(Math.abs(end.duration - file.duration) < (file.id === 'aac' ? 1 : 0.2), `it ended at ${end.duration} s`);
       const failures = (await page.events('error')).map(({ detail }) => detail.code);
       assert.deepEqual(failures, takes.every(Boolean) || !takes.some(Boolean) ? [] : ['CODEC_UNSUPPORTED']);
       assert.deepEqual((await page.events('stall')).map(({ detail }) => detail), []);
