@@ -50,7 +50,8 @@ pub struct Plan {
 impl SampleTable {
     /// Cuts the file into segments of at least `target` seconds (but the last one), at sync samples of the first video track among
     /// `tracks`; without one, at any sample of the first. A segment has the pictures from its sync sample on, in decoding
-    /// order, and what of the other tracks begins from the time on at which that is presented. Unknown tracks are passed over.
+    /// order, and what of the other tracks is heard from the time on at which that is presented: also the frame that has begun
+    /// then. Unknown tracks are passed over.
     pub fn plan(&self, tracks: &[TrackId], target: Seconds) -> Plan {
         let together = self.list(tracks, target);
         if tracks.len() > 1 && together.fetched > together.payload.saturating_mul(MAX_OVERHEAD) {
@@ -104,8 +105,13 @@ impl SampleTable {
             loop {
                 let before = at;
                 let Some(Entry { offset, sample, .. }) = self.next(place, &mut at) else { break };
-                let time = self.time(place, if column == lead { sample.pts } else { sample.dts });
-                let may_cut = column != lead || sample.sync;
+                let duration = i64::from(sample.duration.unwrap_or(0));
+                let end_of_sample = self.time(place, sample.pts.saturating_add(duration));
+                let (time, may_cut) = match column == lead {
+                    true => (self.time(place, sample.pts), sample.sync),
+                    // Up to a microsecond is rounding.
+                    false => (self.time(place, sample.dts.saturating_add(duration)) - 1e-6, true),
+                };
                 while may_cut && starts.get(segment + 1).is_some_and(|next| time >= *next) {
                     segment += 1;
                     list.cursors[segment * width + column] = before;
@@ -114,10 +120,9 @@ impl SampleTable {
                 let range = &mut ranges[segment];
                 range.0 = range.0.min(offset);
                 range.1 = range.1.max(offset.saturating_add(sample.size.into()));
-                let duration = sample.duration.unwrap_or(0);
-                end = end.max(self.time(place, sample.pts.saturating_add(duration.into())));
+                end = end.max(end_of_sample);
                 if before.index == 0 {
-                    starts[0] = starts[0].min(time.max(0.0));
+                    starts[0] = starts[0].min(self.time(place, sample.pts).max(0.0));
                 }
             }
             // A track that ends early has nothing in the segments that remain.
