@@ -263,7 +263,9 @@ impl FrameHeader {
             code => Some(RATES[usize::from(code - 1)]),
         };
         let size = r.position();
-        if r.u8()? != crc8(&bytes[..size]) || rate == Some(0) {
+        // (No mutation would get past it.)
+        let right = r.u8()? == crc8(&bytes[..size]) || cfg!(fuzzing);
+        if !right || rate == Some(0) {
             return Some(None);
         }
         let channels = if channel_code < 8 { channel_code + 1 } else { 2 };

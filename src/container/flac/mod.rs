@@ -62,7 +62,7 @@ impl Frame {
             self.crc = crc16(self.crc, more);
             self.summed = end;
         }
-        self.crc == 0 && end >= self.header.size + 2
+        (self.crc == 0 || cfg!(fuzzing)) && end >= self.header.size + 2
     }
 }
 

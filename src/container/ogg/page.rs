@@ -112,7 +112,9 @@ impl Crc {
         else {
             return false;
         };
-        self.update(self.update(self.update(0, before), &[0; 4]), after).to_le_bytes() == field
+        // No mutation would get past it.
+        cfg!(fuzzing)
+            || self.update(self.update(self.update(0, before), &[0; 4]), after).to_le_bytes() == field
     }
 }
 

@@ -40,8 +40,8 @@ enum Reader {
     /// The scanner leaves out what is no frame.
     Adts(Scanner, Box<AdtsReader>),
     Framed(Box<FrameReader>),
-    /// A format with a demuxer of its own behind a tag: FLAC.
-    Other(Box<dyn Demuxer>),
+    /// A format with a demuxer of its own behind a tag: FLAC. With the byte of the file at which it begins.
+    Other(Box<dyn Demuxer>, u64),
 }
 
 /// Demuxes packed audio.
@@ -194,7 +194,7 @@ impl PackedDemuxer {
                 reader.push(data, offset, &mut sink);
                 Ok(())
             }
-            Some(Reader::Other(demuxer)) => demuxer.push(data, sink.sink),
+            Some(Reader::Other(demuxer, _)) => demuxer.push(data, sink.sink),
             None => Ok(()),
         }
     }
@@ -204,7 +204,7 @@ impl PackedDemuxer {
         if self.pending.starts_with(b"fLaC")
             && let Some(demuxer) = super::open(Format::Flac)
         {
-            return self.begin(Reader::Other(demuxer), 0, sink);
+            return self.begin(Reader::Other(demuxer, self.offset), 0, sink);
         }
         let (at, frames) = identify(&self.pending, last);
         self.garbage += at;
@@ -329,10 +329,18 @@ fn identify(data: &[u8], last: bool) -> (usize, Option<Frames>) {
 
 impl Demuxer for PackedDemuxer {
     fn duration(&self, length: Option<u64>) -> Option<Seconds> {
+        if let Some(Reader::Other(demuxer, _)) = &self.reader {
+            return demuxer.duration(None);
+        }
         self.layout.as_ref()?.duration(length)
     }
 
     fn seek(&mut self, time: Seconds, length: u64) -> Option<u64> {
+        if let Some(Reader::Other(demuxer, begins)) = &mut self.reader {
+            let at = demuxer.seek(time, length.checked_sub(*begins)?)?.checked_add(*begins)?;
+            self.reset();
+            return Some(at);
+        }
         let (at, media) = self.layout.as_ref()?.seek(time, Some(length));
         self.resume_at(media);
         Some(at)
@@ -374,7 +382,7 @@ impl Demuxer for PackedDemuxer {
                 reader.drop_cut();
                 cut
             }
-            Some(Reader::Other(demuxer)) => return demuxer.finish(sink.sink),
+            Some(Reader::Other(demuxer, _)) => return demuxer.finish(sink.sink),
             None => false,
         };
         if cut {
@@ -405,7 +413,7 @@ impl Demuxer for PackedDemuxer {
                 reader.reset();
                 reader.set_next(0);
             }
-            Some(Reader::Other(demuxer)) => demuxer.reset(),
+            Some(Reader::Other(demuxer, _)) => demuxer.reset(),
             None => {}
         }
     }

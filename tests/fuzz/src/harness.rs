@@ -161,3 +161,67 @@ pub fn codecs(data: &[u8]) {
     }
     let _ = ac3::Ac3Config::from_unit(data);
 }
+
+/// Reads the input as the head, the tail and the middle of an FLV file.
+pub fn flv_layout(data: &[u8]) {
+    use millrace::container::flv::{Layout, Progress, time_in};
+    if let Progress::Done(layout) = Layout::read(data) {
+        let _ = (layout.keyframe(1.0), layout.keyframe(-1.0));
+    }
+    let _ = (Layout::end_time(data), time_in(data));
+}
+
+/// Reads the input as both ends of an Ogg file.
+pub fn ogg_layout(data: &[u8]) {
+    use millrace::container::ogg::Layout;
+    let tail = &data[data.len() / 3..];
+    if let Some(layout) = Layout::read(data, tail) {
+        let _ = (layout.duration(), layout.estimate(1.0, data.len() as u64), layout.estimate(1e9, u64::MAX));
+        let _ = layout.time_in(tail);
+    }
+}
+
+/// Reads the input as headers of Opus, Vorbis and FLAC.
+pub fn audio_headers(data: &[u8]) {
+    use millrace::codec::{flac, opus, vorbis};
+    let heads = [opus::OpusHead::parse(data), opus::OpusHead::parse_dops(data)];
+    for head in heads.into_iter().flatten() {
+        assert_eq!(opus::OpusHead::parse(&head.to_bytes()).as_ref(), Some(&head));
+        let _ = head.sample_entry();
+    }
+    let _ = (opus::packet_duration(data), vorbis::read_comments(data), vorbis::comments(data));
+    if let Some([a, b, c]) = vorbis::unlace(data) {
+        assert_eq!(vorbis::unlace(&vorbis::lace([a, b, c])), Some([a, b, c]));
+    }
+    if let Some(headers) = vorbis::Headers::from_codec_private(data) {
+        let _ = headers.block_size(data);
+    }
+    if let Some(info) = flac::StreamInfo::from_codec_private(data).or_else(|| flac::StreamInfo::parse(data)) {
+        let _ = info.sample_entry();
+        if let flac::ReadFrame::Got(header) = flac::FrameHeader::parse(data) {
+            let _ = (info.frame_limit(&header), header.first_sample(&info), info.agrees(&header));
+        }
+    }
+    let _ = flac::seek_table(data);
+}
+
+/// Reads the input as a list of stations, and as a stream with metadata in it.
+pub fn radio(data: &[u8]) {
+    use millrace::container::icy::{IcyReader, Piece};
+    use millrace::manifest::lists::{ListFormat, read, recognize};
+    let url = "http://a.test/b/c.m3u";
+    let _ = recognize(data, Some("audio/x-mpegurl"), url);
+    for format in [ListFormat::Pls, ListFormat::M3u, ListFormat::Xspf] {
+        let _ = read(format, data, url);
+    }
+    let Some(mut reader) = IcyReader::new(16) else { return };
+    let mut media = 0;
+    for mut piece in split(data) {
+        while let Some(found) = reader.next(&mut piece) {
+            if let Piece::Media(bytes) = found {
+                media += bytes.len();
+            }
+        }
+    }
+    assert_eq!(media as u64, reader.media_bytes());
+}

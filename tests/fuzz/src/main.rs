@@ -5,7 +5,7 @@ mod harness;
 
 use std::sync::OnceLock;
 
-use harness::{codecs, demuxer, progressive};
+use harness::{audio_headers, codecs, demuxer, flv_layout, ogg_layout, progressive, radio};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use millrace::container::Format;
 use millrace::manifest::{dash, hls};
@@ -22,6 +22,10 @@ const TARGETS: &[(&str, Target)] = &[
     ("flv", |data| demuxer(Format::Flv, data)),
     ("ogg", |data| demuxer(Format::Ogg, data)),
     ("flac", |data| demuxer(Format::Flac, data)),
+    ("flv-layout", flv_layout),
+    ("ogg-layout", ogg_layout),
+    ("ogg-codecs", audio_headers),
+    ("hls-lists", radio),
     ("ts-codecs", codecs),
     ("hls", |data| {
         let _ = hls::parse(data, "https://a.test/b/c.m3u8", &hls::Variables::default());
