@@ -1,7 +1,7 @@
 // npm: `millrace/element`. <millrace-player src="…" controls>: behaves like a media element, so that what drives <video>
 // (media-chrome and its like) drives it too.
 import { Player, PlayerError } from './index.ts';
-import type { PlayerConfig } from './types.ts';
+import type { PlayerConfig, Source } from './types.ts';
 
 /** Where there is no DOM (rendering on a server) the module can be loaded all the same. */
 const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
@@ -13,7 +13,7 @@ const mediaEvents = ['abort', 'canplay', 'canplaythrough', 'durationchange', 'em
   'pause', 'play', 'playing', 'progress', 'ratechange', 'resize', 'seeked', 'seeking', 'stalled', 'suspend', 'timeupdate', 'volumechange',
   'waiting', 'enterpictureinpicture', 'leavepictureinpicture'];
 
-const playerEvents = ['loaded', 'tracks', 'qualitychange', 'stall', 'recovered', 'gap', 'stats'];
+const playerEvents = ['loaded', 'sourcechange', 'tracks', 'qualitychange', 'stall', 'recovered', 'gap', 'stats'];
 
 const style = ':host{display:inline-block;position:relative;max-width:100%}:host([hidden]){display:none}video{display:block;width:100%;height:100%;object-fit:inherit;object-position:inherit}';
 
@@ -31,6 +31,7 @@ export class MillracePlayerElement extends Base {
   #player: Player | undefined;
   #error: PlayerError | undefined;
   #pending = false;
+  #children: MutationObserver | undefined;
 
   constructor() {
     super();
@@ -50,13 +51,13 @@ export class MillracePlayerElement extends Base {
 
   get src(): string { return this.#url('src'); }
   set src(value: string) { this.setAttribute('src', value); }
-  get currentSrc(): string { return this.#player ? this.src : ''; }
+  get currentSrc(): string { return this.#player ? this.#player.url ?? this.src : ''; }
   get error(): { code: number; message: string; cause: PlayerError } | null {
     const cause = this.#error;
     return cause ? { code: mediaErrors[cause.category] ?? 4, message: cause.message, cause } : null;
   }
 
-  /** Loads `src` again. */
+  /** Loads `src`, or else the first of the `<source>` children that can be played, again. */
   load(): void {
     if (this.#pending) return;
     this.#pending = true;
@@ -67,7 +68,9 @@ export class MillracePlayerElement extends Base {
       this.#error = undefined;
       const type = this.getAttribute('type') ?? undefined;
       // Errors come as events.
+      const sources = this.#sources();
       if (this.hasAttribute('src')) void this.#player.load(this.src, { type });
+      else if (sources.length) void this.#player.load(sources);
       else this.#player.detach(), this.#player.attach(this.video);
     });
   }
@@ -82,13 +85,19 @@ export class MillracePlayerElement extends Base {
       if (detail.severity === 'fatal') this.#error = detail;
       this.dispatchEvent(new CustomEvent('error', { detail }));
     });
-    if (this.hasAttribute('src')) this.load();
+    if (this.hasAttribute('src') || this.#sources().length) this.load();
+    // The parser may still be on its way to them; later ones count only while there is nothing to play, as for <video>.
+    this.#children = new MutationObserver(() => {
+      if (!this.hasAttribute('src') && this.#player?.url === undefined && !this.#error && this.#sources().length) this.load();
+    });
+    this.#children.observe(this, { childList: true });
   }
 
   disconnectedCallback(): void {
     // An element that is only moved is connected again by then.
     queueMicrotask(() => {
       if (this.isConnected) return;
+      this.#children?.disconnect();
       void this.#player?.destroy();
       this.#player = undefined;
     });
@@ -104,6 +113,14 @@ export class MillracePlayerElement extends Base {
     }
     // The attribute only sets the default, which the inner element has taken already.
     if (name === 'muted' && (value === null) !== (old === null)) this.video.muted = value !== null;
+  }
+
+  /** The `<source>` children. */
+  #sources(): Source[] {
+    return [...this.children].flatMap((child) => {
+      const src = child.localName === 'source' ? child.getAttribute('src') : null;
+      return src ? [{ src, type: child.getAttribute('type') || undefined }] : [];
+    });
   }
 
   #url(name: string): string {

@@ -26,9 +26,11 @@ export class PlayerError extends Error {
   readonly recovery: string | undefined;
   /** What you can do about it. Also the end of `message`. */
   readonly advice: string;
+  /** For NO_SOURCE: why each of the sources was passed over, in their order. Empty otherwise. */
+  readonly causes: readonly PlayerError[];
 
   /** @internal */
-  constructor({ severity, category, code, message, advice, url, status, position, tried }: ErrorDetail, cause?: unknown) {
+  constructor({ severity, category, code, message, advice, url, status, position, tried }: ErrorDetail, cause?: unknown, causes: readonly PlayerError[] = []) {
     super(`${message[0]?.toUpperCase() ?? ''}${message.slice(1)}${/[.!?]$/.test(message) ? '' : '.'} ${advice}`, cause === undefined ? undefined : { cause });
     this.severity = severity;
     this.category = category;
@@ -36,12 +38,15 @@ export class PlayerError extends Error {
     this.context = { url, status, position };
     this.recovery = tried;
     this.advice = advice;
+    this.causes = causes;
   }
 }
 
 const known = {
   URL_INVALID: ['usage', 'Pass an absolute http(s) URL or one relative to the page.'],
-  URL_SCHEME: ['usage', 'Browsers can fetch http and https only: serve the stream as HLS or DASH over HTTP.'],
+  URL_SCHEME: ['usage', 'Pages can reach http, https, ws and wss only: serve the stream over one of these.'],
+  NO_SOURCE: ['usage', 'See `causes` for why each source was passed over, and offer one more that plays everywhere, such as H.264 with AAC.'],
+  CODEC_UNSUPPORTED: ['browser', 'This browser decodes none of the offered codecs: add an H.264/AAC rendition.'],
   CONFIG_INVALID: ['usage', 'Correct the named option; the API reference lists them all.'],
   LOAD_ABORTED: ['usage', 'Nothing to do: the load was replaced or cancelled.'],
   FORMAT_UNSUPPORTED: ['manifest', 'This kind of stream is not supported by this version.'],
@@ -54,4 +59,12 @@ const known = {
 export function failure(code: keyof typeof known, message: string, url?: string, cause?: unknown): PlayerError {
   const [category, advice] = known[code];
   return new PlayerError({ severity: 'fatal', category, code, message, advice, ...(url === undefined ? {} : { url }) }, cause);
+}
+
+/** @internal None of several sources can be played. */
+export function noSource(causes: readonly PlayerError[]): PlayerError {
+  const [category, advice] = known.NO_SOURCE;
+  const tried = causes.map(({ code, context }) => `${context.url}: ${code}`).join(', ');
+  const message = causes.length ? `None of the ${causes.length} sources can be played here (${causes.map(({ code }) => code).join(', ')}).` : 'There is no source to play.';
+  return new PlayerError({ severity: 'fatal', category, code: 'NO_SOURCE', message, advice, ...(tried && { tried }) }, causes.at(-1), causes);
 }

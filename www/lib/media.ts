@@ -49,10 +49,10 @@ export class Media {
     }
   }
 
-  /** A load begins: whatever the element still shows is not of it. */
-  begin(): void {
+  /** A load begins: whatever the element still shows is not of it. `another`: it is another source of the same load. */
+  begin(another = false): void {
     this.#active = false;
-    this.#resume = false;
+    if (!another) this.#resume = false;
     this.firstFrame = undefined;
     this.#measure();
   }

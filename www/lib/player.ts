@@ -1,10 +1,11 @@
 // The player: owns the element, starts engines, turns their messages into events. All decisions are made in the core.
 import { check } from './config.ts';
-import { PlayerError, failure } from './errors.ts';
+import { PlayerError, failure, noSource } from './errors.ts';
 import { type Build, Host } from './host.ts';
 import { Media } from './media.ts';
+import { lacking, listOf, resolve } from './sources.ts';
 import type { AudioTrack, BuildName, ErrorDetail, Fetched, FromEngine, LoadOptions, PlayerConfig, PlayerEventDetails, PlayerEventMap,
-  Quality, Stats, ToEngine } from './types.ts';
+  Quality, Source, Sources, Stats, ToEngine } from './types.ts';
 
 /** @internal The builds that an entry offers. */
 export type Builds = Partial<Record<BuildName, Build>>;
@@ -12,16 +13,26 @@ export type Builds = Partial<Record<BuildName, Build>>;
 /** A manifest larger than this is fetched by the engine, which reads it while it arrives. */
 const PREFETCH_BYTES = 4e6;
 
-/** One load, from `load()` until another one or its end. */
+/** What one `load()` asks for: the first of some sources that can be played. */
+interface Request {
+  /** Those not tried yet. */
+  rest: readonly Source[];
+  readonly options: LoadOptions;
+  readonly began: number;
+  /** Why those before were passed over. */
+  readonly causes: PlayerError[];
+  /** Settles the promise; gone once it is settled. */
+  settle: ((error?: PlayerError) => void) | undefined;
+}
+
+/** The load of one source, until another one or its end. */
 interface Load {
   readonly number: number;
   readonly url: string;
-  readonly options: LoadOptions;
-  readonly began: number;
+  readonly type: string | undefined;
+  readonly request: Request;
   /** Cancels the page's own fetch of the manifest. */
   readonly prefetch: AbortController;
-  /** Settles the promise; gone once it is settled. */
-  settle: ((error?: PlayerError) => void) | undefined;
 }
 
 const noStats = { stalls: { count: 0, seconds: 0 }, switches: 0, averageBitrate: 0, bytes: 0, estimate: 0, buffer: 0, totalFrames: 0,
@@ -87,7 +98,8 @@ export class BasePlayer extends EventTarget {
     if (!load) return;
     if (old) {
       // A MediaSource cannot move to another element.
-      void this.load(load.url, { ...load.options, startTime: load.settle ? load.options.startTime : position });
+      const { request: { rest, options: { startTime }, settle } } = load;
+      void this.load([{ src: load.url, type: load.type }, ...rest], { startTime: settle ? startTime : position });
     } else {
       this.#media.begin();
       this.#media.introduce();
@@ -103,12 +115,17 @@ export class BasePlayer extends EventTarget {
     this.#media = undefined;
   }
 
+  /** The URL that plays, or is being loaded: of several sources the present one. */
+  get url(): string | undefined { return this.#load?.url; }
+
   /**
-   * Plays a URL. Resolves when the manifest is read and the first segments are under way; rejects with a `PlayerError`, which an
-   * `error` event carries too (except LOAD_ABORTED, when another `load()`, `detach()`, `destroy()` or the signal ended this load).
+   * Plays a URL, or the first of several that can be played here: one that fails before its first frame is passed over. Resolves when
+   * the manifest is read and the first segments are under way; rejects with a `PlayerError`, which an `error` event carries too (except
+   * LOAD_ABORTED, when another `load()`, `detach()`, `destroy()` or the signal ended this load). Of several sources the error is
+   * NO_SOURCE, with the `causes`.
    */
-  load(url: string | URL, options: LoadOptions = {}): Promise<void> {
-    const promise = new Promise<void>((resolve, reject) => this.#begin(String(url), options, (error) => (error ? reject(error) : resolve())));
+  load(source: Sources, options: LoadOptions = {}): Promise<void> {
+    const promise = new Promise<void>((resolve, reject) => this.#begin(listOf(source, options.type), options, (error) => (error ? reject(error) : resolve())));
     // Who listens for `error` events need not catch this as well.
     promise.catch(() => {});
     return promise;
@@ -130,7 +147,7 @@ export class BasePlayer extends EventTarget {
     const { total: totalFrames = 0, dropped: droppedFrames = 0 } = this.#media?.frames() ?? {};
     const first = this.#media?.firstFrame;
     return { ...this.#stats, totalFrames, droppedFrames, inWorker: this.#host?.inWorker ?? false, position: this.#media?.element.currentTime ?? 0,
-      ...(first !== undefined && this.#load ? { startupTime: Math.max(0, first - this.#load.began) / 1000 } : undefined) };
+      ...(first !== undefined && this.#load ? { startupTime: Math.max(0, first - this.#load.request.began) / 1000 } : undefined) };
   }
 
   /** The element that is attached. */
@@ -169,37 +186,48 @@ export class BasePlayer extends EventTarget {
     this.#host?.post(message);
   }
 
-  #begin(given: string, options: LoadOptions, settle: (error?: PlayerError) => void): void {
+  #begin(rest: readonly Source[], options: LoadOptions, settle: (error?: PlayerError) => void): void {
     this.#stop('another load began.');
-    const { signal, type, startTime } = options;
+    const { signal } = options;
+    const given = rest[0] && String(rest[0].src);
     if (this.#destroyed) return settle(failure('LOAD_ABORTED', 'The player is destroyed.', given));
     if (signal?.aborted) return settle(failure('LOAD_ABORTED', 'The signal is aborted.', given, signal.reason));
-    let url: URL | undefined;
-    try {
-      url = new URL(given, document.baseURI);
-    } catch {
-      // Told below.
-    }
-    const wrong = !url || !given.trim() ? failure('URL_INVALID', `\`${given}\` is not a URL.`, given)
-      : !/^(https?|blob|data):$/.test(url.protocol) ? failure('URL_SCHEME', `\`${url.protocol}\` cannot be played.`, url.href)
-      : typeof MediaSource === 'undefined' && !('ManagedMediaSource' in globalThis) ? failure('MSE_UNAVAILABLE', 'MediaSource is missing.', url.href)
-      : undefined;
-    if (wrong || !url) {
-      if (wrong) this.#dispatch('error', wrong);
-      return settle(wrong);
-    }
-
     const onAbort = () => this.#stop('the signal was aborted.', signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
-    const load: Load = {
-      number: ++this.#number, url: url.href, options: { type, startTime }, began: performance.now(), prefetch: new AbortController(),
+    const request: Request = {
+      rest, options, began: performance.now(), causes: [],
       settle: (error) => {
-        load.settle = undefined;
+        request.settle = undefined;
         signal?.removeEventListener('abort', onAbort);
         settle(error);
       },
     };
-    this.#load = load;
+    if (rest.length) return this.#take(request, rest.length > 1);
+    const error = noSource([]);
+    this.#dispatch('error', error);
+    request.settle?.(error);
+  }
+
+  /** Loads the next source of a request; `choosy`: what its type says of codecs decides too. */
+  #take(request: Request, choosy: boolean): void {
+    const [source, ...rest] = request.rest;
+    if (!source) return;
+    request.rest = rest;
+    const { type } = source;
+    const given = String(source.src);
+    const url = resolve(given);
+    this.#media?.begin(request.causes.length > 0);
+    const load: Load = this.#load = { number: ++this.#number, url: url?.href ?? given, type, request, prefetch: new AbortController() };
+    const lacks = choosy ? lacking(type) : undefined;
+    const wrong = !url || !given.trim() ? failure('URL_INVALID', `\`${given}\` is not a URL.`, given)
+      : !/^(https?|wss?|blob|data):$/.test(url.protocol) ? failure('URL_SCHEME', `\`${url.protocol}\` cannot be played.`, url.href)
+      : typeof MediaSource === 'undefined' && !('ManagedMediaSource' in globalThis) ? failure('MSE_UNAVAILABLE', 'MediaSource is missing.', url.href)
+      : lacks ? failure('CODEC_UNSUPPORTED', `The browser cannot decode ${lacks}.`, url.href)
+      : undefined;
+    if (wrong || !url) {
+      if (wrong) this.#fail(wrong);
+      return;
+    }
     const name = wanted(url, type);
     // A build that runs already is better than a smaller one that has to be fetched.
     const running = this.#host && (this.#host.build.name === 'full' || this.#host.build.name === name);
@@ -210,9 +238,8 @@ export class BasePlayer extends EventTarget {
 
   /** Sends a load to the engine; while that is still loading, the page fetches the manifest. */
   #open(load: Load): void {
-    const { number, url, options: { type, startTime } } = load;
-    const prefetch = !this.#host?.ready;
-    this.#media?.begin();
+    const { number, url, type, request: { options: { startTime } } } = load;
+    const prefetch = !this.#host?.ready && !url.startsWith('ws');
     this.#post({ type: 'load', load: number, url, kind: type, startTime, prefetch });
     this.#media?.introduce();
     if (prefetch) void this.#prefetch(load);
@@ -246,6 +273,12 @@ export class BasePlayer extends EventTarget {
   #stop(why: string, cause?: unknown): void {
     const load = this.#load;
     if (!load) return;
+    this.#clear(load);
+    load.request.settle?.(failure('LOAD_ABORTED', `The load ended because ${why}`, load.url, cause));
+  }
+
+  /** Leaves nothing of a load behind. */
+  #clear(load: Load): void {
     this.#load = undefined;
     load.prefetch.abort();
     this.#source = null;
@@ -255,7 +288,6 @@ export class BasePlayer extends EventTarget {
     this.#stats = noStats;
     this.#post({ type: 'stop' });
     this.#media?.source(null);
-    load.settle?.(failure('LOAD_ABORTED', `The load ended because ${why}`, load.url, cause));
   }
 
   #fail(error: PlayerError): void {
@@ -266,8 +298,29 @@ export class BasePlayer extends EventTarget {
       this.#host = undefined;
     }
     if (!load && error.code === 'ENGINE_LOAD') return; // Warming up failed: the next load tells.
-    this.#dispatch('error', error);
-    if (load && this.#load === load) load.settle?.(error);
+    if (load && this.#passOver(load, error)) return;
+    const { request } = load ?? {};
+    const told = request?.causes.length ? noSource([...request.causes, error]) : error;
+    this.#dispatch('error', told);
+    if (load && this.#load === load) request?.settle?.(told);
+  }
+
+  /** Goes on with the next source, where there is one and nothing was shown of this one. */
+  #passOver(load: Load, error: PlayerError): boolean {
+    const { request } = load;
+    const [next] = request.rest;
+    // What has played is the right source, whatever becomes of it.
+    if (this.#media?.firstFrame !== undefined) request.rest = [], request.causes.length = 0;
+    if (!next || !request.rest.length) return false;
+    request.causes.push(error);
+    const to = String(next.src);
+    this.#dispatch('sourcechange', { from: load.url, to: resolve(to)?.href ?? to, error });
+    // Unless the listener had another wish.
+    if (this.#load === load) {
+      this.#clear(load);
+      this.#take(request, true);
+    }
+    return true;
   }
 
   #dispatch<K extends keyof PlayerEventDetails>(name: K, detail: PlayerEventDetails[K]): void {
@@ -323,6 +376,6 @@ export class BasePlayer extends EventTarget {
         return this.#dispatch(name, this.stats());
     }
     this.#dispatch(name, detail as never);
-    if (name === 'loaded') load.settle?.();
+    if (name === 'loaded') load.request.settle?.();
   }
 }

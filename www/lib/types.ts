@@ -29,6 +29,17 @@ export interface PlayerConfig {
   worker?: boolean | undefined;
 }
 
+/** One of several places where the same can be had. */
+export interface Source {
+  /** Absolute, or relative to the page. */
+  readonly src: string | URL;
+  /** As in `LoadOptions`. A source whose type names codecs that this browser lacks is passed over unfetched. */
+  readonly type?: string | undefined;
+}
+
+/** What `load()` takes: one URL, or several of which the first that can be played here is taken. */
+export type Sources = string | URL | Source | readonly (string | URL | Source)[];
+
 /** Options of one load. */
 export interface LoadOptions {
   /** Where to start, in seconds; negative: before the end. */
@@ -111,6 +122,8 @@ export interface PlayerEventDetails {
   recovered: { reason: string; seconds: number };
   /** The playhead was carried over a hole. */
   gap: { reason: string; from: number; to: number };
+  /** A source could not be played, and the next one is tried. `error` says why. */
+  sourcechange: { from: string; to: string; error: PlayerError };
   /** Something went wrong; `severity` tells whether playback goes on. */
   error: PlayerError;
   /** The end was reached. */
