@@ -50,7 +50,7 @@ codes! {
     /// The string given to `load()` is no URL.
     UrlInvalid = "URL_INVALID", Usage, "Pass an absolute http(s) URL or one relative to the page.";
     /// A scheme that browsers cannot fetch (`rtmp:`, `rtsp:`, `file:`, …).
-    UrlScheme = "URL_SCHEME", Usage, "Browsers can fetch http and https only: serve the stream as HLS or DASH over HTTP.";
+    UrlScheme = "URL_SCHEME", Usage, "Pages can reach http, https, ws and wss only: serve the stream over one of these.";
     /// The configuration has an unknown key or a value outside its range.
     ConfigInvalid = "CONFIG_INVALID", Usage, "Correct the named option; the API reference lists them all.";
     /// `load()` was ended by another `load()`, `destroy()` or its `signal`.

@@ -66,6 +66,8 @@ pub(super) struct Loading {
 pub(super) fn check_url(text: &str) -> Result<(), PlayerError> {
     match url::scheme(text).map(str::to_ascii_lowercase).as_deref() {
         Some("http" | "https" | "blob" | "data") => Ok(()),
+        #[cfg(feature = "progressive")]
+        Some("ws" | "wss") => Ok(()),
         Some(scheme) => {
             Err(PlayerError::new(Code::UrlScheme, ["browsers cannot fetch ", scheme, ": URLs"].concat())
                 .with_url(text))

@@ -36,14 +36,34 @@ extern "C" {
     fn value(this: &Read) -> Uint8Array;
 }
 
+/// How a request goes.
+enum Way {
+    Fetch(AbortController),
+    #[cfg(feature = "progressive")]
+    Socket(super::socket::Socket),
+}
+
 /// A request under way.
 pub(super) struct Running {
     id: FetchId,
-    pub(super) controller: AbortController,
+    way: Way,
     /// Its body is not read at present.
     paused: bool,
     /// The task that waits for that to end.
     waits: Option<Waker>,
+}
+
+impl Running {
+    /// Ends it; nothing more is heard of it.
+    pub(super) fn abort(self) {
+        match self.way {
+            Way::Fetch(controller) => controller.abort(),
+            // Closed by being dropped.
+            #[cfg(feature = "progressive")]
+            Way::Socket(_) => {}
+        }
+        self.waits.inspect(Waker::wake_by_ref);
+    }
 }
 
 /// Waits until a body may be read on, or is not wanted any more.
@@ -71,6 +91,10 @@ impl Shell {
     }
 
     pub(super) fn fetch(self: &Rc<Self>, id: FetchId, url: &str, range: Option<ByteRange>, kind: FetchKind) {
+        #[cfg(feature = "progressive")]
+        if url.get(..2).is_some_and(|scheme| scheme.eq_ignore_ascii_case("ws")) {
+            return self.open_socket(id, url);
+        }
         let started = AbortController::new().and_then(|controller| {
             let offered = if range.is_none() {
                 self.prefetched.borrow_mut().take_if(|(for_url, _)| for_url == url)
@@ -85,7 +109,8 @@ impl Shell {
         });
         match started {
             Ok((controller, request)) => {
-                self.fetches.borrow_mut().push(Running { id, controller, paused: false, waits: None });
+                let way = Way::Fetch(controller);
+                self.fetches.borrow_mut().push(Running { id, way, paused: false, waits: None });
                 spawn_local(receive(Rc::downgrade(self), id, kind, request));
             }
             Err(e) => {
@@ -97,8 +122,7 @@ impl Shell {
     /// The request's task finds its id gone and ends without a word.
     pub(super) fn abort_fetch(&self, id: FetchId) {
         if let Some(running) = self.forget_fetch(id) {
-            running.controller.abort();
-            running.waits.inspect(Waker::wake_by_ref);
+            running.abort();
         }
     }
 
@@ -109,18 +133,45 @@ impl Shell {
             let mut fetches = self.fetches.borrow_mut();
             let Some(running) = fetches.iter_mut().find(|r| r.id == id) else { return };
             running.paused = paused;
+            if let Way::Socket(socket) = &running.way {
+                socket.wake();
+            }
             if paused { None } else { running.waits.take() }
         };
         waits.inspect(Waker::wake_by_ref);
     }
 
-    fn forget_fetch(&self, id: FetchId) -> Option<Running> {
+    #[cfg(feature = "progressive")]
+    pub(super) fn add_socket(&self, id: FetchId, socket: super::socket::Socket) {
+        let way = Way::Socket(socket);
+        self.fetches.borrow_mut().push(Running { id, way, paused: false, waits: None });
+    }
+
+    /// Whether the response is not read at present; `None`: it is not wanted any more.
+    #[cfg(feature = "progressive")]
+    pub(super) fn is_paused(&self, id: FetchId) -> Option<bool> {
+        self.fetches.borrow().iter().find(|r| r.id == id).map(|r| r.paused)
+    }
+
+    /// Hands on bytes of a body.
+    pub(super) fn chunk_came(self: &Rc<Self>, id: FetchId, bytes: &Uint8Array) {
+        let len = bytes.length() as usize;
+        let mut data = self.chunk.take();
+        if data.len() < len {
+            data.resize(len, 0);
+        }
+        let Some(space) = data.get_mut(..len) else { return };
+        bytes.copy_to(space);
+        self.input(Pending::Body { id, data, len });
+    }
+
+    pub(super) fn forget_fetch(&self, id: FetchId) -> Option<Running> {
         let mut fetches = self.fetches.borrow_mut();
         let at = fetches.iter().position(|r| r.id == id)?;
         Some(fetches.swap_remove(at))
     }
 
-    fn fetch_failed(self: &Rc<Self>, id: FetchId, failure: FetchFailure, message: String) {
+    pub(super) fn fetch_failed(self: &Rc<Self>, id: FetchId, failure: FetchFailure, message: String) {
         self.forget_fetch(id);
         self.input(Pending::Failed { id, failure, message });
     }
@@ -186,15 +237,8 @@ async fn receive(shell: Weak<Shell>, id: FetchId, kind: FetchKind, request: Prom
                     break;
                 }
                 let bytes = read.value();
-                let len = bytes.length() as usize;
-                received += len as u64;
-                let mut data = live.chunk.take();
-                if data.len() < len {
-                    data.resize(len, 0);
-                }
-                let Some(space) = data.get_mut(..len) else { continue };
-                bytes.copy_to(space);
-                live.input(Pending::Body { id, data, len });
+                received += u64::from(bytes.length());
+                live.chunk_came(id, &bytes);
             }
             // The connection broke after the head (Chromium: also when fewer bytes came than Content-Length said).
             Err(e) => return live.fetch_failed(id, FetchFailure::Truncated, describe(&e)),

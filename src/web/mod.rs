@@ -5,6 +5,7 @@
 //! | `mod.rs` | [`Engine`], the export |
 //! | `pump.rs` | the one loop that carries inputs in and outputs out, and the deadline timer |
 //! | `fetch.rs` | requests, their bodies chunk by chunk |
+//! | `socket.rs` | the same over a WebSocket |
 //! | `mse.rs` | MediaSource and its SourceBuffers |
 //! | `messages.rs` | what goes to the page as plain objects, and the configuration that comes from it |
 //!
@@ -18,6 +19,8 @@ mod fetch;
 mod messages;
 mod mse;
 mod pump;
+#[cfg(feature = "progressive")]
+mod socket;
 
 use crate::player::{LoadRequest, MediaState, UserIntent};
 use js_sys::{Function, Object, Promise};

@@ -136,7 +136,7 @@ impl Shell {
     pub(super) fn close(&self) {
         self.closed.set(true);
         for running in self.fetches.take() {
-            running.controller.abort();
+            running.abort();
         }
         self.prefetched.take();
         self.timer.take();

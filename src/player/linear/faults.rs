@@ -10,9 +10,13 @@ use crate::time::Seconds;
 
 /// Attempts in a row to find an endless stream again, pauses of up to 8 s between them: about two minutes.
 const MAX_REJOINS: u32 = 16;
+/// The same where the server says that there is no such stream.
+const MAX_ABSENT: u32 = 4;
+/// Seconds until a stream that ended is asked for again.
+const FIRST_PAUSE: Seconds = 1.0;
 /// Seconds of forward buffer for which attempts to go on with a file are made.
 const WHILE_BUFFERED: Seconds = 2.0;
-/// Bytes of a resource without end that are never played twice.
+/// Seconds between attempts at the most.
 const LONGEST_PAUSE: Seconds = 8.0;
 
 impl Session {
@@ -60,7 +64,9 @@ impl Session {
         let passing =
             matches!(error.code, Code::Network | Code::Timeout | Code::Truncated | Code::HttpServer);
         if linear.live() && self.streams[i].has_media {
-            if linear.rejoins < MAX_REJOINS {
+            // What a server does not have may come again soon, where its source is started anew, or never.
+            let most = if error.code == Code::HttpClient { MAX_ABSENT } else { MAX_REJOINS };
+            if linear.rejoins < most {
                 return self.rejoin(ctx, i, LONGEST_PAUSE);
             }
             // What is buffered is played to its end.
@@ -88,6 +94,7 @@ impl Session {
         linear.timeline.break_off();
         linear.at = 0;
         linear.again = 0;
+        linear.encore = None;
         let url = linear.url.clone();
         let ticket = self.requests.send_at(ctx.now + pause, FetchKind::Segment, url, None);
         self.linear_job(ctx, i, ticket, true);
@@ -138,6 +145,27 @@ impl Session {
         let Some(linear) = &self.linear else { return Ok(()) };
         if !linear.asked.is_empty() || !self.reads(i) {
             return Ok(());
+        }
+        // Servers of endless streams end them when they are started anew, and nothing tells that from the end of a file whose length was not
+        // told: it is asked for once more, and a file is known by its first bytes.
+        let goes_on = linear.live() && linear.encore.is_none() && self.streams[i].has_media;
+        if goes_on && linear.rejoins < MAX_REJOINS {
+            let pause = (FIRST_PAUSE * f64::from(1u32 << linear.rejoins.min(3))).min(LONGEST_PAUSE);
+            self.rejoin(ctx, i, pause)?;
+            if let Some(linear) = &mut self.linear {
+                linear.encore = Some(Vec::new());
+            }
+            return Ok(());
+        }
+        self.finish_linear(ctx, i)
+    }
+
+    /// What comes is what was played already.
+    pub(super) fn end_again(&mut self, ctx: &mut Ctx, i: usize) -> Result<(), Fatal> {
+        if let Activity::Segment(job) = &self.streams[i].activity {
+            let ticket = job.ticket;
+            ctx.abr.finished(ticket, ctx.now);
+            self.requests.cancel(ticket, ctx.out);
         }
         self.finish_linear(ctx, i)
     }

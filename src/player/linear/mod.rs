@@ -37,6 +37,8 @@ use timeline::Timeline;
 const HEAD_KEPT: usize = 2 << 20;
 /// As above while the index of an MP4 file is on its way.
 const MAX_HEAD: usize = 64 << 20;
+/// First bytes by which a file that is sent again is told from a stream that goes on: headers, and media behind them.
+const OPENING: usize = 16 << 10;
 /// Reading goes on when the forward buffer has shrunk by this many seconds. Smaller: more stops; larger: longer silence, in which
 /// servers may close the connection (nginx: 60 s).
 const HYSTERESIS: Seconds = 2.0;
@@ -107,6 +109,10 @@ pub(super) struct Linear {
     rejoins: u32,
     /// Which attempt the running response belongs to has brought bytes.
     progress: bool,
+    /// The first bytes of the first response.
+    opening: Vec<u8>,
+    /// What came after a response that ended, for as long as it is what the first one began with.
+    encore: Option<Vec<u8>>,
 }
 
 impl Linear {
@@ -140,6 +146,8 @@ impl Linear {
             untold: false,
             rejoins: 0,
             progress: false,
+            opening: Vec::new(),
+            encore: None,
         }
     }
 
@@ -180,6 +188,38 @@ impl Linear {
     fn rate(&self) -> Option<f64> {
         let known = self.length.zip(self.duration).map(|(bytes, seconds)| bytes as f64 / seconds);
         known.filter(|r| r.is_finite() && *r > 0.0)
+    }
+}
+
+/// Whether a response that was asked for after the last one had ended is the same again.
+enum Encore {
+    /// That is not the question, or no more.
+    Unlike,
+    /// So far.
+    Open,
+    /// It is another one, and these are its bytes.
+    Told(Vec<u8>),
+    Same,
+}
+
+impl Linear {
+    /// Compares what comes with what came first.
+    fn compare(&mut self, data: &[u8]) -> Encore {
+        if let Some(mut bytes) = self.encore.take() {
+            bytes.extend_from_slice(data);
+            let shared = bytes.len().min(self.opening.len());
+            if bytes.get(..shared) != self.opening.get(..shared) {
+                return Encore::Told(bytes);
+            }
+            let same = shared == self.opening.len();
+            self.encore = Some(bytes);
+            return if same { Encore::Same } else { Encore::Open };
+        }
+        if self.at == self.opening.len() as u64 {
+            let room = OPENING.saturating_sub(self.opening.len()).min(data.len());
+            self.opening.extend_from_slice(data.get(..room).unwrap_or_default());
+        }
+        Encore::Unlike
     }
 }
 
@@ -428,6 +468,16 @@ impl Session {
         let skip = usize::try_from(linear.again).unwrap_or(usize::MAX).min(data.len());
         linear.again -= skip as u64;
         let Some(data) = data.get(skip..).filter(|d| !d.is_empty()) else { return Ok(()) };
+        let compared;
+        let data = match linear.compare(data) {
+            Encore::Unlike => data,
+            Encore::Open => return Ok(()),
+            Encore::Told(bytes) => {
+                compared = bytes;
+                compared.as_slice()
+            }
+            Encore::Same => return self.end_again(ctx, i),
+        };
         // The tables of a long MP4 file are large.
         let most = if linear.waits_for_index() { MAX_HEAD } else { HEAD_KEPT };
         let kept = most.saturating_sub(linear.head.len()).min(data.len());
