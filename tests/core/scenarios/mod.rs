@@ -8,6 +8,8 @@ mod lifecycle;
 mod memory;
 mod playback;
 mod quality;
+#[cfg(feature = "progressive")]
+mod radio;
 mod random;
 mod seeking;
 mod timeline;
