@@ -52,13 +52,17 @@ impl Session {
         job.first_byte = None;
     }
 
-    fn collect(
+    pub fn collect(
         &mut self,
         ctx: &mut Ctx,
         i: usize,
         flush: bool,
         mut result: crate::error::Result<()>,
     ) -> Result<(), Fatal> {
+        if result.is_ok() && self.settle_wrapping(ctx, i) {
+            // The answer comes before anything else does.
+            return Ok(());
+        }
         let stream = &mut self.streams[i];
         let (Some((_, pipeline)), Activity::Segment(job)) = (&mut stream.pipeline, &mut stream.activity)
         else {
@@ -112,6 +116,9 @@ impl Session {
         let url = job.segment.url.clone();
         let (key, segment) = (job.key, job.segment.clone());
         self.collect(ctx, i, true, result)?;
+        if self.asking.is_some() {
+            return Ok(());
+        }
         let stream = &mut self.streams[i];
         if !matches!(stream.activity, Activity::Segment(_)) {
             return Ok(());

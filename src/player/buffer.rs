@@ -203,11 +203,9 @@ impl Buffer {
             const SLACK: Seconds = 0.1;
             applied = match self.counted {
                 Some((set, end)) if (end - span.0).abs() < SLACK => set,
-                Some(_) => {
-                    self.abort();
-                    self.init = Some(piece.init_key);
-                    span.0
-                }
+                // Setting the same value again would begin no new count. (abort() would, but is refused after the end.)
+                Some((set, _)) if set == span.0 => span.0 + 1e-6,
+                Some(_) => span.0,
                 None => span.0,
             };
             self.counted = Some((applied, span.1));

@@ -6,7 +6,7 @@ use super::io::BufferId;
 use super::wrapping::{Form, Wrapping, mp4_mime};
 use crate::container::{self, Demuxer, Format, TrackId, TrackInfo, TrackKind};
 use crate::error::{Code, PlayerError, Result};
-use crate::remux::Muxer;
+use crate::remux::{self, Muxer};
 use crate::time::Seconds;
 use std::rc::Rc;
 
@@ -55,6 +55,7 @@ pub(super) struct Pipeline {
     opens: bool,
     /// What tracks go as, where the browser was asked; all others go as MP4. `None`: the browser takes the track in no form.
     wrappings: Vec<(TrackId, Option<Wrapping>)>,
+    wrapped: bool,
 }
 
 /// Bytes after which an unknown format stays unknown.
@@ -71,6 +72,7 @@ impl Pipeline {
             in_init: false,
             opens: false,
             wrappings: Vec::new(),
+            wrapped: false,
         }
     }
 
@@ -83,7 +85,6 @@ impl Pipeline {
     }
 
     /// The tracks that are wanted, once the headers have told them all.
-    #[cfg(feature = "progressive")]
     pub fn infos(&self) -> Option<Vec<TrackInfo>> {
         match &self.kind {
             Kind::Remux { muxer, .. } if muxer.is_complete() => {
@@ -94,9 +95,14 @@ impl Pipeline {
     }
 
     /// Sets what tracks go as.
-    #[cfg(feature = "progressive")]
     pub fn wrap(&mut self, wrappings: Vec<(TrackId, Option<Wrapping>)>) {
         self.wrappings = wrappings;
+        self.wrapped = true;
+    }
+
+    /// Whether it was said what tracks go as.
+    pub fn is_wrapped(&self) -> bool {
+        self.wrapped
     }
 
     /// See [`Demuxer::duration`].
@@ -263,6 +269,9 @@ impl Pipeline {
                 let mut tracks: Vec<TrackInfo> = chosen(muxer.tracks(), self.wanted).cloned().collect();
                 tracks.retain(|t| wrapping(&self.wrappings, t).is_some());
                 for track in &tracks {
+                    if wrapping(&self.wrappings, track).is_some_and(|w| w.form == Form::Webm) {
+                        muxer.set_wrapping(track.id, remux::Wrapping::Webm);
+                    }
                     if track.encrypted {
                         return Err(PlayerError::new(Code::Encrypted, "the media is encrypted"));
                     }
@@ -275,7 +284,7 @@ impl Pipeline {
                             };
                             let init = match form {
                                 Form::Raw => Vec::new(),
-                                Form::Mp4 => muxer.init_segment(track.id).ok_or_else(|| {
+                                Form::Mp4 | Form::Webm => muxer.init_segment(track.id).ok_or_else(|| {
                                     PlayerError::new(Code::Internal, "a fragment came without a track")
                                 })?,
                             };
@@ -311,7 +320,7 @@ impl Pipeline {
                             data,
                             edit,
                             first_sync: fragment.first_sync.map(|t| track.timescale.seconds(t) - edit),
-                            partial: raw,
+                            partial: false,
                             raw,
                         });
                     }

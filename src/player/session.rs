@@ -91,6 +91,10 @@ pub(super) struct Session {
     /// A request for part of a segment failed.
     pub ranges_refused: bool,
     pub decode_recoveries: Vec<Now>,
+    /// What the browser said of types that are in no manifest.
+    pub known_types: Vec<(Rc<str>, bool)>,
+    /// The types that it is asked about now, for a stream.
+    pub asking: Option<(usize, Vec<Rc<str>>)>,
     /// What plays is a resource without an index.
     #[cfg(feature = "progressive")]
     pub linear: Option<Box<Linear>>,
@@ -141,6 +145,8 @@ impl Session {
             restart_at: None,
             ranges_refused: false,
             decode_recoveries: Vec::new(),
+            known_types: Vec::new(),
+            asking: None,
             #[cfg(feature = "progressive")]
             linear: None,
             ended_signalled: false,

@@ -3,8 +3,10 @@
 use super::io::*;
 use super::session::{Ctx, Fatal, Session};
 use super::stream::RepKey;
+use super::wrapping::{Wrapping, candidates, in_doubt};
 use crate::error::{Code, PlayerError};
 use crate::manifest::{AdaptationSet, ContentType};
+use std::rc::Rc;
 
 impl Session {
     /// Asks the browser about every type that the manifest names.
@@ -31,6 +33,15 @@ impl Session {
 
     /// The browser has answered.
     pub fn types_checked(&mut self, ctx: &mut Ctx, answers: &[bool]) -> Result<(), Fatal> {
+        if let Some((i, types)) = self.asking.take() {
+            let answers = answers.iter().copied().chain(std::iter::repeat(false));
+            self.known_types.extend(types.into_iter().zip(answers));
+            return match self.streams.get(i).and_then(|s| s.job()) {
+                Some(job) if job.complete && job.init.is_none() => self.finish_job(ctx, i),
+                Some(_) => self.collect(ctx, i, false, Ok(())),
+                None => Ok(()),
+            };
+        }
         if self.supported.is_some() {
             #[cfg(feature = "progressive")]
             return self.linear_types(ctx, answers);
@@ -42,6 +53,44 @@ impl Session {
         self.supported =
             Some(checked.iter().filter(|(_, needs)| takes(needs)).map(|(key, _)| *key).collect());
         self.choose_streams(ctx)
+    }
+
+    /// Decides what the tracks of a stream go as, where engines differ. True: the browser is asked first.
+    pub fn settle_wrapping(&mut self, ctx: &mut Ctx, i: usize) -> bool {
+        let Some((_, pipeline)) = &mut self.streams[i].pipeline else { return false };
+        if pipeline.is_wrapped() {
+            return false;
+        }
+        if self.asking.is_some() {
+            return true;
+        }
+        let Some(tracks) = pipeline.infos() else { return false };
+        let doubtful: Vec<_> =
+            tracks.iter().filter(|t| in_doubt(t)).map(|t| (t.id, candidates(t), &t.codec)).collect();
+        let mut unknown: Vec<Rc<str>> = Vec::new();
+        for wrapping in doubtful.iter().flat_map(|(_, all, _)| all) {
+            if !self.known_types.iter().any(|(mime, _)| *mime == wrapping.mime) {
+                unknown.push(wrapping.mime.clone());
+            }
+        }
+        if !unknown.is_empty() {
+            ctx.command(Command::CheckTypes(unknown.iter().map(|t| t.to_string()).collect()));
+            self.asking = Some((i, unknown));
+            return true;
+        }
+        let taken = |w: &Wrapping| self.known_types.iter().any(|(mime, takes)| *mime == w.mime && *takes);
+        let mut wrappings = Vec::new();
+        for (id, mut all, codec) in doubtful {
+            all.retain(taken);
+            if all.is_empty() {
+                let text = ["the browser cannot decode ", codec].concat();
+                let error = PlayerError::new(Code::CodecUnsupported, text).with_url(&self.url);
+                ctx.event(Event::Error(error.recoverable()));
+            }
+            wrappings.push((id, all.into_iter().next()));
+        }
+        pipeline.wrap(wrappings);
+        false
     }
 
     /// Whether the browser can decode a representation.
@@ -85,6 +134,8 @@ fn types_of(set: &AdaptationSet, rep: &crate::manifest::Representation) -> Vec<S
         .split(',')
         .map(str::trim)
         .filter(|c| !c.is_empty())
+        // Engines differ in how they take MPEG audio: the media tells.
+        .filter(|codec| !matches!(*codec, "mp3" | "mp4a.6B" | "mp4a.69" | "mp4a.40.34"))
         .filter_map(|codec| {
             let kind = match codec_kind(codec) {
                 Some(ContentType::Video) => "video/mp4",

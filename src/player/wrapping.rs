@@ -1,6 +1,7 @@
 //! What a demuxed track goes to the browser as. Engines differ in what they take, so each track has candidates and the browser is asked.
 
 use crate::container::{TrackInfo, TrackKind};
+use crate::remux;
 use std::rc::Rc;
 
 /// The byte stream format of a SourceBuffer.
@@ -8,6 +9,8 @@ use std::rc::Rc;
 pub(super) enum Form {
     /// Fragmented MP4.
     Mp4,
+    /// WebM.
+    Webm,
     /// The frames as they are (MPEG audio byte stream format): the browser gives them times.
     Raw,
 }
@@ -29,17 +32,27 @@ pub(super) fn mp4_mime(kind: TrackKind, codec: &str) -> String {
 pub(super) fn candidates(track: &TrackInfo) -> Vec<Wrapping> {
     let mut all = Vec::new();
     let mut add = |mime: String, form| all.push(Wrapping { mime: mime.into(), form });
-    let mpeg_audio = matches!(track.codec.as_str(), "mp3" | "mp2" | "mp4a.6B" | "mp4a.69" | "mp4a.40.34");
-    if mpeg_audio {
-        // WebKitGTK and Chromium take the frames, Firefox takes them in MP4.
-        add("audio/mpeg".to_owned(), Form::Raw);
-        if !track.sample_entry.is_empty() {
-            add(mp4_mime(track.kind, "mp3"), Form::Mp4);
-            add(mp4_mime(track.kind, "mp4a.6B"), Form::Mp4);
-            add(mp4_mime(track.kind, "mp4a.40.34"), Form::Mp4);
+    let in_mp4 = remux::Wrapping::Mp4.carries(track);
+    if in_doubt(track) {
+        if track.codec != "mp2" {
+            // WebKitGTK and Chromium take the frames, Firefox takes them in MP4.
+            add("audio/mpeg".to_owned(), Form::Raw);
         }
-    } else if !track.sample_entry.is_empty() {
+        let names: &[&str] = if track.codec == "mp2" { &["mp2", "mp4a.69"] } else { &["mp3", "mp4a.6B"] };
+        for name in names.iter().filter(|_| in_mp4) {
+            add(mp4_mime(track.kind, name), Form::Mp4);
+        }
+    } else if in_mp4 {
         add(mp4_mime(track.kind, &track.codec), Form::Mp4);
     }
+    if remux::Wrapping::Webm.carries(track) {
+        let container = if track.kind == TrackKind::Audio { "audio/webm" } else { "video/webm" };
+        add([container, "; codecs=\"", &track.codec, "\""].concat(), Form::Webm);
+    }
     all
+}
+
+/// Whether engines differ in how they take a codec that they have.
+pub(super) fn in_doubt(track: &TrackInfo) -> bool {
+    matches!(track.codec.as_str(), "mp3" | "mp2" | "mp4a.6B" | "mp4a.69" | "mp4a.40.34")
 }

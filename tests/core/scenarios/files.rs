@@ -335,3 +335,51 @@ fn it_ends_at_any_moment_without_a_trace() {
         w.run_for(5.0);
     }
 }
+
+#[test]
+fn mpeg_audio_goes_as_it_is_or_in_mp4_as_the_browser_takes_it() {
+    for (unsupported, type_then) in [
+        (vec![], "audio/mpeg"),
+        (vec!["audio/mpeg"], "audio/mp4; codecs=\"mp3\""),
+        (vec!["audio/mpeg", "codecs=\"mp3\""], "audio/mp4; codecs=\"mp4a.6B\""),
+    ] {
+        let mut w = World::new(Stream::mp3_file(24.0));
+        w.unsupported = unsupported;
+        w.load(MP3);
+        w.run_for(1.0);
+        let added = w.commands.iter().find(|(_, c)| c.starts_with("AddSourceBuffer")).expect("a buffer");
+        assert!(added.1.contains(&format!("{type_then:?}")), "{added:?}");
+        let [(Some(duration), false)] = loaded(&w)[..] else { panic!("{:?}", loaded(&w)) };
+        assert!((duration - 24.0).abs() < 0.1, "{duration}");
+        w.play_to_end(40.0);
+        w.assert_played_all('a', &[1000]);
+        assert_eq!(w.errors(), []);
+    }
+    let mut w = World::new(Stream::mp3_file(24.0));
+    w.unsupported = vec!["audio/"];
+    w.load(MP3);
+    assert_eq!(w.run_to_error(5.0).code, Code::CodecUnsupported);
+}
+
+#[test]
+fn frames_without_times_are_placed_by_seeks() {
+    for unsupported in [vec![], vec!["audio/mpeg"]] {
+        let mut w = World::new(Stream::mp3_file(300.0));
+        w.unsupported = unsupported;
+        w.load(MP3);
+        w.run_for(2.0);
+        for to in [200.0, 40.3, 290.0, 3.0, 0.0] {
+            w.seek(to);
+            assert!(
+                w.run_until(1.0, |w| !w.element.seeking && w.element.ready_state >= 3),
+                "{to}\n{}",
+                w.story()
+            );
+            w.run_for(2.0);
+            let last = w.played('a').last().copied().unwrap();
+            let expected = w.element.position * 48_000.0 / 1152.0;
+            assert!((f64::from(last.number) - expected).abs() <= 4.0, "{to}: {last:?}\n{}", w.story());
+        }
+        assert_eq!(w.errors(), [], "{}", w.story());
+    }
+}

@@ -86,6 +86,8 @@ pub struct SourceBuffer {
     pub log: Vec<Stored>,
     /// Samples of a window that were dropped, or not decodable without a keyframe.
     pub dropped: Vec<Mark>,
+    /// Frames without times (§4.2 of the byte stream format registry): the offset that was set, and the time of the next frame.
+    counted: Option<(f64, f64)>,
 }
 
 impl SourceBuffer {
@@ -105,7 +107,29 @@ impl SourceBuffer {
             ranges: TimeRanges::default(),
             log: Vec::new(),
             dropped: Vec::new(),
+            counted: None,
         }
+    }
+
+    /// MPEG audio frames as they are, in sequence mode.
+    fn append_raw(&mut self, data: &[u8], offset: f64, window: (f64, f64)) -> Result<(), Refusal> {
+        // Setting the same offset again does nothing: the shell leaves it out.
+        let mut next = match self.counted {
+            Some((set, next)) if set == offset => next,
+            _ => offset,
+        };
+        self.has_init = true;
+        for frame in data.chunks(384) {
+            let mark = Mark::read(frame).filter(|_| frame.starts_with(&[0xff, 0xfb, 0x94]));
+            let Some(mark) = mark else { return Err(Refusal::Parse("not a frame".into())) };
+            let duration = 1152.0 / 48_000.0;
+            let (pts, size) = (next, frame.len());
+            self.coded_frame(Stored { mark, pts, dts: pts, duration, sync: true, size }, window);
+            next += duration;
+        }
+        self.counted = Some((offset, next));
+        self.measure();
+        Ok(())
     }
 
     pub fn bytes(&self) -> usize {
@@ -138,6 +162,9 @@ impl SourceBuffer {
     pub fn append(&mut self, data: &[u8], offset: f64, window: (f64, f64)) -> Result<(), Refusal> {
         if self.bytes() + data.len() > self.quota {
             return Err(Refusal::Quota);
+        }
+        if self.mime.starts_with("audio/mpeg") {
+            return self.append_raw(data, offset, window);
         }
         self.parsed.complete = false;
         let parse = |e: millrace::error::PlayerError| Refusal::Parse(e.to_string());
@@ -191,7 +218,8 @@ impl SourceBuffer {
     fn initialization_segment(&mut self) -> Result<(), Refusal> {
         let Some(info) = &self.parsed.info else { return Err(Refusal::Parse("no track".into())) };
         let family = info.codec.split('.').next().unwrap_or_default().to_owned();
-        if !self.mime.contains(&family) {
+        let named_otherwise = family == "mp3" && self.mime.contains("mp4a.6B");
+        if !self.mime.contains(&family) && !named_otherwise {
             return Err(Refusal::Parse(format!("{} in a buffer of {}", info.codec, self.mime)));
         }
         self.has_init = true;
@@ -284,6 +312,7 @@ impl SourceBuffer {
 
     /// `abort()` (§3.2): reset parser state.
     pub fn abort(&mut self) {
+        self.counted = None;
         self.demuxer.reset();
         self.parsed.samples.clear();
         self.parsed.buffer.clear();

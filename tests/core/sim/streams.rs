@@ -1,6 +1,6 @@
 //! Whole presentations of synthetic media, as DASH and as HLS.
 
-use super::media::{Codec, Track};
+use super::media::{Codec, Mark, Track};
 use super::site::Site;
 use super::ts;
 use millrace::bytes::ByteWriter;
@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 pub const MPD: &str = "https://media.test/manifest.mpd";
 pub const M3U8: &str = "https://media.test/main.m3u8";
+pub const MP3: &str = "https://media.test/all.mp3";
 pub const TS: &str = "https://media.test/all.ts";
 pub const MP4: &str = "https://media.test/all.mp4";
 const ROOT: &str = "https://media.test/";
@@ -389,6 +390,24 @@ impl Stream {
             let track = this.video(0, 0);
             let media = (0..this.count(0)).flat_map(|n| this.fmp4(&track, n));
             track.init_segment().into_iter().chain(media).collect()
+        });
+        site
+    }
+
+    /// So many seconds of MPEG audio of 128 kbit/s and 48 kHz without any header, at [`MP3`].
+    pub fn mp3_file(seconds: f64) -> Site {
+        let mut site = Site::default();
+        site.put_made(MP3, "audio/mpeg", move || {
+            let count = (seconds * 48_000.0 / 1152.0).ceil() as u32;
+            let frame = |number| {
+                let mark = Mark { kind: 'a', part: 0, number, rung: 0 };
+                let mut bytes = vec![0xff, 0xfb, 0x94, 0x64];
+                bytes.resize(40, 0);
+                bytes.extend(mark.text().into_bytes());
+                bytes.resize(384, 0x55);
+                bytes
+            };
+            (0..count).flat_map(frame).collect()
         });
         site
     }
