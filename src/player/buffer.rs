@@ -176,14 +176,6 @@ impl Buffer {
         // WebKitGTK 2.50 drops sound whose times in the file lie before those that its parser began with.
         let raw = piece.start + piece.edit;
         if self.began.is_some_and(|t| raw < t) && !piece.init.is_empty() {
-            // After the end abort() is refused; an append opens the source again.
-            let op = Op::Append {
-                data: piece.init.to_vec().into(),
-                offset: offset - piece.edit,
-                window,
-                span: None,
-            };
-            self.queue.push_back(op);
             self.abort();
         }
         if piece.end > piece.start {

@@ -289,7 +289,7 @@ pub enum Command {
         /// `appendWindowStart`, `appendWindowEnd` (may be infinite).
         window: (Seconds, Seconds),
     },
-    /// `abort()`: resets the segment parser after an append that broke off.
+    /// `abort()`: resets the segment parser after an append that broke off. An ended source is opened again.
     AbortBuffer {
         /// Which buffer.
         buffer: BufferId,

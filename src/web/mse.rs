@@ -241,14 +241,21 @@ impl Shell {
                 source.complete = false;
             }
             Command::AbortBuffer { buffer } => {
+                let ended = source.media.ready_state() == MediaSourceReadyState::Ended;
                 let slot = source.slot(buffer).ok_or_else(missing)?;
+                if ended {
+                    // abort() is refused after the end; to set the offset opens the source again (§5.1, `timestampOffset`).
+                    slot.buffer.try_set_timestamp_offset(0.0)?;
+                }
                 slot.buffer.abort()?;
                 // abort() resets the append window, not the offset (Media Source Extensions §5.2, `abort()`).
                 slot.window = WHOLE;
                 // Where the browser gives the times itself, the next append begins a new count, perhaps with the same offset.
                 slot.offset = f64::NAN;
                 slot.busy = false;
-                return Ok(Some(slot.done()));
+                let done = slot.done();
+                source.complete &= !ended;
+                return Ok(Some(done));
             }
             Command::Remove { buffer, start, end } => {
                 let slot = source.slot(buffer).ok_or_else(missing)?;

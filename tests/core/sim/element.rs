@@ -79,9 +79,7 @@ impl Source {
             other => return misuse(&format!("not of a buffer: {other:?}")),
         };
         let removal = matches!(command, Command::Remove { .. });
-        let reopens = !matches!(command, Command::AbortBuffer { .. });
         let duration = self.duration;
-        let ended = self.ended;
         let Some(buffer) = self.buffer_mut(id) else { return misuse("no such buffer") };
         if buffer.updating {
             return misuse("the buffer is updating");
@@ -99,9 +97,7 @@ impl Source {
                 false
             }
             Command::AbortBuffer { .. } => {
-                if ended {
-                    return misuse("abort after the end");
-                }
+                // The shell opens an ended source first: abort() is refused there.
                 buffer.abort();
                 true
             }
@@ -114,10 +110,8 @@ impl Source {
             }
             _ => false,
         };
-        if reopens {
-            self.ended = false;
-            self.complete &= removal;
-        }
+        self.ended = false;
+        self.complete &= removal;
         // An append beyond the duration extends it (§3.5.7, coded frame processing at its end).
         if self.duration.is_nan() || self.highest() > self.duration {
             self.duration = self.highest();
