@@ -411,6 +411,71 @@ fn counts_and_sizes_beyond_the_box_are_refused_and_memory_stays_bounded() {
     assert_eq!(SampleTable::read(&moov).unwrap().unwrap().tracks().count(), 1);
 }
 
+/// The body of a box of a track, counted from 0; `None`: as it is.
+type MadeTable<'a> = &'a dyn Fn(usize, &[u8]) -> Option<Vec<u8>>;
+
+/// The boxes of a `moov` with these in the place of those of the same names, for the first and the second track.
+fn with_tables(boxes: &[u8], track: &mut usize, tables: MadeTable) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, at, size) in top_boxes(boxes) {
+        let body = &boxes[at + 8..at + size];
+        let body = match name {
+            b"moov" | b"trak" | b"mdia" | b"minf" | b"stbl" => {
+                let inner = with_tables(body, track, tables);
+                *track += usize::from(name == b"trak");
+                inner
+            }
+            _ => tables(*track, name).unwrap_or_else(|| body.to_vec()),
+        };
+        out.extend_from_slice(&(body.len() as u32 + 8).to_be_bytes());
+        out.extend_from_slice(if name == b"stco" { b"co64" } else { name });
+        out.extend_from_slice(&body);
+    }
+    out
+}
+
+#[test]
+fn the_tables_of_a_film_of_four_hours_are_a_few_megabytes() {
+    let data = fixture("file-quicktime.mov");
+    let (_, at, size) = *top_boxes(&data).iter().find(|b| b.0 == b"moov").unwrap();
+    // 60 pictures a second with B-frames, in chunks of one second; AAC at 48 kHz in chunks of 47 frames.
+    const HOURS: u32 = 4;
+    let counts = [HOURS * 3600 * 60, HOURS * 3600 * 48_000 / 1024];
+    let per_chunk = [60, 47];
+    let words = |first: &[u32], rest: &mut dyn Iterator<Item = u32>| {
+        let all = first.iter().copied().chain(rest).flat_map(u32::to_be_bytes);
+        Some([0; 4].into_iter().chain(all).collect::<Vec<u8>>())
+    };
+    let tables = |track: usize, name: &[u8]| {
+        let n = counts[track];
+        let chunks = n.div_ceil(per_chunk[track]);
+        match name {
+            b"stsz" if track == 0 => words(&[0, n], &mut (0..n).map(|i| 5000 + i % 1000 * 7919 % 100_000)),
+            b"stsz" => words(&[0, n], &mut (0..n).map(|i| 200 + i % 1000 * 31 % 300)),
+            b"stts" => words(&[1, n, if track == 0 { 213 } else { 1024 }], &mut std::iter::empty()),
+            b"ctts" => words(&[n], &mut (0..n).flat_map(|i| [1, [426, 1065, 426, 0, 213][i as usize % 5]])),
+            b"stss" => words(&[n / 120], &mut (0..n / 120).map(|i| 120 * i + 1)),
+            b"stsc" => words(&[1, 1, per_chunk[track], 1], &mut std::iter::empty()),
+            b"stco" => {
+                let offset = |i: u32| 8_000_000 * u64::from(i) + if track == 0 { 0 } else { 7_900_000 };
+                words(&[chunks], &mut (0..chunks).flat_map(|i| [(offset(i) >> 32) as u32, offset(i) as u32]))
+            }
+            _ => None,
+        }
+    };
+    let moov = with_tables(&data[at..at + size], &mut 0, &tables);
+    assert!(moov.len() > 12_000_000);
+    let table = SampleTable::read(&moov).unwrap().unwrap();
+    assert_eq!(table.warnings(), &[] as &[&str]);
+    assert_eq!([1, 2].map(|t| table.samples_of(TrackId(t))), counts);
+    assert!(table.memory() < 5_000_000, "{}", table.memory());
+    let plan = table.plan(&all_tracks(&table), 4.0);
+    let segments = plan.lists[0].segments();
+    // Three groups of pictures of 1.997 s.
+    assert_eq!(segments.len(), 2400);
+    assert!(segments.last().unwrap().last > 1 << 36);
+}
+
 #[test]
 fn real_files_come_apart_into_segments_without_loss() {
     let Some(media) = media() else { return };

@@ -66,12 +66,32 @@ fn parse_entry(b: &Mp4Box<'_>, kind: TrackKind) -> Entry {
     let format = if entry.encrypted { original.unwrap_or(b.name) } else { b.name };
     entry.codec = codec(&format, children, &mut entry);
     #[cfg(feature = "progressive")]
+    if let Some(plain) = without_terminator(b.whole, children) {
+        entry.whole = plain;
+    }
+    #[cfg(feature = "progressive")]
     if b.name == *b"mp4a"
         && let Some(plain) = without_quicktime(b.body, children, &entry)
     {
         entry.whole = plain;
     }
     entry
+}
+
+/// An entry without the zeros that QuickTime writers put behind its boxes: Chromium refuses what is no box there.
+#[cfg(feature = "progressive")]
+fn without_terminator(whole: &[u8], children: &[u8]) -> Option<Vec<u8>> {
+    let mut walk = boxes(children);
+    while walk.next().is_some() {}
+    let rest = walk.rest().len();
+    let zeros = walk.rest().iter().all(|b| *b == 0);
+    if rest == 0 || rest == children.len() || !zeros {
+        return None;
+    }
+    let mut out = whole.get(..whole.len().checked_sub(rest)?)?.to_vec();
+    let size = u32::try_from(out.len()).ok()?.to_be_bytes();
+    out.get_mut(..4)?.copy_from_slice(&size);
+    Some(out)
 }
 
 /// Versions 1 and 2 of QuickTime's sound description as an `AudioSampleEntry` (§12.2.3), which is what browsers read.
@@ -314,6 +334,16 @@ mod tests {
         let high_tier = [1, 0xa2, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 120];
         assert_eq!(hevc(b"hev1", &high_tier).as_deref(), Some("hev1.B2.4.H120"));
         assert_eq!(hevc(b"hvc1", &main[..12]), None);
+    }
+
+    #[cfg(feature = "progressive")]
+    #[test]
+    fn zeros_behind_the_boxes_of_an_entry_are_left_out() {
+        let whole = [&[0, 0, 0, 24][..], b"avc1", &[0, 0, 0, 12], b"avcC", &[1, 2, 3, 4], &[0; 4]].concat();
+        let plain = without_terminator(&whole, &whole[8..]).unwrap();
+        assert_eq!(plain, [&[0, 0, 0, 20][..], &whole[4..20]].concat());
+        assert_eq!(without_terminator(&plain, &plain[8..]), None);
+        assert_eq!(without_terminator(&[9; 8], &[]), None);
     }
 
     #[test]

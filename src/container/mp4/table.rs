@@ -166,7 +166,8 @@ impl Tables {
                 chunks: Packed::default(),
             });
         }
-        let durations: Vec<_> = pairs(table(b"stts")?)?.filter(|run| run.0 > 0).collect();
+        let mut durations: Vec<_> = pairs(table(b"stts")?)?.filter(|run| run.0 > 0).collect();
+        durations.shrink_to_fit();
         let offsets = match table(b"ctts") {
             Some(body) => Self::offsets(body, count)?,
             None => Offsets::None,
@@ -197,6 +198,7 @@ impl Tables {
                 _ => chunk_runs.push(run),
             }
         }
+        chunk_runs.shrink_to_fit();
         let chunks = match (table(b"co64"), table(b"stco")) {
             (Some(body), _) => {
                 Packed::new(pairs(body)?.map(|(high, low)| u64::from(high) << 32 | u64::from(low)))
@@ -255,6 +257,18 @@ impl Tables {
             return Some(Offsets::Each { values, index });
         }
         Some(Offsets::Runs(runs()?.collect()))
+    }
+
+    fn memory(&self) -> usize {
+        let sizes = if let Sizes::Each(sizes) = &self.sizes { sizes.bytes.capacity() } else { 0 };
+        let offsets = match &self.offsets {
+            Offsets::None => 0,
+            Offsets::Each { values, index } => 4 * values.capacity() + index.capacity(),
+            Offsets::Runs(runs) => 8 * runs.capacity(),
+        };
+        let syncs = self.syncs.as_ref().map_or(0, |s| 4 * s.capacity());
+        let runs = 8 * self.durations.capacity() + 12 * self.chunk_runs.capacity();
+        sizes + offsets + syncs + runs + self.chunks.bytes.capacity()
     }
 
     fn size(&self, index: u32) -> Option<u32> {
@@ -387,6 +401,11 @@ impl SampleTable {
     /// Of the whole presentation, as `mvhd` tells it.
     pub fn duration(&self) -> Option<Seconds> {
         self.duration
+    }
+
+    /// Bytes that the tables hold, about: some 4 for each picture, 2 for each frame of sound, up to 8 for each chunk.
+    pub fn memory(&self) -> usize {
+        self.tracks.iter().map(|(_, tables)| tables.memory()).sum()
     }
 
     /// What was passed over.
