@@ -67,6 +67,17 @@ fn damaged_input_never_panics_and_does_not_depend_on_how_it_is_split() {
 }
 
 #[test]
+fn what_the_end_looks_like_does_not_depend_on_the_split() {
+    let data = file("ffmpeg-aac.flv");
+    for tail in [&b"F"[..], b"FLV", b"FLV\x01\x05", b"FLx??????", b"\x08\0\0", b"\x08\0\0?????????"] {
+        for start in [0, data.len()] {
+            let bytes = [&data[start..], tail].concat();
+            assert_eq!(demux(new().as_mut(), bytes.chunks(1)), all(&bytes), "{tail:?}");
+        }
+    }
+}
+
+#[test]
 fn every_packet_is_the_one_that_ffprobe_reads() {
     let clip = media().map(|m| m.join("flv/sample.flv")).filter(|p| p.exists());
     let clip = clip.map(|p| (p.clone(), std::fs::read(p).unwrap()));

@@ -57,6 +57,17 @@ fn damaged_input_never_panics_and_does_not_depend_on_how_it_is_split() {
 }
 
 #[test]
+fn what_the_end_looks_like_does_not_depend_on_the_split() {
+    // Found by fuzzing: the start of a capture pattern, and then something else, at the end.
+    let data = file("gstreamer.opus");
+    for tail in [&b"O"[..], b"Og?", b"OggS", b"OggS\x01", b"OggO", b"O?????????"] {
+        let bytes = [&data, tail].concat();
+        assert_eq!(demux(new().as_mut(), bytes.chunks(1)), all(&bytes), "{tail:?}");
+        assert_eq!(demux(new().as_mut(), [&data[..], &tail[..1], &tail[1..]]), all(&bytes), "{tail:?}");
+    }
+}
+
+#[test]
 fn every_packet_is_the_one_that_ffprobe_reads() {
     let clips = media().map(|m| m.join("audio"));
     let clips = clips.into_iter().flat_map(|m| [m.join("bear.opus"), m.join("bear_vorbis.ogg")]);

@@ -291,13 +291,13 @@ impl FlvDemuxer {
     }
 
     fn tag(&mut self, rest: &[u8], sink: &mut dyn Sink) -> Option<usize> {
+        if rest.len() < TAG_HEADER {
+            return self.wait(TAG_HEADER);
+        }
         // Another header: streams that a relay has put together.
         if rest.starts_with(b"FLV") {
             self.state = State::Start;
             return Some(0);
-        }
-        if rest.len() < TAG_HEADER {
-            return self.wait(TAG_HEADER);
         }
         let Some(tag) = Tag::parse(rest) else {
             sink.warning(self.offset, "bytes that are no tag");

@@ -48,6 +48,10 @@ pub(super) fn read(bytes: &[u8]) -> Read<'_> {
     if bytes[..start] != CAPTURE[..start] || bytes.get(4).is_some_and(|&version| version != 0) {
         return Read::Bad;
     }
+    // As long as the next byte may rule it out, that one is asked for: what is told must not depend on how the input is split.
+    if bytes.len() <= CAPTURE.len() {
+        return Read::Short(bytes.len() + 1);
+    }
     let Some((head, rest)) = bytes.split_at_checked(FIXED) else { return Read::Short(FIXED) };
     let count = usize::from(head[26]);
     let Some((lacing, rest)) = rest.split_at_checked(count) else { return Read::Short(FIXED + count) };
@@ -141,7 +145,8 @@ mod tests {
         let needs: Vec<_> = (0..page.len())
             .map(|n| if let Read::Short(needs) = read(&page[..n]) { needs } else { 0 })
             .collect();
-        assert_eq!((needs[0], needs[26], needs[27], needs[28], needs[32]), (27, 27, 29, 29, 33));
+        assert_eq!((needs[0], needs[4], needs[5], needs[26]), (1, 5, 27, 27));
+        assert_eq!((needs[27], needs[28], needs[32]), (29, 29, 33));
         assert!(matches!(read(b"OggT"), Read::Bad) && matches!(read(b"OggS\x01"), Read::Bad));
         page[6..14].fill(0xff);
         let Read::Got(got) = read(&page) else { panic!() };
