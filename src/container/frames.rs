@@ -4,9 +4,13 @@
 use std::collections::VecDeque;
 
 use super::{Sample, Sink, TrackId, TrackInfo, TrackKind};
+#[cfg(feature = "ts-extra")]
 use crate::bytes::ByteWriter;
-use crate::codec::aac::{self, AdtsHeader};
+#[cfg(feature = "ts-extra")]
+use crate::codec::aac;
+use crate::codec::aac::AdtsHeader;
 use crate::codec::ac3::{self, Ac3Config, Ac3Header};
+#[cfg(feature = "ts-extra")]
 use crate::codec::latm::{self, LatmConfig, LatmReader};
 use crate::codec::mpeg_audio::{self, MpegAudioHeader};
 use crate::time::{Ticks, Timescale};
@@ -28,7 +32,7 @@ pub enum Frames {
     /// AC-3 and E-AC-3.
     Ac3,
     /// AAC in LATM, with LOAS headers.
-    #[cfg_attr(not(feature = "ts"), allow(dead_code, reason = "comes with MPEG-TS alone"))]
+    #[cfg(feature = "ts-extra")]
     Latm,
 }
 
@@ -55,6 +59,7 @@ impl Frames {
             Self::Adts => AdtsHeader::SIZE,
             Self::Mpeg => mpeg_audio::HEADER_SIZE,
             Self::Ac3 => ac3::HEADER_SIZE,
+            #[cfg(feature = "ts-extra")]
             Self::Latm => latm::HEADER_SIZE,
         }
     }
@@ -64,6 +69,7 @@ impl Frames {
         match self {
             Self::Adts | Self::Mpeg => 0xff,
             Self::Ac3 => 0x0b,
+            #[cfg(feature = "ts-extra")]
             Self::Latm => 0x56,
         }
     }
@@ -88,6 +94,7 @@ impl Frames {
                 let key = kind << 20 | h.sampling_rate;
                 Some(Head { size: h.frame_size.into(), key: h.is_primary().then_some(key) })
             }
+            #[cfg(feature = "ts-extra")]
             Self::Latm => Some(Head { size: latm::frame_size(b.first_chunk()?)?, key: None }),
         }
     }
@@ -389,11 +396,14 @@ struct Output {
     info: Option<TrackInfo>,
     /// The header for which `info` was made.
     header: Option<[u8; ac3::HEADER_SIZE]>,
+    #[cfg(feature = "ts-extra")]
     latm: LatmReader,
+    #[cfg(feature = "ts-extra")]
     latm_config: Option<LatmConfig>,
     edit_start: Ticks,
     /// Where what is presented ends.
     end: Option<Ticks>,
+    #[cfg(feature = "ts-extra")]
     warned: bool,
     /// Offset in the input of the stream's first byte, if all of it lay together.
     base: u64,
@@ -417,16 +427,20 @@ impl FrameReader {
                 rate: 0,
                 info: None,
                 header: None,
+                #[cfg(feature = "ts-extra")]
                 latm: LatmReader::default(),
+                #[cfg(feature = "ts-extra")]
                 latm_config: None,
                 edit_start: 0,
                 end: None,
+                #[cfg(feature = "ts-extra")]
                 warned: false,
                 base: 0,
             },
         }
     }
 
+    #[cfg_attr(not(feature = "progressive"), allow(dead_code, reason = "only files tell"))]
     /// What is left out of the presentation at its start (in samples), and where it ends, for files that tell.
     pub fn set_edit(&mut self, start: Ticks, end: Option<Ticks>) {
         self.out.edit_start = start;
@@ -561,10 +575,12 @@ impl Output {
     }
 
     /// Gives out the access unit.
+    #[cfg_attr(not(feature = "ts-extra"), allow(unused_variables, reason = "only LATM warns"))]
     fn end_unit(&mut self, offset: u64, sink: &mut dyn Sink) {
         let unit = std::mem::take(&mut self.unit);
         if !unit.is_empty() && !self.stray {
             match self.frames {
+                #[cfg(feature = "ts-extra")]
                 Frames::Latm => self.give_latm(&unit, offset, sink),
                 _ => self.give_framed(&unit, sink),
             }
@@ -602,6 +618,7 @@ impl Output {
         self.give(unit, samples, sink);
     }
 
+    #[cfg(feature = "ts-extra")]
     fn give_latm(&mut self, unit: &[u8], offset: u64, sink: &mut dyn Sink) {
         let mut latm = std::mem::take(&mut self.latm);
         let element = unit.get(latm::HEADER_SIZE..).unwrap_or_default();

@@ -6,16 +6,20 @@
 //! where it is half a frame or more off, as its rounding to 90 kHz is no jump.
 
 mod id3;
+#[cfg(feature = "progressive")]
 mod layout;
 
+#[cfg(feature = "progressive")]
 pub use layout::Mp3Layout;
 
 use self::id3::TagReader;
 use super::adts::AdtsReader;
 use super::frames::{Found, FrameReader, Frames, Scanner, is_trailing_tag};
 use super::{Demuxer, Format, Metadata, Sample, Sink, TrackId, TrackInfo};
+#[cfg(feature = "progressive")]
 use crate::codec::mpeg_audio::MpegAudioHeader;
 use crate::error::{Code, PlayerError, Result};
+#[cfg(feature = "progressive")]
 use crate::time::Seconds;
 use crate::time::{PtsUnwrapper, Ticks};
 
@@ -56,6 +60,7 @@ pub struct PackedDemuxer {
     stamp: Option<Ticks>,
     /// Time of the first frame in samples, after a seek.
     start: Ticks,
+    #[cfg(feature = "progressive")]
     layout: Option<Mp3Layout>,
     /// Bytes that were passed over in search of the first frame.
     garbage: usize,
@@ -81,6 +86,7 @@ impl PackedDemuxer {
             unwrapper: PtsUnwrapper::default(),
             stamp: None,
             start: 0,
+            #[cfg(feature = "progressive")]
             layout: None,
             garbage: 0,
             frame: 0,
@@ -88,11 +94,13 @@ impl PackedDemuxer {
         }
     }
 
+    #[cfg(feature = "progressive")]
     /// How the file is laid out, once its first frame was read; MPEG audio only.
     pub fn layout(&self) -> Option<&Mp3Layout> {
         self.layout.as_ref()
     }
 
+    #[cfg(feature = "progressive")]
     /// Forgets what is pending: what comes next is from about [`Mp3Layout::seek`]'s position in the file, of which frames from the next
     /// whole one on are taken, the first at `time` (in samples).
     pub fn resume_at(&mut self, time: Ticks) {
@@ -223,6 +231,10 @@ impl PackedDemuxer {
             );
         }
         self.garbage = 0;
+        #[cfg_attr(
+            not(feature = "progressive"),
+            expect(unused_mut, reason = "only files have a header frame")
+        )]
         let mut skipped = 0;
         let reader = if frames == Frames::Adts {
             let mut reader = Box::new(AdtsReader::new(TRACK, None));
@@ -231,17 +243,20 @@ impl PackedDemuxer {
         } else {
             let mut reader = Box::new(FrameReader::new(frames, TRACK, None));
             reader.set_next(self.start);
-            if frames == Frames::Mpeg
-                && self.layout.is_none()
-                && let Some(header) = self.pending.first_chunk().and_then(MpegAudioHeader::parse)
-                && let Some(frame) = self.pending.get(..usize::from(header.frame_size))
+            #[cfg(feature = "progressive")]
             {
-                let layout = Mp3Layout::from_frame(header, frame, self.offset);
-                skipped = (layout.first - layout.start) as usize;
-                self.layout = Some(layout);
-            }
-            if let Some(layout) = &self.layout {
-                reader.set_edit(layout.edit_start(), layout.end().filter(|_| layout.gapless));
+                if frames == Frames::Mpeg
+                    && self.layout.is_none()
+                    && let Some(header) = self.pending.first_chunk().and_then(MpegAudioHeader::parse)
+                    && let Some(frame) = self.pending.get(..usize::from(header.frame_size))
+                {
+                    let layout = Mp3Layout::from_frame(header, frame, self.offset);
+                    skipped = (layout.first - layout.start) as usize;
+                    self.layout = Some(layout);
+                }
+                if let Some(layout) = &self.layout {
+                    reader.set_edit(layout.edit_start(), layout.end().filter(|_| layout.gapless));
+                }
             }
             Reader::Framed(reader)
         };
@@ -328,6 +343,7 @@ fn identify(data: &[u8], last: bool) -> (usize, Option<Frames>) {
 }
 
 impl Demuxer for PackedDemuxer {
+    #[cfg(feature = "progressive")]
     fn duration(&self, length: Option<u64>) -> Option<Seconds> {
         if let Some(Reader::Other(demuxer, _)) = &self.reader {
             return demuxer.duration(None);
@@ -335,6 +351,7 @@ impl Demuxer for PackedDemuxer {
         self.layout.as_ref()?.duration(length)
     }
 
+    #[cfg(feature = "progressive")]
     fn seek(&mut self, time: Seconds, length: u64) -> Option<u64> {
         if let Some(Reader::Other(demuxer, begins)) = &mut self.reader {
             let at = demuxer.seek(time, length.checked_sub(*begins)?)?.checked_add(*begins)?;

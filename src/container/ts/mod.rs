@@ -5,7 +5,10 @@
 //! `super::adts`, `super::frames`) → samples.
 //! Everything works packet by packet on whole packets, so the samples do not depend on how the input was split.
 
+#[cfg(feature = "ts-extra")]
+mod extra;
 mod nal;
+#[cfg(feature = "ts-extra")]
 mod opus;
 mod pes;
 mod programs;

@@ -54,7 +54,7 @@ enum Class {
 
 fn classify(codec: Codec, head: &[u8]) -> Class {
     let Some(&first) = head.first().filter(|&&first| first & 0x80 == 0) else { return Class::Nothing };
-    if codec == Codec::Avc {
+    if !codec.is_hevc() {
         use avc::nal;
         return match first & 0x1f {
             kind @ (nal::SLICE | nal::PARTITION_A | nal::IDR) => {
@@ -166,7 +166,7 @@ impl NalReader {
 
     /// A PES packet begins.
     pub fn begin_pes(&mut self, pts: Option<Ticks>, dts: Option<Ticks>, offset: u64, sink: &mut dyn Sink) {
-        let header = if self.codec == Codec::Avc { 1 } else { hevc::NAL_HEADER };
+        let header = self.codec.header();
         if let Some(len) = self.head_len.filter(|&len| len > header) {
             // A slice shorter than `FIELD_HEAD` begins in the packet before and takes its time stamp.
             self.decide_head(len, offset, sink);
@@ -264,7 +264,7 @@ impl NalReader {
                 len = 0;
                 continue;
             }
-            let header = if self.codec == Codec::Avc { 1 } else { hevc::NAL_HEADER };
+            let header = self.codec.header();
             let wanted = match classify(self.codec, &self.head[..len]) {
                 Class::Slice { .. } if self.sets.has_fields() => FIELD_HEAD,
                 // And the byte that tells whether it is the first of its picture.
@@ -329,7 +329,7 @@ impl NalReader {
     }
 
     fn begin_slice(&mut self, head: &[u8], random_access: bool, offset: u64, sink: &mut dyn Sink) {
-        let at = if self.codec == Codec::Avc { 1 } else { hevc::NAL_HEADER };
+        let at = self.codec.header();
         let Some(&first_byte) = head.get(at) else { return };
         // `first_mb_in_slice` is 0, or `first_slice_segment_in_pic_flag` is set: the same bit.
         let starts_picture = avc::starts_picture(first_byte);
@@ -386,7 +386,7 @@ impl NalReader {
         offset: u64,
         sink: &mut dyn Sink,
     ) -> bool {
-        let gradual = self.codec == Codec::Avc
+        let gradual = !self.codec.is_hevc()
             && (self.recovery_point || (self.sets.saw_sps && avc::is_intra_start(first_byte)));
         let sync = random_access || gradual;
         (self.recovery_point, self.sets.saw_sps) = (false, false);
@@ -505,11 +505,11 @@ impl NalReader {
 
     /// Reads the SEI NAL unit at the end of `prefix`.
     fn take_sei(&mut self) {
-        let header = if self.codec == Codec::Avc { 1 } else { hevc::NAL_HEADER };
+        let header = self.codec.header();
         let body = self.prefix.get(self.length_at + 4 + header..).unwrap_or_default();
         sei::messages(body, |kind, payload| match kind {
             sei::RECOVERY_POINT => self.recovery_point = true,
-            sei::USER_DATA_ITU_T_T35 => {
+            sei::USER_DATA_ITU_T_T35 if cfg!(feature = "ts-extra") => {
                 if let Some(triplets) = sei::captions(payload)
                     && self.captions.len() <= MAX_ASIDE
                 {

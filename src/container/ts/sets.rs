@@ -15,13 +15,27 @@ pub enum Codec {
     /// H.264.
     Avc,
     /// H.265.
+    #[cfg(feature = "ts-extra")]
     Hevc,
+}
+
+impl Codec {
+    /// Whether it is H.265.
+    pub fn is_hevc(self) -> bool {
+        self != Self::Avc
+    }
+
+    /// Bytes of a NAL unit's header.
+    pub fn header(self) -> usize {
+        if self.is_hevc() { hevc::NAL_HEADER } else { 1 }
+    }
 }
 
 /// The first sequence parameter set, read.
 #[derive(Clone, Debug)]
 enum Active {
     Avc(avc::Sps),
+    #[cfg(feature = "ts-extra")]
     Hevc(hevc::Sps),
 }
 
@@ -76,7 +90,7 @@ impl Sets {
 
     /// Whether pictures can be decoded with them.
     pub fn is_complete(&self) -> bool {
-        !self.sps.is_empty() && !self.pps.is_empty() && (self.codec == Codec::Avc || !self.vps.is_empty())
+        !self.sps.is_empty() && !self.pps.is_empty() && (!self.codec.is_hevc() || !self.vps.is_empty())
     }
 
     /// Whether pictures may be single fields.
@@ -96,6 +110,7 @@ impl Sets {
     pub fn frame_duration(&self) -> Option<(u32, u32)> {
         match self.active.as_ref()? {
             Active::Avc(sps) => sps.frame_duration,
+            #[cfg(feature = "ts-extra")]
             Active::Hevc(sps) => sps.frame_duration,
         }
     }
@@ -106,13 +121,12 @@ impl Sets {
         if set.len() > MAX_SET {
             return;
         }
-        let kind =
-            match (self.codec, if self.codec == Codec::Avc { header & 0x1f } else { hevc::nal_type(header) })
-            {
-                (Codec::Avc, avc::nal::SPS) | (Codec::Hevc, hevc::nal::SPS) => Kind::Sps,
-                (Codec::Hevc, hevc::nal::VPS) => Kind::Vps,
-                _ => Kind::Pps,
-            };
+        let nal_type = if self.codec.is_hevc() { hevc::nal_type(header) } else { header & 0x1f };
+        let kind = match nal_type {
+            avc::nal::SPS | hevc::nal::SPS => Kind::Sps,
+            hevc::nal::VPS => Kind::Vps,
+            _ => Kind::Pps,
+        };
         self.saw_sps |= kind == Kind::Sps;
         let known = match kind {
             Kind::Vps => &self.vps,
@@ -148,11 +162,13 @@ impl Sets {
         let (id, active) = match (kind, self.codec) {
             (Kind::Vps, _) => return Some((hevc::vps_id(set)?, 0)),
             (Kind::Pps, Codec::Avc) => return avc::pps_ids(set),
+            #[cfg(feature = "ts-extra")]
             (Kind::Pps, Codec::Hevc) => return hevc::pps_ids(set),
             (Kind::Sps, Codec::Avc) => {
                 let sps = avc::Sps::parse(set)?;
                 (sps.id, Active::Avc(sps))
             }
+            #[cfg(feature = "ts-extra")]
             (Kind::Sps, Codec::Hevc) => {
                 let sps = hevc::Sps::parse(set)?;
                 (sps.id, Active::Hevc(sps))
@@ -180,6 +196,7 @@ impl Sets {
                     avc::write_avcc(w, sps, bytes(&self.sps), bytes(&self.pps));
                 });
             }
+            #[cfg(feature = "ts-extra")]
             Active::Hevc(sps) => {
                 (info.width, info.height) = (sps.width, sps.height);
                 // Sets that change between random access points stay in the samples, which the name of the entry forbids; all

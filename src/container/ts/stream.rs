@@ -1,17 +1,15 @@
 //! One elementary stream of the program: continuity, PES packets, and which reader takes their payload.
 
+#[cfg(feature = "ts-extra")]
+use super::extra::Extra;
 use super::nal::NalReader;
-use super::opus::OpusReader;
 use super::pes::{self, Parsed};
-use super::psi::{PmtStream, SectionReader};
+use super::psi::PmtStream;
 use super::sets::Codec;
 use crate::container::adts::AdtsReader;
 use crate::container::frames::{FrameReader, Frames};
-use crate::container::{Metadata, Sink, TrackId};
+use crate::container::{Sink, TrackId};
 use crate::time::{PtsUnwrapper, Ticks};
-
-/// Largest PES packet of metadata that is taken.
-const MAX_METADATA: usize = 256 << 10;
 
 /// Progress in the PES packet of a stream.
 #[derive(Debug)]
@@ -30,46 +28,8 @@ pub(super) enum Reader {
     Nal(Box<NalReader>),
     Adts(Box<AdtsReader>),
     Framed(Box<FrameReader>),
-    Opus(Box<OpusReader>),
-    Data(DataReader),
-    /// Sections in place of PES packets: SCTE 35.
-    Sections(SectionReader),
-}
-
-/// Gathers PES packets of metadata.
-#[derive(Debug, Default)]
-pub(super) struct DataReader {
-    klv: bool,
-    at: Option<Ticks>,
-    data: Vec<u8>,
-}
-
-impl DataReader {
-    fn push(&mut self, data: &[u8]) {
-        if self.data.len() + data.len() <= MAX_METADATA {
-            self.data.extend_from_slice(data);
-        }
-    }
-
-    /// The PES packet is complete.
-    fn end_pes(&mut self, sink: &mut dyn Sink) {
-        /// Start of a SMPTE universal label.
-        const LABEL: [u8; 4] = [0x06, 0x0e, 0x2b, 0x34];
-        /// Bytes of the header of an access unit cell (ISO/IEC 13818-1 §2.12.4).
-        const CELL: usize = 5;
-        let mut data = std::mem::take(&mut self.data);
-        if data.get(CELL..).is_some_and(|d| d.starts_with(&LABEL) || d.starts_with(b"ID3")) {
-            data.drain(..CELL);
-        }
-        let data = if data.starts_with(b"ID3") {
-            Metadata::Id3(data)
-        } else if data.starts_with(&LABEL) || (self.klv && !data.is_empty()) {
-            Metadata::Klv(data)
-        } else {
-            return;
-        };
-        sink.metadata(None, self.at, data);
-    }
+    #[cfg(feature = "ts-extra")]
+    Extra(Extra),
 }
 
 /// One elementary stream.
@@ -90,9 +50,12 @@ pub(super) enum Kind {
     Adts,
     Framed(Frames),
     /// Opus with so many channels.
+    #[cfg(feature = "ts-extra")]
     Opus(u8),
     /// ID3, or KLV (`true`).
+    #[cfg(feature = "ts-extra")]
     Data(bool),
+    #[cfg(feature = "ts-extra")]
     Scte35,
     /// Not read; with a name for the warning, empty for what is passed over silently.
     Other(&'static str),
@@ -103,13 +66,38 @@ impl Kind {
     /// SCTE 35).
     pub fn of(entry: &PmtStream) -> Self {
         let has = |tag: u8| entry.tags.contains(&tag);
+        #[cfg(feature = "ts-extra")]
+        if let Some(kind) = Self::extra(entry) {
+            return kind;
+        }
         match (entry.stream_type, entry.registration.as_ref()) {
             (0x1b, _) => Self::Video(Codec::Avc),
-            (0x24, _) => Self::Video(Codec::Hevc),
             (0x0f, _) => Self::Adts,
-            (0x11, _) => Self::Framed(Frames::Latm),
             (0x03 | 0x04, _) => Self::Framed(Frames::Mpeg),
-            (0x81 | 0x87 | 0x84, _) => Self::Framed(Frames::Ac3),
+            (0x81 | 0x87 | 0x84, _) | (0x06, Some(b"AC-3" | b"EAC3")) => Self::Framed(Frames::Ac3),
+            (0x06, _) if has(0x6a) || has(0x7a) => Self::Framed(Frames::Ac3),
+            (0x06, Some(b"AV01")) => Self::Other("AV1 in MPEG-TS is not supported"),
+            #[cfg(not(feature = "ts-extra"))]
+            (0x24, _) => Self::Other("HEVC in MPEG-TS is not in this build"),
+            #[cfg(not(feature = "ts-extra"))]
+            (0x11, _) | (0x06, Some(b"Opus")) => {
+                Self::Other("LATM and Opus in MPEG-TS are not in this build")
+            }
+            (0x01 | 0x02, _) => Self::Other("MPEG-1/2 video is not supported"),
+            (0x10, _) => Self::Other("MPEG-4 part 2 video is not supported"),
+            // HLS sample encryption.
+            (0xdb | 0xcf | 0xc1 | 0xc2, _) => Self::Other("encrypted elementary streams are not supported"),
+            (0x05 | 0x06 | 0x0b..=0x0d | 0x15 | 0x86, _) => Self::Other(""),
+            _ => Self::Other("a stream of unknown type is passed over"),
+        }
+    }
+
+    /// What the players of HLS do without.
+    #[cfg(feature = "ts-extra")]
+    fn extra(entry: &PmtStream) -> Option<Self> {
+        Some(match (entry.stream_type, entry.registration.as_ref()) {
+            (0x24, _) | (0x06, Some(b"HEVC")) => Self::Video(Codec::Hevc),
+            (0x11, _) => Self::Framed(Frames::Latm),
             (0x15, _) => Self::Data(false),
             (0x86, _) => Self::Scte35,
             (0x06, Some(b"Opus")) => match entry.opus_channels.unwrap_or(2) {
@@ -118,18 +106,9 @@ impl Kind {
                 0 => Self::Opus(2),
                 _ => Self::Other("Opus with a channel layout of its own is not supported"),
             },
-            (0x06, Some(b"AC-3" | b"EAC3")) => Self::Framed(Frames::Ac3),
-            (0x06, Some(b"HEVC")) => Self::Video(Codec::Hevc),
             (0x06, Some(b"KLVA")) => Self::Data(true),
-            (0x06, _) if has(0x6a) || has(0x7a) => Self::Framed(Frames::Ac3),
-            (0x06, Some(b"AV01")) => Self::Other("AV1 in MPEG-TS is not supported"),
-            (0x01 | 0x02, _) => Self::Other("MPEG-1/2 video is not supported"),
-            (0x10, _) => Self::Other("MPEG-4 part 2 video is not supported"),
-            // HLS sample encryption.
-            (0xdb | 0xcf | 0xc1 | 0xc2, _) => Self::Other("encrypted elementary streams are not supported"),
-            (0x05 | 0x06 | 0x0b..=0x0d, _) => Self::Other(""),
-            _ => Self::Other("a stream of unknown type is passed over"),
-        }
+            _ => return None,
+        })
     }
 
     pub fn is_video(self) -> bool {
@@ -137,7 +116,11 @@ impl Kind {
     }
 
     pub fn is_audio(self) -> bool {
-        matches!(self, Self::Adts | Self::Framed(_) | Self::Opus(_))
+        #[cfg(feature = "ts-extra")]
+        if matches!(self, Self::Opus(_)) {
+            return true;
+        }
+        matches!(self, Self::Adts | Self::Framed(_))
     }
 }
 
@@ -153,9 +136,12 @@ impl Stream {
             Kind::Video(codec) => Reader::Nal(Box::new(NalReader::new(codec, track, language))),
             Kind::Adts => Reader::Adts(Box::new(AdtsReader::new(track, language))),
             Kind::Framed(frames) => Reader::Framed(Box::new(FrameReader::new(frames, track, language))),
-            Kind::Opus(channels) => Reader::Opus(Box::new(OpusReader::new(track, language, channels))),
-            Kind::Data(klv) => Reader::Data(DataReader { klv, ..DataReader::default() }),
-            Kind::Scte35 => Reader::Sections(SectionReader::default()),
+            #[cfg(feature = "ts-extra")]
+            Kind::Opus(channels) => Reader::Extra(Extra::opus(track, language, channels)),
+            #[cfg(feature = "ts-extra")]
+            Kind::Data(klv) => Reader::Extra(Extra::data(klv)),
+            #[cfg(feature = "ts-extra")]
+            Kind::Scte35 => Reader::Extra(Extra::sections()),
             Kind::Other(what) => return Err(what),
         };
         Ok(Self { pid: entry.pid, stream_type: entry.stream_type, continuity: None, pes: Pes::Skip, reader })
@@ -163,7 +149,11 @@ impl Stream {
 
     /// Whether a track comes of it.
     pub fn is_media(&self) -> bool {
-        !matches!(self.reader, Reader::Data(_) | Reader::Sections(_))
+        match &self.reader {
+            #[cfg(feature = "ts-extra")]
+            Reader::Extra(r) => r.is_media(),
+            _ => true,
+        }
     }
 
     pub fn announced(&self) -> bool {
@@ -171,8 +161,8 @@ impl Stream {
             Reader::Nal(r) => r.announced(),
             Reader::Adts(r) => r.announced(),
             Reader::Framed(r) => r.announced(),
-            Reader::Opus(r) => r.announced(),
-            Reader::Data(_) | Reader::Sections(_) => false,
+            #[cfg(feature = "ts-extra")]
+            Reader::Extra(r) => r.announced(),
         }
     }
 
@@ -182,9 +172,8 @@ impl Stream {
             Reader::Nal(r) => r.damage(sink),
             Reader::Adts(r) => r.damage(sink),
             Reader::Framed(r) => r.damage(),
-            Reader::Opus(r) => r.damage(),
-            Reader::Data(r) => r.data.clear(),
-            Reader::Sections(r) => r.reset(),
+            #[cfg(feature = "ts-extra")]
+            Reader::Extra(r) => r.damage(),
         }
     }
 
@@ -196,9 +185,8 @@ impl Stream {
             Reader::Nal(r) => r.reset(),
             Reader::Adts(r) => r.reset(),
             Reader::Framed(r) => r.reset(),
-            Reader::Opus(r) => r.reset(),
-            Reader::Data(r) => r.data.clear(),
-            Reader::Sections(r) => r.reset(),
+            #[cfg(feature = "ts-extra")]
+            Reader::Extra(r) => r.reset(),
         }
     }
 
@@ -227,17 +215,10 @@ impl Stream {
         span: &mut Option<(Ticks, Ticks)>,
         sink: &mut dyn Sink,
     ) {
-        if let Reader::Sections(sections) = &mut self.reader {
-            let at = span.map(|(_, last)| last);
-            let result = sections.push(unit_start, payload, |section| {
-                // splice_info_section
-                if section.first() == Some(&0xfc) {
-                    sink.metadata(None, at, Metadata::Scte35(section.to_vec()));
-                }
-            });
-            if let Err(what) = result {
-                sink.warning(offset, what);
-            }
+        #[cfg(feature = "ts-extra")]
+        if let Reader::Extra(r) = &mut self.reader
+            && r.take_section(unit_start, payload, span.map(|(_, last)| last), offset, sink)
+        {
             return;
         }
         if unit_start {
@@ -279,12 +260,8 @@ impl Stream {
                 Reader::Nal(r) => r.begin_pes(pts, dts, offset, sink),
                 Reader::Adts(r) => r.begin_pes(pts),
                 Reader::Framed(r) => r.begin_pes(pts),
-                Reader::Opus(r) => r.begin_pes(pts, offset, sink),
-                Reader::Data(r) => {
-                    r.end_pes(sink);
-                    r.at = pts.or(span.map(|(_, last)| last));
-                }
-                Reader::Sections(_) => {}
+                #[cfg(feature = "ts-extra")]
+                Reader::Extra(r) => r.begin_pes(pts, span.map(|(_, last)| last), offset, sink),
             }
             payload = &whole[header.size..];
             self.pes = Pes::Body(header.payload);
@@ -294,13 +271,11 @@ impl Stream {
 
     #[inline]
     fn body(&mut self, payload: &[u8], offset: u64, sink: &mut dyn Sink) {
-        let mut complete = false;
         let payload = match &mut self.pes {
             Pes::Body(None) => payload,
             Pes::Body(Some(left)) => {
                 let n = payload.len().min(*left);
                 *left -= n;
-                complete = n > 0 && *left == 0;
                 &payload[..n]
             }
             Pes::Skip | Pes::Header(_) => return,
@@ -312,19 +287,11 @@ impl Stream {
             Reader::Nal(r) => r.push(payload, offset, sink),
             Reader::Adts(r) => r.push(payload, offset, sink),
             Reader::Framed(r) => r.push(payload, offset, sink),
-            Reader::Opus(r) => {
-                r.push(payload);
-                if complete {
-                    r.end_pes(offset, sink);
-                }
+            #[cfg(feature = "ts-extra")]
+            Reader::Extra(r) => {
+                let complete = matches!(self.pes, Pes::Body(Some(0)));
+                r.push(payload, complete, offset, sink);
             }
-            Reader::Data(r) => {
-                r.push(payload);
-                if complete {
-                    r.end_pes(sink);
-                }
-            }
-            Reader::Sections(_) => {}
         }
     }
 
@@ -346,12 +313,8 @@ impl Stream {
             Reader::Framed(r) => {
                 r.finish(offset, sink);
             }
-            Reader::Opus(_) | Reader::Data(_) if cut => {
-                self.damage(sink);
-            }
-            Reader::Opus(r) => r.end_pes(offset, sink),
-            Reader::Data(r) => r.end_pes(sink),
-            Reader::Sections(r) => r.reset(),
+            #[cfg(feature = "ts-extra")]
+            Reader::Extra(r) => r.finish(cut, offset, sink),
         }
         cut
     }
