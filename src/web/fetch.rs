@@ -202,7 +202,8 @@ async fn receive(shell: Weak<Shell>, id: FetchId, kind: FetchKind, request: Prom
         Ok(response) => response.unchecked_into(),
         Err(e) => return live.fetch_failed(id, FetchFailure::Network, describe(&e)),
     };
-    let length = length(&response, kind);
+    let length = length(&response);
+    let exact = is_exact(&response, kind);
     let content_type = response.headers().get("content-type").ok().flatten();
     let ranges = response.headers().get("accept-ranges").ok().flatten();
     let ranges = ranges.is_some_and(|value| value.eq_ignore_ascii_case("bytes"));
@@ -245,20 +246,25 @@ async fn receive(shell: Weak<Shell>, id: FetchId, kind: FetchKind, request: Prom
         }
     }
     let Some(live) = wanted(&shell, id) else { return };
-    if length.is_some_and(|length| received < length) {
+    if exact && length.is_some_and(|length| received < length) {
         return live.fetch_failed(id, FetchFailure::Truncated, String::from("The body ended early."));
     }
     live.forget_fetch(id);
     live.input(Pending::End(id));
 }
 
-/// `Content-Length` where it counts the bytes that the body will have. A content encoding makes it count others, and
-/// responses from other origins do not say whether they have one; servers compress text, not media.
-fn length(response: &Response, kind: FetchKind) -> Option<u64> {
+/// `Content-Length`, unless the body is known to be encoded: then it counts other bytes.
+fn length(response: &Response) -> Option<u64> {
     let headers = response.headers();
-    let text = matches!(kind, FetchKind::Manifest | FetchKind::Playlist);
-    if headers.has("content-encoding").unwrap_or(true) || (text && response.type_() != ResponseType::Basic) {
+    if headers.has("content-encoding").unwrap_or(true) {
         return None;
     }
     headers.get("content-length").ok()??.trim().parse().ok()
+}
+
+/// Whether the length is that of the body for certain: responses from other origins do not say whether they are encoded. Servers compress
+/// text, not media.
+fn is_exact(response: &Response, kind: FetchKind) -> bool {
+    let text = matches!(kind, FetchKind::Manifest | FetchKind::Playlist);
+    !text || response.type_() == ResponseType::Basic
 }

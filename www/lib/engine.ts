@@ -9,7 +9,7 @@ let instance: Promise<unknown> | undefined;
 const bodiless = [204, 205, 304];
 
 function response({ status, url, type, body }: Fetched): Response {
-  const made = new Response(bodiless.includes(status) ? null : body, { status, headers: type ? { 'content-type': type } : {} });
+  const made = new Response(bodiless.includes(status) ? null : body, { status, headers: { ...(type && { 'content-type': type }), 'content-length': String(body.byteLength) } });
   // A made response has an empty `url`; redirects must stay visible.
   return Object.defineProperty(made, 'url', { value: url });
 }
