@@ -219,6 +219,9 @@ pub fn spans(head: &Head, cues: &[CuePoint]) -> Vec<Span> {
         .collect()
 }
 
+/// Bytes of Cues at the end of a file that are asked for before their size is known.
+const AT_ONCE: u64 = 512 << 10;
+
 /// How a file is fetched.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Layout {
@@ -250,7 +253,12 @@ pub fn layout(head: &[u8], cues: Option<&[u8]>) -> Result<Layout> {
     let near = usize::try_from(offset).ok().and_then(|at| head.get(at..)).unwrap_or_default();
     let points = match read_cues(cues.unwrap_or(near), &read) {
         Ok(Progress::Done(points)) if !points.is_empty() => points,
-        Ok(Progress::Needs(length)) => return Ok(Layout::NeedsCues { offset, length }),
+        Ok(Progress::Needs(length)) => {
+            // Behind the clusters little follows them: one request may do.
+            let rest = read.segment_end.filter(|_| cues.is_none() && offset > read.init_end);
+            let rest = rest.map_or(0, |end| end.saturating_sub(offset)).min(AT_ONCE);
+            return Ok(Layout::NeedsCues { offset, length: length.max(rest) });
+        }
         _ => return Ok(Layout::Linear(read)),
     };
     let spans = spans(&read, &points);
