@@ -12,7 +12,7 @@ use millrace::error::{Code, PlayerError};
 use millrace::remux::Muxer;
 
 use crate::mp4::track_line;
-use crate::support::{Call, Random, Recorder, fixture_path};
+use crate::support::{Call, Random, Recorder, fixture_path, media};
 
 /// From ffmpeg, mkvmerge (`mm-`) and GStreamer (`gst-`).
 const FILES: [&str; 15] = [
@@ -135,41 +135,43 @@ pub fn ffprobe(path: &Path) -> Option<Vec<(String, Vec<Packet>)>> {
     Some(out)
 }
 
+/// Every sample, in number, presentation time, size, keyframe and bytes, where there is an ffprobe.
+fn assert_as_ffprobe_sees(path: &Path, recorder: &Recorder) {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    if let Some(streams) = ffprobe(path) {
+        let tracks = tracks(recorder);
+        assert_eq!(tracks.len(), streams.len(), "{name}");
+        for (info, (kind, packets)) in tracks.iter().zip(streams) {
+            let expected = if kind == "subtitle" { "text" } else { &kind };
+            assert_eq!(info.kind.as_str(), expected, "{name}");
+            if info.kind == TrackKind::Text || info.codec.contains('+') {
+                assert_eq!(recorder.samples(info.id), []);
+                continue;
+            }
+            let samples = recorder.samples(info.id);
+            assert_eq!(samples.len(), packets.len(), "{name} track {}", info.id.0);
+            for ((s, crc), packet) in samples.iter().zip(packets) {
+                let (numerator, denominator) = packet.0;
+                let pts = i128::from(s.pts - info.edit_start) * denominator;
+                let theirs = numerator * i128::from(info.timescale.get());
+                // In laces of Vorbis nobody tells: it takes the first packet for one with a duration.
+                let guessed =
+                    if name == "mm-webm.webm" && info.codec == "vorbis" { 2 * denominator } else { 0 };
+                assert!((theirs - pts).abs() <= guessed, "{name} track {}: {s:?} is {packet:?}", info.id.0);
+                let crc = packet.3.map(|_| *crc);
+                assert_eq!((s.size, s.sync, crc), (packet.1, packet.2, packet.3), "{name}: {s:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn files_give_the_samples_that_ffprobe_sees() {
     for name in FILES {
         let recorder = whole(&fixture(name));
         let ours = dump(&recorder);
         let path = fixture_path(&format!("webm/{name}"));
-        if let Some(streams) = ffprobe(&path) {
-            let tracks = tracks(&recorder);
-            assert_eq!(tracks.len(), streams.len(), "{name}");
-            for (info, (kind, packets)) in tracks.iter().zip(streams) {
-                let expected = if kind == "subtitle" { "text" } else { &kind };
-                assert_eq!(info.kind.as_str(), expected, "{name}");
-                if info.kind == TrackKind::Text || info.codec.contains('+') {
-                    assert_eq!(recorder.samples(info.id), []);
-                    continue;
-                }
-                let samples = recorder.samples(info.id);
-                assert_eq!(samples.len(), packets.len(), "{name} track {}", info.id.0);
-                for ((s, crc), packet) in samples.iter().zip(packets) {
-                    let (numerator, denominator) = packet.0;
-                    let pts = i128::from(s.pts - info.edit_start) * denominator;
-                    let theirs = numerator * i128::from(info.timescale.get());
-                    // In laces of Vorbis nobody tells: it takes the first packet for one with a duration.
-                    let guessed =
-                        if name == "mm-webm.webm" && info.codec == "vorbis" { 2 * denominator } else { 0 };
-                    assert!(
-                        (theirs - pts).abs() <= guessed,
-                        "{name} track {}: {s:?} is {packet:?}",
-                        info.id.0
-                    );
-                    let crc = packet.3.map(|_| *crc);
-                    assert_eq!((s.size, s.sync, crc), (packet.1, packet.2, packet.3), "{name}: {s:?}");
-                }
-            }
-        }
+        assert_as_ffprobe_sees(&path, &recorder);
         let golden = path.with_extension(format!("{}.dump", path.extension().unwrap().to_str().unwrap()));
         if std::env::var_os("MILLRACE_BLESS").is_some() {
             std::fs::write(&golden, &ours).unwrap();
@@ -177,6 +179,16 @@ fn files_give_the_samples_that_ffprobe_sees() {
         assert_eq!(ours, std::fs::read_to_string(&golden).unwrap(), "{name}");
         assert!(!recorder.calls.iter().any(|c| matches!(c, Call::Warning(..))), "{name}: no warnings");
         assert_eq!(recorder.calls.iter().filter(|c| **c == Call::Complete).count(), 1, "{name}");
+    }
+}
+
+#[test]
+fn real_files_give_the_samples_that_ffprobe_sees() {
+    let Some(media) = media() else { return };
+    for entry in std::fs::read_dir(media.join("webm")).into_iter().flatten().flatten() {
+        let recorder = whole(&std::fs::read(entry.path()).unwrap());
+        assert!(tracks(&recorder).iter().all(|t| !t.sample_entry.is_empty()));
+        assert_as_ffprobe_sees(&entry.path(), &recorder);
     }
 }
 
