@@ -232,6 +232,23 @@ pub enum Format {
 }
 
 impl Format {
+    /// The type that browsers know it by. Without codecs.
+    pub fn mime(self) -> &'static str {
+        match self {
+            Self::Mp4 => "video/mp4",
+            Self::Ts => "video/mp2t",
+            Self::Webm => "video/webm",
+            Self::Flv => "video/x-flv",
+            Self::Ogg => "application/ogg",
+            Self::Flac => "audio/flac",
+            Self::Mp3 | Self::PackedAudio => "audio/mpeg",
+            Self::Adts => "audio/aac",
+            Self::Ac3 => "audio/ac3",
+            Self::Wav => "audio/wav",
+            Self::WebVtt => "text/vtt",
+        }
+    }
+
     /// A short name, for people and reports.
     pub fn as_str(self) -> &'static str {
         match self {

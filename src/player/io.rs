@@ -67,6 +67,8 @@ pub struct Config {
     pub max_gap: Seconds,
     /// Seconds between `stats` events; 0: none.
     pub stats_interval: Seconds,
+    /// Ask radio servers for titles; `None`: only where that needs no leave of another origin. The shell heeds it.
+    pub icy: Option<bool>,
 }
 
 impl Default for Config {
@@ -83,6 +85,7 @@ impl Default for Config {
             request_timeout: 10.0,
             max_gap: 2.0,
             stats_interval: 1.0,
+            icy: None,
         }
     }
 }
@@ -136,6 +139,15 @@ pub enum FetchFailure {
     Truncated,
 }
 
+/// What an internet radio server tells in its response headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IcyHeaders {
+    /// `icy-metaint`: bytes of media between two pieces of text; 0: there is no text.
+    pub interval: u32,
+    /// The others that tell something of the station, names without `icy-`.
+    pub fields: Vec<(String, String)>,
+}
+
 /// What goes into the core.
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -155,6 +167,8 @@ pub enum Input<'a> {
         length: Option<u64>,
         /// Whether the server says that it answers Range requests (`Accept-Ranges: bytes`); other origins may hide it.
         ranges: bool,
+        /// `icy-…` headers, where there are any and they are exposed.
+        icy: Option<&'a IcyHeaders>,
     },
     /// Bytes of the body, in order.
     FetchBody {
@@ -227,6 +241,8 @@ pub enum FetchKind {
     Init,
     /// Media segment.
     Segment,
+    /// A stream without an end, which is joined anew.
+    Stream,
 }
 
 /// What the shell is to do. Buffer commands come one at a time per buffer; each is answered by `BufferDone` or `BufferFailed`.
@@ -436,6 +452,24 @@ pub struct Stats {
     pub position: Seconds,
 }
 
+/// A piece of metadata.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// `"station"` (response headers of a radio server), `"icy"`, `"comments"` (Vorbis comments and tags), `"script"` (FLV), `"id3"`, `"scte35"` or
+    /// `"klv"`.
+    pub kind: &'static str,
+    /// Where in the presentation it belongs.
+    pub at: Seconds,
+    /// For people: what is played.
+    pub title: Option<String>,
+    /// Of the station, or of what is played.
+    pub url: Option<String>,
+    /// All that was told, in order.
+    pub values: Vec<(String, String)>,
+    /// As it came, where it is no text.
+    pub data: Vec<u8>,
+}
+
 /// What the user is told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -488,6 +522,19 @@ pub enum Event {
         from: Seconds,
         /// To.
         to: Seconds,
+    },
+    /// What goes along with the media, told when the playhead comes to it.
+    Metadata(Note),
+    /// The URL is of a list, and these are its entries: what plays is the first of them that can be played.
+    Sources(Vec<String>),
+    /// The element itself may be able to play this file. If it cannot, the error stands. The load has ended.
+    LastResort {
+        /// After redirects.
+        url: String,
+        /// For `canPlayType`.
+        mime: String,
+        /// Why the player cannot.
+        error: PlayerError,
     },
     /// Something went wrong; see its severity.
     Error(PlayerError),

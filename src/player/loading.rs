@@ -35,6 +35,16 @@ pub(super) enum Outcome {
         presentation: Box<Presentation>,
         url: String,
     },
+    /// The URL is of a list of others.
+    #[cfg(feature = "progressive")]
+    Sources(Vec<String>),
+    /// Nothing that is read here, but perhaps by the element.
+    #[cfg(feature = "progressive")]
+    LastResort {
+        url: String,
+        mime: String,
+        error: PlayerError,
+    },
     /// The URL is of media itself.
     #[cfg(feature = "progressive")]
     Media(Box<Found>),
@@ -158,9 +168,9 @@ impl Loading {
     fn play_media(&mut self, format: Format, complete: bool) -> Option<Outcome> {
         if crate::container::open(format).is_none() {
             let text = ["files of the format ", format.as_str(), " are not supported"].concat();
-            return Some(Outcome::Failed(
-                PlayerError::new(Code::FormatUnsupported, text).with_url(&self.url),
-            ));
+            let error = PlayerError::new(Code::FormatUnsupported, text).with_url(&self.url);
+            let (url, mime) = (self.url.clone(), format.mime().to_owned());
+            return Some(Outcome::LastResort { url, mime, error });
         }
         let adopted = Adopted { ticket: self.ticket, body: std::mem::take(&mut self.body), complete };
         let (url, length, ranges) = (self.url.clone(), self.length, self.ranges);
@@ -172,9 +182,48 @@ impl Loading {
         Some(Outcome::NeedsFeature("progressive"))
     }
 
-    pub fn end(&mut self, id: FetchId) -> Outcome {
+    /// What is no manifest and no media, but leads to it: a list of stations, or the page that a radio server shows to browsers.
+    #[cfg(feature = "progressive")]
+    fn as_signpost(&mut self, ctx: &mut Ctx) -> Option<Outcome> {
+        use crate::manifest::lists;
+        if self.request.kind.as_deref().is_some_and(|kind| named(kind).is_some()) {
+            return None;
+        }
+        if let Some(format) = lists::recognize(&self.body, self.content_type.as_deref(), &self.url) {
+            let urls: Vec<String> =
+                lists::read(format, &self.body, &self.url).into_iter().map(|entry| entry.url).collect();
+            if urls.is_empty() {
+                let error = PlayerError::new(Code::ManifestEmpty, "the list has no entries");
+                return Some(Outcome::Failed(error.with_url(&self.url)));
+            }
+            return Some(Outcome::Sources(urls));
+        }
+        // SHOUTcast answers browsers with a page, and with the stream where the path is a semicolon.
+        let host = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        let bare = !host.is_empty() && host.find('/').is_none_or(|at| at + 1 == host.len());
+        if bare && self.body.trim_ascii_start().starts_with(b"<") && !looks_like_dash(&self.body) {
+            let slash = if self.url.ends_with('/') { ";" } else { "/;" };
+            let url = [self.url.as_str(), slash].concat();
+            self.ticket = self.requests.send(ctx.now, FetchKind::Manifest, url, None, ctx.out);
+            self.body.clear();
+            return Some(Outcome::Pending);
+        }
+        None
+    }
+
+    #[cfg(not(feature = "progressive"))]
+    fn as_signpost(&mut self, _: &mut Ctx) -> Option<Outcome> {
+        // A plain list of the kind that HLS grew from.
+        let list = looks_like_hls(&self.body) && !self.body.windows(7).any(|w| w == b"#EXT-X-");
+        (list && self.body.len() > 8).then_some(Outcome::NeedsFeature("progressive"))
+    }
+
+    pub fn end(&mut self, ctx: &mut Ctx, id: FetchId) -> Outcome {
         if self.requests.end(id) != Some(self.ticket) {
             return Outcome::Pending;
+        }
+        if let Some(outcome) = self.as_signpost(ctx) {
+            return outcome;
         }
         if let Some(outcome) = self.as_media(true) {
             return outcome;

@@ -11,6 +11,8 @@ mod io;
 #[cfg(feature = "progressive")]
 mod linear;
 mod loading;
+#[cfg(feature = "progressive")]
+mod notes;
 mod playhead;
 mod quality;
 mod reports;
@@ -55,6 +57,8 @@ pub struct Player {
     fixed: Option<String>,
     /// Kept from the last report, for a load that begins on an element that is laid out already.
     media: MediaState,
+    #[cfg(feature = "progressive")]
+    icy: notes::Icy,
     now: Now,
 }
 
@@ -72,12 +76,35 @@ impl Player {
             has_source: false,
             fixed: None,
             media: MediaState::default(),
+            #[cfg(feature = "progressive")]
+            icy: notes::Icy::default(),
             now: 0.0,
         }
     }
 
     /// Takes one input. Then call [`Player::poll_output`] until it says [`Output::Wait`].
     pub fn handle_input(&mut self, now: Now, input: Input) {
+        #[cfg(feature = "progressive")]
+        match &input {
+            Input::FetchBody { id, data } if self.icy_body(now, *id, data) => return,
+            Input::FetchHead { id, icy: Some(headers), .. } if self.takes(*id) => self.icy_head(*id, headers),
+            _ => {}
+        }
+        self.take_input(now, input);
+    }
+
+    /// Whether a reply belongs to what is loaded now.
+    #[cfg(feature = "progressive")]
+    fn takes(&self, id: FetchId) -> bool {
+        let requests = match &self.state {
+            State::Idle => return false,
+            State::Loading(loading) => &loading.requests,
+            State::Playing(session) => &session.requests,
+        };
+        requests.ticket_of(id).is_some()
+    }
+
+    fn take_input(&mut self, now: Now, input: Input) {
         self.now = now;
         // What is kept from one load to the next.
         match &input {
@@ -166,6 +193,8 @@ impl Player {
         requests.cancel_all(&mut self.out);
         self.abr.begin_load();
         self.spare_requests = requests;
+        #[cfg(feature = "progressive")]
+        self.forget_icy();
         self.source_open = false;
         if std::mem::take(&mut self.has_source) {
             self.out.push_back(Output::Command(Command::CloseSource));
@@ -173,6 +202,13 @@ impl Player {
     }
 
     fn fail(&mut self, error: PlayerError) {
+        #[cfg(feature = "progressive")]
+        if let State::Playing(session) = &self.state
+            && let Some((url, mime)) = session.last_resort(&error)
+        {
+            self.end_load();
+            return self.out.push_back(Output::Event(Event::LastResort { url, mime, error }));
+        }
         self.end_load();
         self.out.push_back(Output::Event(Event::Error(error)));
     }
@@ -184,6 +220,16 @@ impl Player {
             Outcome::NeedsFeature(feature) => {
                 self.end_load();
                 self.out.push_back(Output::Event(Event::NeedsFeature(feature)));
+            }
+            #[cfg(feature = "progressive")]
+            Outcome::Sources(urls) => {
+                self.end_load();
+                self.out.push_back(Output::Event(Event::Sources(urls)));
+            }
+            #[cfg(feature = "progressive")]
+            Outcome::LastResort { url, mime, error } => {
+                self.end_load();
+                self.out.push_back(Output::Event(Event::LastResort { url, mime, error }));
             }
             Outcome::Read { presentation, url } => {
                 let State::Loading(loading) = std::mem::replace(&mut self.state, State::Idle) else { return };
@@ -204,6 +250,9 @@ impl Player {
                 let mut session = Session::new(&mut ctx, *loading, url, presentation, self.source_open);
                 session.playhead.lay_out(&media);
                 session.set_linear(*found);
+                for note in self.take_early_notes() {
+                    session.notes.add(note);
+                }
                 self.state = State::Playing(Box::new(session));
             }
         }
@@ -213,11 +262,11 @@ impl Player {
 impl Loading {
     fn handle_input(&mut self, ctx: &mut Ctx, input: Input) -> Outcome {
         match input {
-            Input::FetchHead { id, status, url, content_type, length, ranges } => {
+            Input::FetchHead { id, status, url, content_type, length, ranges, .. } => {
                 self.head(ctx, id, &Head { status, url, content_type, length, ranges })
             }
             Input::FetchBody { id, data } => self.body(ctx.now, id, data),
-            Input::FetchEnd { id } => self.end(id),
+            Input::FetchEnd { id } => self.end(ctx, id),
             Input::FetchFailed { id, failure, message } => self.failed(ctx, id, failure, message),
             Input::Timeout => self.tick(ctx),
             _ => Outcome::Pending,

@@ -107,9 +107,8 @@ impl Session {
         /// An element's clock and ours differ by less, in seconds.
         const CLOSE: Seconds = 0.02;
         let position = self.playhead.position(ctx.now);
-        while self.loaded
-            && let Some(note) = self.notes.waiting.pop_front_if(|n| n.at <= position + CLOSE)
-        {
+        while self.loaded && self.notes.waiting.front().is_some_and(|n| n.at <= position + CLOSE) {
+            let Some(note) = self.notes.waiting.pop_front() else { return };
             ctx.event(Event::Metadata(note));
         }
     }

@@ -114,6 +114,15 @@ impl Pipeline {
         }
     }
 
+    /// See [`Muxer::take_metadata`].
+    #[cfg(feature = "progressive")]
+    pub fn take_metadata(&mut self) -> Vec<crate::remux::Aside> {
+        match &mut self.kind {
+            Kind::Remux { muxer, .. } => muxer.take_metadata(),
+            _ => Vec::new(),
+        }
+    }
+
     /// See [`Demuxer::seek`].
     #[cfg(feature = "progressive")]
     pub fn seek(&mut self, time: Seconds, length: u64) -> Option<u64> {

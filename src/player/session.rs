@@ -7,6 +7,8 @@ use super::io::*;
 #[cfg(feature = "progressive")]
 use super::linear::Linear;
 use super::loading::Loading;
+#[cfg(feature = "progressive")]
+use super::notes::Notes;
 use super::playhead::Playhead;
 use super::quality::Abr;
 use super::requests::{Requests, RetryPolicy};
@@ -98,6 +100,9 @@ pub(super) struct Session {
     /// What plays is a resource without an index.
     #[cfg(feature = "progressive")]
     pub linear: Option<Box<Linear>>,
+    /// What the user is told when the playhead comes to it.
+    #[cfg(feature = "progressive")]
+    pub notes: Notes,
     pub ended_signalled: bool,
     pub last_quality: Option<String>,
     pub played_weight: (f64, f64),
@@ -149,6 +154,8 @@ impl Session {
             asking: None,
             #[cfg(feature = "progressive")]
             linear: None,
+            #[cfg(feature = "progressive")]
+            notes: Notes::default(),
             ended_signalled: false,
             last_quality: None,
             played_weight: (0.0, 0.0),
@@ -257,6 +264,8 @@ impl Session {
             buffer.pump(ctx.out);
         }
         self.finish_source(ctx)?;
+        #[cfg(feature = "progressive")]
+        self.tell_notes(ctx);
         self.report(ctx);
         Ok(())
     }
@@ -464,7 +473,7 @@ impl Session {
         }
         #[cfg(feature = "progressive")]
         {
-            soonest = soonest.min(self.linear_deadline(ctx));
+            soonest = soonest.min(self.linear_deadline(ctx)).min(self.notes_deadline(ctx));
         }
         soonest.min(self.restart_deadline(ctx.now))
     }

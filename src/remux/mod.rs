@@ -12,8 +12,8 @@ mod timing;
 mod webm;
 
 use crate::bytes::{ByteWriter, MediaBytes};
-use crate::container::{Sample, Sink, TrackId, TrackInfo};
-use crate::time::Ticks;
+use crate::container::{Metadata, Sample, Sink, TrackId, TrackInfo};
+use crate::time::{Seconds, Ticks, Timescale};
 
 use timing::{Clock, Opening};
 
@@ -236,9 +236,16 @@ pub struct Muxer {
     opens: bool,
     complete: bool,
     warnings: Vec<Warning>,
+    metadata: Vec<Aside>,
     /// Takes payload that belongs to no known track.
     stray: Vec<u8>,
 }
+
+/// Data that goes along with the samples, and its presentation time in seconds of the media (`None`: from where it came on).
+pub type Aside = (Option<Seconds>, Metadata);
+
+/// Asides that are kept until they are taken. Larger: memory where nobody takes them.
+const MAX_ASIDES: usize = 64;
 
 impl Muxer {
     /// No tracks.
@@ -268,6 +275,11 @@ impl Muxer {
     /// What was noted since the last call; at most a few dozen are kept.
     pub fn take_warnings(&mut self) -> Vec<Warning> {
         std::mem::take(&mut self.warnings)
+    }
+
+    /// What goes along with the samples and came since the last call; the first `MAX_ASIDES` of it. Not the captions that come with each picture.
+    pub fn take_metadata(&mut self) -> Vec<Aside> {
+        std::mem::take(&mut self.metadata)
     }
 
     /// Chooses what a track is written as, if that can carry it; [`Wrapping::of`] is the default. Best before its first fragment is
@@ -450,6 +462,19 @@ impl Sink for Muxer {
 
     fn tracks_complete(&mut self) {
         self.complete = true;
+    }
+
+    fn metadata(&mut self, track: Option<TrackId>, at: Option<Ticks>, data: Metadata) {
+        if self.metadata.len() >= MAX_ASIDES || matches!(data, Metadata::Captions(_)) {
+            return;
+        }
+        let scale =
+            track.and_then(|id| self.infos.iter().find(|t| t.id == id)).map(|t| (t.timescale, t.edit_start));
+        let at = at.map(|at| match scale {
+            Some((scale, edit)) => scale.seconds(at.saturating_sub(edit)),
+            None => Timescale::MPEG.seconds(at),
+        });
+        self.metadata.push((at, data));
     }
 
     fn buffer(&mut self, track: TrackId) -> &mut Vec<u8> {

@@ -3,7 +3,7 @@
 use super::messages::{Bag, describe};
 use super::pump::{Pending, Shell};
 use crate::manifest::ByteRange;
-use crate::player::{FetchFailure, FetchId, FetchKind};
+use crate::player::{FetchFailure, FetchId, FetchKind, IcyHeaders};
 use js_sys::{Object, Promise, Uint8Array};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -95,6 +95,7 @@ impl Shell {
         if url.get(..2).is_some_and(|scheme| scheme.eq_ignore_ascii_case("ws")) {
             return self.open_socket(id, url);
         }
+        let mut asked = false;
         let started = AbortController::new().and_then(|controller| {
             let offered = if range.is_none() {
                 self.prefetched.borrow_mut().take_if(|(for_url, _)| for_url == url)
@@ -103,20 +104,38 @@ impl Shell {
             };
             let request = match offered {
                 Some((_, promise)) => promise,
-                None => global_fetch(url, &init(&controller, range))?,
+                None => {
+                    asked = range.is_none() && self.asks_icy(url, kind);
+                    global_fetch(url, &init(&controller, range, asked))?
+                }
             };
             Ok((controller, request))
         });
         match started {
             Ok((controller, request)) => {
+                // Asked across origins, a server may refuse the question, and then all of it.
+                let again = (asked && !same_origin(url))
+                    .then(|| (url.to_owned(), Object::from(Bag::new().with("signal", controller.signal()))));
                 let way = Way::Fetch(controller);
                 self.fetches.borrow_mut().push(Running { id, way, paused: false, waits: None });
-                spawn_local(receive(Rc::downgrade(self), id, kind, request));
+                spawn_local(receive(Rc::downgrade(self), id, kind, request, again));
             }
             Err(e) => {
                 self.answer(Pending::Failed { id, failure: FetchFailure::Network, message: describe(&e) });
             }
         }
+    }
+
+    /// Whether titles are asked for: of what may be a radio stream, and across origins only at the user's wish, since it takes a preflight that
+    /// many radio servers refuse.
+    fn asks_icy(&self, url: &str, kind: FetchKind) -> bool {
+        let path = url.split(['?', '#']).next().unwrap_or(url);
+        let manifest = [".m3u8", ".mpd", ".mp4"].iter().any(|end| path.ends_with(end));
+        cfg!(feature = "progressive")
+            && matches!(kind, FetchKind::Manifest | FetchKind::Stream)
+            && !manifest
+            && url.starts_with("http")
+            && self.ask_icy.get().unwrap_or_else(|| same_origin(url))
     }
 
     /// The request's task finds its id gone and ends without a word.
@@ -177,9 +196,34 @@ impl Shell {
     }
 }
 
-/// `RequestInit`: signal and Range. Everything else is the browser's default (CORS, same-origin credentials).
-fn init(controller: &AbortController, range: Option<ByteRange>) -> Object {
+/// Whether a URL needs no CORS.
+fn same_origin(url: &str) -> bool {
+    let origin = js_sys::Reflect::get(&js_sys::global(), &JsValue::from_str("origin"));
+    let origin = origin.ok().and_then(|o| o.as_string()).unwrap_or_default();
+    url.strip_prefix(origin.as_str()).is_some_and(|rest| !origin.is_empty() && rest.starts_with('/'))
+}
+
+/// `icy-…` headers of a response, as far as they are exposed.
+fn icy_headers(response: &Response) -> Option<Box<IcyHeaders>> {
+    let headers = response.headers();
+    let get = |name: &str| headers.get(name).ok().flatten();
+    let mut icy = IcyHeaders { interval: 0, fields: Vec::new() };
+    icy.interval = get("icy-metaint").and_then(|v| v.trim().parse().ok()).unwrap_or(0);
+    for name in ["icy-name", "icy-genre", "icy-br", "icy-url", "icy-description"] {
+        if let Some(value) = get(name) {
+            icy.fields.push((name.get(4..).unwrap_or(name).to_owned(), value));
+        }
+    }
+    (icy.interval > 0 || !icy.fields.is_empty()).then(|| Box::new(icy))
+}
+
+/// `RequestInit`: signal, Range, and whether radio servers are asked for titles. Everything else is the browser's default (CORS, same-origin
+/// credentials).
+fn init(controller: &AbortController, range: Option<ByteRange>, icy: bool) -> Object {
     let init = Bag::new().with("signal", controller.signal());
+    if icy {
+        return init.with("headers", Bag::new().with("Icy-MetaData", "1")).into();
+    }
     let Some(range) = range else { return init.into() };
     let mut value = String::from("bytes=");
     value.push_str(&range.first.to_string());
@@ -195,8 +239,21 @@ fn wanted(shell: &Weak<Shell>, id: FetchId) -> Option<Rc<Shell>> {
     shell.upgrade().filter(|s| s.fetches.borrow().iter().any(|r| r.id == id))
 }
 
-async fn receive(shell: Weak<Shell>, id: FetchId, kind: FetchKind, request: Promise) {
-    let response = JsFuture::from(request).await;
+async fn receive(
+    shell: Weak<Shell>,
+    id: FetchId,
+    kind: FetchKind,
+    request: Promise,
+    again: Option<(String, Object)>,
+) {
+    let mut response = JsFuture::from(request).await;
+    if response.is_err()
+        && let Some((url, init)) = again
+        && wanted(&shell, id).is_some()
+        && let Ok(request) = global_fetch(&url, &init)
+    {
+        response = JsFuture::from(request).await;
+    }
     let Some(live) = wanted(&shell, id) else { return };
     let response: Response = match response {
         Ok(response) => response.unchecked_into(),
@@ -208,7 +265,8 @@ async fn receive(shell: Weak<Shell>, id: FetchId, kind: FetchKind, request: Prom
     let ranges = response.headers().get("accept-ranges").ok().flatten();
     let ranges = ranges.is_some_and(|value| value.eq_ignore_ascii_case("bytes"));
     let (status, url) = (response.status(), response.url());
-    live.input(Pending::Head { id, status, url, content_type, length, ranges });
+    let icy = icy_headers(&response);
+    live.input(Pending::Head { id, status, url, content_type, length, ranges, icy });
     drop(live);
 
     let reader = match response.body().map(|body| body.unchecked_into::<Body>().get_reader()) {

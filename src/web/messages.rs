@@ -1,8 +1,8 @@
 //! Plain objects for the page side, and the configuration that comes from there.
 
 use crate::error::{Category, Code, PlayerError, Result, Severity};
-use crate::player::{AudioTrack, Config, Event, Quality, Stats};
-use js_sys::{Array, Object, Reflect};
+use crate::player::{AudioTrack, Config, Event, Note, Quality, Stats};
+use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 /// An object under construction.
@@ -105,6 +105,17 @@ pub(super) fn event(event: &Event) -> JsValue {
         Event::Error(e) => ("error", error(e)),
         Event::Ended => ("ended", Bag::new()),
         Event::Stats(s) => ("stats", stats(s)),
+        Event::Metadata(n) => ("metadata", note(n)),
+        Event::Sources(urls) => {
+            ("sources", Bag::new().with("urls", list(urls.iter().map(|u| JsValue::from_str(u)))))
+        }
+        Event::LastResort { url, mime, error: e } => {
+            let why: JsValue = error(e).into();
+            (
+                "lastresort",
+                Bag::new().with("url", url.as_str()).with("mime", mime.as_str()).with("error", why),
+            )
+        }
         Event::NeedsFeature(feature) => ("needsfeature", Bag::new().with("feature", *feature)),
     };
     message("event").with("name", name).with("detail", detail).into()
@@ -129,6 +140,19 @@ fn audio_track(t: &AudioTrack) -> JsValue {
         .with("roles", list(t.roles.iter().map(|role| JsValue::from_str(role))))
         .with("active", t.active)
         .into()
+}
+
+fn note(n: &Note) -> Bag {
+    let values = n.values.iter().fold(Bag::new(), |bag, (name, value)| bag.with(name, value.as_str()));
+    let data =
+        if n.data.is_empty() { JsValue::UNDEFINED } else { Uint8Array::from(n.data.as_slice()).into() };
+    Bag::new()
+        .with("kind", n.kind)
+        .with("time", n.at)
+        .with("title", text(n.title.as_deref()))
+        .with("url", text(n.url.as_deref()))
+        .with("values", JsValue::from(values))
+        .with("data", data)
 }
 
 fn stats(s: &Stats) -> Bag {
@@ -239,6 +263,8 @@ pub(super) fn config(given: &Object) -> Result<Config> {
             "maxAttempts" => config.max_attempts = number(1.0)? as u32,
             "requestTimeout" => config.request_timeout = number(0.1)?,
             "maxGap" => config.max_gap = number(0.0)?,
+            "icy" if value.as_string().is_some_and(|v| v == "auto") => config.icy = None,
+            "icy" => config.icy = Some(value.as_bool().ok_or_else(|| bad("must be true, false or 'auto'."))?),
             "statsInterval" => config.stats_interval = number(0.0)?,
             _ => return Err(bad("is not an option of the player.")),
         }

@@ -46,7 +46,10 @@ impl Engine {
     pub fn new(callback: Function, config: &Object) -> Result<Engine, JsValue> {
         let config = messages::config(config).map_err(|e| JsValue::from(messages::error(&e)))?;
         pump::report_panics();
-        Ok(Self { shell: Shell::new(callback, config) })
+        let icy = config.icy;
+        let shell = Shell::new(callback, config);
+        shell.ask_icy.set(icy);
+        Ok(Self { shell })
     }
 
     /// Starts another presentation. `prefetched` (a `Promise<Response>` for the same URL) serves its first request.
@@ -110,6 +113,7 @@ impl Engine {
     /// As the constructor's.
     pub fn configure(&self, config: &Object) -> Result<(), JsValue> {
         let config = messages::config(config).map_err(|e| JsValue::from(messages::error(&e)))?;
+        self.shell.ask_icy.set(config.icy);
         self.shell.input(Pending::Intent(UserIntent::Configure(Box::new(config))));
         Ok(())
     }

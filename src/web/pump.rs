@@ -6,8 +6,8 @@
 use super::{messages, mse::Source};
 use crate::error::{Code, PlayerError};
 use crate::player::{
-    BufferId, Command, Config, Event, FetchFailure, FetchId, Input, LoadRequest, MediaState, Now, Output,
-    Player, UserIntent,
+    BufferId, Command, Config, Event, FetchFailure, FetchId, IcyHeaders, Input, LoadRequest, MediaState, Now,
+    Output, Player, UserIntent,
 };
 use crate::time::TimeRanges;
 use gloo_timers::callback::Timeout;
@@ -27,6 +27,7 @@ pub(super) enum Pending {
         content_type: Option<String>,
         length: Option<u64>,
         ranges: bool,
+        icy: Option<Box<IcyHeaders>>,
     },
     /// The first `len` bytes of a buffer that goes back to the shell.
     Body {
@@ -75,6 +76,8 @@ pub(super) struct Shell {
     timer: RefCell<Option<(Now, Timeout)>>,
     pub(super) source: RefCell<Option<Source>>,
     pub(super) fetches: RefCell<Vec<super::fetch::Running>>,
+    /// Whether to ask radio servers for titles; `None`: where that needs no leave of another origin.
+    pub(super) ask_icy: Cell<Option<bool>>,
     pub(super) prefetched: RefCell<Option<(String, Promise)>>,
     /// Body chunks are copied here, so that no allocation is made per chunk.
     pub(super) chunk: RefCell<Vec<u8>>,
@@ -102,6 +105,7 @@ impl Shell {
             timer: RefCell::default(),
             source: RefCell::default(),
             fetches: RefCell::default(),
+            ask_icy: Cell::new(None),
             prefetched: RefCell::default(),
             chunk: RefCell::default(),
         });
@@ -165,7 +169,7 @@ impl Shell {
         let mut feed = |input| core.handle_input(now, input);
         match input {
             Pending::Load(request) => feed(Input::Load(request)),
-            Pending::Head { id, status, url, content_type, length, ranges } => {
+            Pending::Head { id, status, url, content_type, length, ranges, icy } => {
                 feed(Input::FetchHead {
                     id,
                     status,
@@ -173,6 +177,7 @@ impl Shell {
                     content_type: content_type.as_deref(),
                     length,
                     ranges,
+                    icy: icy.as_deref(),
                 });
             }
             Pending::Body { id, data, len } => {

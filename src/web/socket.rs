@@ -194,7 +194,15 @@ async fn receive(shell: Weak<Shell>, id: FetchId, url: String, inbox: Rc<RefCell
                 opened = true;
                 let url = url.clone();
                 let (content_type, length) = (None, None);
-                live.input(Pending::Head { id, status: 200, url, content_type, length, ranges: false });
+                live.input(Pending::Head {
+                    id,
+                    status: 200,
+                    url,
+                    content_type,
+                    length,
+                    ranges: false,
+                    icy: None,
+                });
             }
             Sign::Bytes(bytes) => live.chunk_came(id, &bytes),
             Sign::Closed { clean: true, .. } if opened => {

@@ -96,7 +96,7 @@ impl Session {
         linear.again = 0;
         linear.encore = None;
         let url = linear.url.clone();
-        let ticket = self.requests.send_at(ctx.now + pause, FetchKind::Segment, url, None);
+        let ticket = self.requests.send_at(ctx.now + pause, FetchKind::Stream, url, None);
         self.linear_job(ctx, i, ticket, true);
         Ok(())
     }

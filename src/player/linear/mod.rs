@@ -164,6 +164,16 @@ impl Linear {
         self.whole = false;
     }
 
+    /// Where the media ends that was given out, on the presentation's timeline.
+    pub fn edge(&self) -> Seconds {
+        self.timeline.ends().fold(0.0, f64::max)
+    }
+
+    /// What is added to media time at present.
+    pub fn offset(&self) -> Option<Seconds> {
+        self.timeline.offset()
+    }
+
     /// Whether all is known that the user is told of it.
     pub fn settled(&self) -> bool {
         self.known && self.measured
@@ -261,6 +271,15 @@ pub(super) fn presentation(url: &str) -> Presentation {
 }
 
 impl Session {
+    /// Where the element itself may play what this failed with: URL and type.
+    pub fn last_resort(&self, error: &PlayerError) -> Option<(String, String)> {
+        let linear = self.linear.as_ref()?;
+        let refused = error.code == Code::CodecUnsupported && !self.streams.iter().any(|s| s.has_media);
+        let codecs = error.tried.as_deref().filter(|_| refused)?;
+        let quoted = ["; codecs=\"", codecs, "\""].concat();
+        Some((linear.url.clone(), [linear.format.mime(), &quoted].concat()))
+    }
+
     /// Plays a resource that has no index, with the response by which it was recognized.
     pub fn set_linear(&mut self, found: Found) {
         self.linear = Some(Box::new(Linear::new(found)));
@@ -569,7 +588,9 @@ impl Session {
         if self.look_around(ctx, i, false) {
             return Ok(());
         }
+        let edge = self.linear.as_ref().map_or(0.0, |l| l.edge());
         self.release_linear(ctx, i);
+        self.note_asides(i, edge);
         match result.and(drained) {
             Ok(()) => Ok(()),
             Err(error) => self.linear_failed(ctx, i, error),

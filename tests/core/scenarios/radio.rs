@@ -63,3 +63,136 @@ fn a_file_of_unknown_length_is_not_played_twice() {
     assert!(w.requests()[1].received < 40_000, "{}", w.story());
     assert_eq!(w.errors(), []);
 }
+
+const RADIO: &str = "https://cdn.test/radio.ts";
+
+/// The stream of `RADIO` with a text every `interval` bytes, from what it is at each; `None`: what was said before.
+fn with_titles(interval: usize, titles: impl Fn(usize) -> Option<String> + 'static) -> Site {
+    let media = heavy(30.0).ts_file().get(TS).unwrap().1;
+    let mut site = Site::default();
+    site.put_made(RADIO, "video/mp2t", move || {
+        let mut out = Vec::new();
+        for (i, part) in media.chunks(interval).enumerate() {
+            out.extend_from_slice(part);
+            if part.len() == interval {
+                let text = titles(i).unwrap_or_default();
+                out.push(u8::try_from(text.len().div_ceil(16)).unwrap());
+                out.extend_from_slice(text.as_bytes());
+                out.resize(out.len() + text.len().next_multiple_of(16) - text.len(), 0);
+            }
+        }
+        out
+    });
+    let fields = vec![("name".to_owned(), "Test FM".to_owned()), ("br".to_owned(), "1000".to_owned())];
+    site.put_icy(RADIO, IcyHeaders { interval: interval as u32, fields });
+    site
+}
+
+fn notes(w: &World) -> Vec<(f64, Note)> {
+    let of = |t: &Told| match &t.event {
+        Event::Metadata(note) => Some((t.at, note.clone())),
+        _ => None,
+    };
+    w.events.iter().filter_map(of).collect()
+}
+
+#[test]
+fn titles_are_told_when_they_are_heard() {
+    // 1 Mbit/s and some: a text about every 64 ms.
+    let title =
+        |i: usize| format!("StreamTitle='Song {}';StreamUrl='https://cdn.test/{}';", i / 160, i / 160);
+    let mut w = World::new(with_titles(8192, move |i| (i % 5 == 0).then(|| title(i))));
+    w.fault(RADIO, Fault::Endless, ALWAYS);
+    w.load(RADIO);
+    w.play_to_end(60.0);
+    w.assert_played_all('v', &[750]);
+    assert_eq!(w.errors(), [], "{}", w.story());
+    let told = notes(&w);
+    let station = &told[0].1;
+    assert_eq!((station.kind, station.title.as_deref(), station.at), ("station", Some("Test FM"), 0.0));
+    let songs: Vec<_> = told[1..].iter().map(|(_, n)| (n.kind, n.title.clone().unwrap())).collect();
+    assert_eq!(songs[0], ("icy", "Song 0".to_owned()));
+    assert!(songs.len() >= 3 && songs.windows(2).all(|s| s[0] != s[1]), "{songs:?}");
+    assert!(told[1].1.url.as_deref() == Some("https://cdn.test/0"));
+    // The link is ten times as fast as the media: what is told when it is fetched comes far too early.
+    let began = w.events.iter().find(|t| matches!(t.event, Event::Loaded { .. })).unwrap().at;
+    for (at, note) in &told {
+        assert!((at - began - note.at).abs() < 0.3, "{note:?} at {at}, began {began}");
+    }
+    let bytes = heavy(30.0).ts_file().get(TS).unwrap().1.len();
+    let second = &told[2].1;
+    let expected = 161.0 * 8192.0 / bytes as f64 * 30.0;
+    assert!((second.at - expected).abs() < 1.2, "{second:?}: {expected}");
+}
+
+#[test]
+fn lists_of_stations_give_their_entries() {
+    for (name, body) in [
+        ("a.pls", "[playlist]\nNumberOfEntries=2\nFile1=http://a.test:8000/;\nFile2=two.mp3\n"),
+        ("a.m3u", "#EXTM3U\n#EXTINF:-1,One\nhttp://a.test:8000/;\ntwo.mp3\n"),
+        (
+            "a.xspf",
+            "<?xml version=\"1.0\"?><playlist version=\"1\" xmlns=\"http://xspf.org/ns/0/\"><trackList><track><location>http://a.test:8000/;</location></track><track><location>two.mp3</location></track></trackList></playlist>",
+        ),
+    ] {
+        let url = ["https://cdn.test/lists/", name].concat();
+        let mut site = Site::default();
+        site.put(&url, "text/plain", body);
+        let mut w = World::new(site);
+        w.load(&url);
+        w.run_for(1.0);
+        let lists = w.events.iter().filter_map(|t| match &t.event {
+            Event::Sources(urls) => Some(urls.clone()),
+            _ => None,
+        });
+        assert_eq!(
+            lists.collect::<Vec<_>>(),
+            [["http://a.test:8000/;", "https://cdn.test/lists/two.mp3"]],
+            "{name}"
+        );
+        assert_eq!(w.net.open(), 0);
+    }
+}
+
+#[test]
+fn the_page_of_a_radio_server_is_passed_by() {
+    let stream = heavy(8.0).ts_file().get(TS).unwrap().1;
+    let mut site = Site::default();
+    site.put("http://radio.test:8000/", "text/html", "<html><body>SHOUTcast Administrator</body></html>");
+    site.put("http://radio.test:8000/;", "audio/mpeg", stream);
+    let mut w = World::new(site);
+    w.load("http://radio.test:8000/");
+    w.play_to_end(20.0);
+    w.assert_played_all('v', &[200]);
+    // A page that is elsewhere is a page.
+    let mut site = Site::default();
+    site.put("http://radio.test:8000/index", "text/html", "<html><body>Hello</body></html>");
+    let mut w = World::new(site);
+    w.load("http://radio.test:8000/index");
+    assert_eq!(w.run_to_error(5.0).code, Code::FormatUnknown);
+}
+
+#[test]
+fn what_only_the_element_may_play_is_left_to_it() {
+    let last = |w: &World| {
+        w.events.iter().find_map(|t| match &t.event {
+            Event::LastResort { mime, error, .. } => Some((mime.clone(), error.code)),
+            _ => None,
+        })
+    };
+    let mut site = Site::default();
+    site.put("https://cdn.test/a.wav", "audio/wav", &b"RIFF\x24\x10\0\0WAVEfmt \x10\0\0\0"[..]);
+    let mut w = World::new(site);
+    w.load("https://cdn.test/a.wav");
+    w.run_for(2.0);
+    assert_eq!(last(&w), Some(("audio/wav".to_owned(), Code::FormatUnsupported)));
+    let mut w = World::new(heavy(8.0).ts_file());
+    w.unsupported = vec!["mp4"];
+    w.load(TS);
+    w.run_for(2.0);
+    assert_eq!(
+        last(&w),
+        Some(("video/mp2t; codecs=\"avc1.42001f, mp4a.40.2\"".to_owned(), Code::CodecUnsupported))
+    );
+    assert!(w.element.source.is_none() && w.net.open() == 0);
+}

@@ -2,7 +2,7 @@
 
 use super::site::Site;
 use millrace::manifest::ByteRange;
-use millrace::player::{FetchFailure, FetchId, FetchKind};
+use millrace::player::{FetchFailure, FetchId, FetchKind, IcyHeaders};
 
 /// What goes wrong with a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +100,7 @@ pub enum Delivery {
         content_type: &'static str,
         length: Option<u64>,
         ranges: bool,
+        icy: Option<IcyHeaders>,
     },
     Body {
         id: FetchId,
@@ -354,6 +355,7 @@ impl Network {
                     content_type: r.content_type,
                     length: r.announced,
                     ranges: r.ranges,
+                    icy: self.site.icy(&r.url),
                 });
             }
             if r.paused {

@@ -1,5 +1,6 @@
 //! Streams as they lie on a server: what each URL answers. Segments are made when they are asked for.
 
+use millrace::player::IcyHeaders;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -10,6 +11,7 @@ type Make = Rc<dyn Fn() -> Vec<u8>>;
 #[derive(Clone, Default)]
 pub struct Site {
     entries: BTreeMap<String, (&'static str, Make)>,
+    icy: BTreeMap<String, IcyHeaders>,
 }
 
 impl Site {
@@ -22,6 +24,15 @@ impl Site {
     /// Puts a resource that is made when it is asked for.
     pub fn put_made(&mut self, url: &str, content_type: &'static str, make: impl Fn() -> Vec<u8> + 'static) {
         self.entries.insert(url.to_owned(), (content_type, Rc::new(make)));
+    }
+
+    /// Has the server of a URL tell of its station.
+    pub fn put_icy(&mut self, url: &str, headers: IcyHeaders) {
+        self.icy.insert(url.to_owned(), headers);
+    }
+
+    pub fn icy(&self, url: &str) -> Option<IcyHeaders> {
+        self.icy.get(url).cloned()
     }
 
     /// What a URL answers.

@@ -338,7 +338,7 @@ impl World {
         let player = &mut self.player;
         match input {
             Pending::Load(request) => player.handle_input(now, Input::Load(request)),
-            Pending::Net(Delivery::Head { id, status, url, content_type, length, ranges }) => player
+            Pending::Net(Delivery::Head { id, status, url, content_type, length, ranges, icy }) => player
                 .handle_input(
                     now,
                     Input::FetchHead {
@@ -348,6 +348,7 @@ impl World {
                         content_type: Some(content_type),
                         length,
                         ranges,
+                        icy: icy.as_ref(),
                     },
                 ),
             Pending::Net(Delivery::Body { id, data }) => {
@@ -491,6 +492,8 @@ impl World {
     pub fn fatal(&self) -> Option<&PlayerError> {
         self.events[self.load_began..].iter().rev().find_map(|t| match &t.event {
             Event::Error(e) if e.severity == Severity::Fatal => Some(e),
+            // The element of these worlds plays nothing by itself.
+            Event::LastResort { error, .. } => Some(error),
             _ => None,
         })
     }
