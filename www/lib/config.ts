@@ -2,10 +2,10 @@
 import { failure } from './errors.ts';
 import type { PlayerConfig } from './types.ts';
 
-/** A number: the smallest that is allowed. Otherwise the type; a `?` allows null. */
+/** A number: the smallest that is allowed. Otherwise the type; a `?` allows null, a `|` one more word. */
 const options: Record<keyof PlayerConfig, number | string> = {
   bufferAhead: 1, bufferBehind: 0, bufferBytes: 1e6, maxBandwidth: 'number?', capToElement: 'boolean', initialBandwidth: 1,
-  language: 'string?', maxAttempts: 1, requestTimeout: 0.1, maxGap: 0, statsInterval: 0, worker: 'boolean',
+  language: 'string?', maxAttempts: 1, requestTimeout: 0.1, maxGap: 0, statsInterval: 0, icy: 'boolean|auto', worker: 'boolean',
 };
 
 /** @internal Throws CONFIG_INVALID for an unknown key or a bad value. */
@@ -15,9 +15,9 @@ export function check(config: PlayerConfig): PlayerConfig {
     if (rule === undefined) throw failure('CONFIG_INVALID', `\`${key}\` is not an option of the player.`);
     if (value === undefined) continue;
     const fits = typeof rule === 'number' ? Number.isFinite(value) && value >= rule
-      : value === null ? rule.endsWith('?') : typeof value === rule.replace('?', '') && (rule !== 'number?' || value >= 1);
+      : value === null ? rule.endsWith('?') : value === rule.split('|')[1] || typeof value === rule.replace(/\?|\|.*/, '') && (rule !== 'number?' || value >= 1);
     if (!fits) {
-      const wanted = typeof rule === 'number' ? `a number from ${rule} up` : `a ${rule.replace('?', ' or null')}`;
+      const wanted = typeof rule === 'number' ? `a number from ${rule} up` : `a ${rule.replace('?', ' or null').replace('|', ' or ')}`;
       throw failure('CONFIG_INVALID', `\`${key}\` must be ${wanted}.`);
     }
   }

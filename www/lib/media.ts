@@ -22,6 +22,8 @@ export class Media {
   /** The element plays what the engine sent for the present load. */
   #active = false;
   #set = false;
+  /** Listeners of a source that the element plays by itself. */
+  #plain: AbortController | undefined;
   /** It played when its source was taken away. */
   #resume = false;
   #width = 0;
@@ -66,6 +68,7 @@ export class Media {
   source(handle: MediaSourceHandle | MediaSource | null): void {
     const { element } = this;
     this.#active = false;
+    this.#plain?.abort();
     this.#rest();
     if (!handle) {
       if (!this.#set) return;
@@ -97,6 +100,24 @@ export class Media {
       this.#frame = (video as HTMLVideoElement).requestVideoFrameCallback((now) => this.#shown(now));
     }
     this.#pace();
+  }
+
+  /** Lets the element play a URL by itself, from `startTime` on. One of the two is called; nothing after another source was set. */
+  plain(url: string, startTime: number | undefined, ready: () => void, failed: (message: string) => void): void {
+    const { element } = this;
+    this.source(null);
+    const { signal } = this.#plain = new AbortController();
+    element.addEventListener('loadedmetadata', () => {
+      if (startTime) element.currentTime = startTime < 0 ? Math.max(0, element.duration + startTime) : startTime;
+      ready();
+    }, { signal, once: true });
+    element.addEventListener('error', () => failed(element.error?.message ?? ''), { signal });
+    const plays = this.#resume || !element.paused;
+    this.#set = this.#active = true;
+    this.#resume = false;
+    element.src = url;
+    if (plays) element.play().catch(() => {});
+    if ('requestVideoFrameCallback' in element) this.#frame = (element as HTMLVideoElement).requestVideoFrameCallback((now) => this.#shown(now));
   }
 
   seek(time: number): void {

@@ -12,6 +12,8 @@ export type Builds = Partial<Record<BuildName, Build>>;
 
 /** A manifest larger than this is fetched by the engine, which reads it while it arrives. */
 const PREFETCH_BYTES = 4e6;
+/** Lists of stations that one load opens. */
+const MAX_LISTS = 5;
 
 /** What one `load()` asks for: the first of some sources that can be played. */
 interface Request {
@@ -19,6 +21,8 @@ interface Request {
   rest: readonly Source[];
   readonly options: LoadOptions;
   readonly began: number;
+  /** Lists that were opened. */
+  lists: number;
   /** Why those before were passed over. */
   readonly causes: PlayerError[];
   /** Settles the promise; gone once it is settled. */
@@ -195,7 +199,7 @@ export class BasePlayer extends EventTarget {
     const onAbort = () => this.#stop('the signal was aborted.', signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
     const request: Request = {
-      rest, options, began: performance.now(), causes: [],
+      rest, options, began: performance.now(), lists: 0, causes: [],
       settle: (error) => {
         request.settle = undefined;
         signal?.removeEventListener('abort', onAbort);
@@ -225,7 +229,8 @@ export class BasePlayer extends EventTarget {
       : lacks ? failure('CODEC_UNSUPPORTED', `The browser cannot decode ${lacks}.`, url.href)
       : undefined;
     if (wrong || !url) {
-      if (wrong) this.#fail(wrong);
+      if (wrong && wrong.code === 'MSE_UNAVAILABLE') this.#plain(load, load.url, type, wrong);
+      else if (wrong) this.#fail(wrong);
       return;
     }
     const name = wanted(url, type);
@@ -336,12 +341,38 @@ export class BasePlayer extends EventTarget {
     } else if (message.type === 'seek') {
       this.#media?.seek(message.time);
     } else if (message.type === 'event') {
-      this.#event(load, message.name as keyof PlayerEventDetails | 'needsfeature', message.detail);
+      this.#event(load, message.name as keyof PlayerEventDetails, message.detail);
     }
   }
 
-  #event(load: Load, name: keyof PlayerEventDetails | 'needsfeature', detail: unknown): void {
+  /** The last resort: the element plays by itself what it says it can. */
+  #plain(load: Load, url: string, type: string | undefined, error: PlayerError): void {
+    const media = this.#media;
+    const { request } = load;
+    if (!media || url.startsWith('ws') || (type && !media.element.canPlayType(type))) return this.#fail(error);
+    media.plain(url, request.options.startTime, () => {
+      const { duration } = media.element;
+      this.#dispatch('loaded', { protocol: 'element', duration, live: duration === Infinity });
+      request.settle?.();
+    }, () => this.#fail(error));
+    this.#dispatch('fallback', { url, type: type ?? '', error });
+  }
+
+  #event(load: Load, name: keyof PlayerEventDetails | 'needsfeature' | 'sources' | 'lastresort', detail: unknown): void {
     switch (name) {
+      case 'sources': {
+        // Lists may name lists, but not without an end.
+        const { urls } = detail as { urls: string[] };
+        const { request } = load;
+        if (++request.lists > MAX_LISTS) return this.#fail(failure('FORMAT_UNSUPPORTED', 'There are lists within lists here.', load.url));
+        request.rest = [...urls.map((src) => ({ src })), ...request.rest];
+        this.#clear(load);
+        return this.#take(request, false);
+      }
+      case 'lastresort': {
+        const { url, mime, error } = detail as { url: string; mime: string; error: ErrorDetail };
+        return this.#plain(load, url, mime, new PlayerError(error));
+      }
       case 'needsfeature': {
         const { full } = this.#builds;
         if (full && this.#host?.build !== full) {

@@ -25,6 +25,9 @@ export interface PlayerConfig {
   maxGap?: number | undefined;
   /** Seconds between `stats` events; 0: none. Default 1. */
   statsInterval?: number | undefined;
+  /** Ask radio servers for titles (`Icy-MetaData: 1`). From another origin that takes a CORS preflight, which many refuse; `true` tries it, and
+   * does without where it fails. Default `'auto'`: of the page's own origin only. */
+  icy?: boolean | 'auto' | undefined;
   /** Run in a worker where the browser allows it. Only the constructor heeds it. Default true. */
   worker?: boolean | undefined;
 }
@@ -108,10 +111,25 @@ export interface Stats {
   readonly inWorker: boolean;
 }
 
+/** What goes along with the media. */
+export interface Metadata {
+  /** `'station'`: headers of a radio server. `'icy'`: its titles. `'comments'`: Vorbis comments and tags. `'script'`: messages in FLV. The others as they are in the stream. */
+  readonly kind: 'station' | 'icy' | 'comments' | 'script' | 'id3' | 'scte35' | 'klv';
+  /** Seconds: where it belongs in what is played. */
+  readonly time: number;
+  /** What is played, or the name of the station. */
+  readonly title?: string;
+  readonly url?: string;
+  /** All that was told, names as they came. */
+  readonly values: Readonly<Record<string, string>>;
+  /** As it came, where it is no text: an ID3v2 tag, a `splice_info_section`, KLV units. */
+  readonly data?: Uint8Array;
+}
+
 /** What each event's `detail` holds. */
 export interface PlayerEventDetails {
   /** The manifest or the headers of the file are read and the first media is under way. `duration` is infinite for a stream without an end. */
-  loaded: { protocol: 'dash' | 'hls' | 'file'; duration?: number; live: boolean };
+  loaded: { protocol: 'dash' | 'hls' | 'file' | 'element'; duration?: number; live: boolean };
   /** What can be chosen. */
   tracks: { qualities: readonly Quality[]; audio: readonly AudioTrack[] };
   /** Segments of another quality are fetched from now on. `reason`: see the API reference. */
@@ -124,6 +142,10 @@ export interface PlayerEventDetails {
   gap: { reason: string; from: number; to: number };
   /** A source could not be played, and the next one is tried. `error` says why. */
   sourcechange: { from: string; to: string; error: PlayerError };
+  /** Metadata, told when the playhead comes to it. */
+  metadata: Metadata;
+  /** The player cannot play this file, for the reason in `error`, and the element tries by itself (`src`). */
+  fallback: { url: string; type: string; error: PlayerError };
   /** Something went wrong; `severity` tells whether playback goes on. */
   error: PlayerError;
   /** The end was reached. */

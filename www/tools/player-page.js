@@ -21,7 +21,7 @@ setInterval(() => {
 const onFrame = () => { record.presented++; video.requestVideoFrameCallback(onFrame); };
 if ('requestVideoFrameCallback' in video) video.requestVideoFrameCallback(onFrame);
 
-const eventNames = ['loaded', 'sourcechange', 'tracks', 'qualitychange', 'stall', 'recovered', 'gap', 'error', 'ended'];
+const eventNames = ['loaded', 'sourcechange', 'tracks', 'qualitychange', 'stall', 'recovered', 'gap', 'metadata', 'fallback', 'error', 'ended'];
 const errorFields = (error) => ({ code: error?.code ?? 'UNKNOWN', severity: error?.severity ?? 'fatal', category: error?.category ?? 'internal',
   message: error?.message ?? String(error), url: error?.context?.url ?? null, status: error?.context?.status ?? null, recovery: error?.recovery ?? null,
   ...(error?.causes?.length && { causes: error.causes.map(errorFields) }) });
