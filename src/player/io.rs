@@ -524,10 +524,13 @@ pub enum Event {
         to: Seconds,
     },
     /// What goes along with the media, told when the playhead comes to it.
+    #[cfg(feature = "progressive")]
     Metadata(Note),
     /// The URL is of a list, and these are its entries: what plays is the first of them that can be played.
+    #[cfg(feature = "progressive")]
     Sources(Vec<String>),
     /// The element itself may be able to play this file. If it cannot, the error stands. The load has ended.
+    #[cfg(feature = "progressive")]
     LastResort {
         /// After redirects.
         url: String,

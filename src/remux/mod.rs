@@ -12,8 +12,12 @@ mod timing;
 mod webm;
 
 use crate::bytes::{ByteWriter, MediaBytes};
-use crate::container::{Metadata, Sample, Sink, TrackId, TrackInfo};
-use crate::time::{Seconds, Ticks, Timescale};
+#[cfg(feature = "progressive")]
+use crate::container::Metadata;
+use crate::container::{Sample, Sink, TrackId, TrackInfo};
+use crate::time::Ticks;
+#[cfg(feature = "progressive")]
+use crate::time::{Seconds, Timescale};
 
 use timing::{Clock, Opening};
 
@@ -236,14 +240,17 @@ pub struct Muxer {
     opens: bool,
     complete: bool,
     warnings: Vec<Warning>,
+    #[cfg(feature = "progressive")]
     metadata: Vec<Aside>,
     /// Takes payload that belongs to no known track.
     stray: Vec<u8>,
 }
 
+#[cfg(feature = "progressive")]
 /// Data that goes along with the samples, and its presentation time in seconds of the media (`None`: from where it came on).
 pub type Aside = (Option<Seconds>, Metadata);
 
+#[cfg(feature = "progressive")]
 /// Asides that are kept until they are taken. Larger: memory where nobody takes them.
 const MAX_ASIDES: usize = 64;
 
@@ -277,6 +284,7 @@ impl Muxer {
         std::mem::take(&mut self.warnings)
     }
 
+    #[cfg(feature = "progressive")]
     /// What goes along with the samples and came since the last call; the first `MAX_ASIDES` of it. Not the captions that come with each picture.
     pub fn take_metadata(&mut self) -> Vec<Aside> {
         std::mem::take(&mut self.metadata)
@@ -464,6 +472,7 @@ impl Sink for Muxer {
         self.complete = true;
     }
 
+    #[cfg(feature = "progressive")]
     fn metadata(&mut self, track: Option<TrackId>, at: Option<Ticks>, data: Metadata) {
         if self.metadata.len() >= MAX_ASIDES || matches!(data, Metadata::Captions(_)) {
             return;

@@ -114,7 +114,7 @@ impl Shell {
         match started {
             Ok((controller, request)) => {
                 // Asked across origins, a server may refuse the question, and then all of it.
-                let again = (asked && !same_origin(url))
+                let again = (cfg!(feature = "progressive") && asked && !same_origin(url))
                     .then(|| (url.to_owned(), Object::from(Bag::new().with("signal", controller.signal()))));
                 let way = Way::Fetch(controller);
                 self.fetches.borrow_mut().push(Running { id, way, paused: false, waits: None });
@@ -205,6 +205,9 @@ fn same_origin(url: &str) -> bool {
 
 /// `icy-…` headers of a response, as far as they are exposed.
 fn icy_headers(response: &Response) -> Option<Box<IcyHeaders>> {
+    if !cfg!(feature = "progressive") {
+        return None;
+    }
     let headers = response.headers();
     let get = |name: &str| headers.get(name).ok().flatten();
     let mut icy = IcyHeaders { interval: 0, fields: Vec::new() };
@@ -247,7 +250,8 @@ async fn receive(
     again: Option<(String, Object)>,
 ) {
     let mut response = JsFuture::from(request).await;
-    if response.is_err()
+    if cfg!(feature = "progressive")
+        && response.is_err()
         && let Some((url, init)) = again
         && wanted(&shell, id).is_some()
         && let Ok(request) = global_fetch(&url, &init)

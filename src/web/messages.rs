@@ -1,8 +1,8 @@
 //! Plain objects for the page side, and the configuration that comes from there.
 
 use crate::error::{Category, Code, PlayerError, Result, Severity};
-use crate::player::{AudioTrack, Config, Event, Note, Quality, Stats};
-use js_sys::{Array, Object, Reflect, Uint8Array};
+use crate::player::{AudioTrack, Config, Event, Quality, Stats};
+use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
 
 /// An object under construction.
@@ -105,10 +105,13 @@ pub(super) fn event(event: &Event) -> JsValue {
         Event::Error(e) => ("error", error(e)),
         Event::Ended => ("ended", Bag::new()),
         Event::Stats(s) => ("stats", stats(s)),
+        #[cfg(feature = "progressive")]
         Event::Metadata(n) => ("metadata", note(n)),
+        #[cfg(feature = "progressive")]
         Event::Sources(urls) => {
             ("sources", Bag::new().with("urls", list(urls.iter().map(|u| JsValue::from_str(u)))))
         }
+        #[cfg(feature = "progressive")]
         Event::LastResort { url, mime, error: e } => {
             let why: JsValue = error(e).into();
             (
@@ -142,10 +145,14 @@ fn audio_track(t: &AudioTrack) -> JsValue {
         .into()
 }
 
-fn note(n: &Note) -> Bag {
+#[cfg(feature = "progressive")]
+fn note(n: &crate::player::Note) -> Bag {
     let values = n.values.iter().fold(Bag::new(), |bag, (name, value)| bag.with(name, value.as_str()));
-    let data =
-        if n.data.is_empty() { JsValue::UNDEFINED } else { Uint8Array::from(n.data.as_slice()).into() };
+    let data = if n.data.is_empty() {
+        JsValue::UNDEFINED
+    } else {
+        js_sys::Uint8Array::from(n.data.as_slice()).into()
+    };
     Bag::new()
         .with("kind", n.kind)
         .with("time", n.at)
