@@ -9,6 +9,7 @@ use crate::bytes::ByteWriter;
 #[cfg(feature = "ts-extra")]
 use crate::codec::aac;
 use crate::codec::aac::AdtsHeader;
+#[cfg(feature = "ts-extra")]
 use crate::codec::ac3::{self, Ac3Config, Ac3Header};
 #[cfg(feature = "ts-extra")]
 use crate::codec::latm::{self, LatmConfig, LatmReader};
@@ -22,6 +23,9 @@ const MAX_STAMPS: usize = 64;
 /// Largest access unit of E-AC-3 with all its substreams; damaged streams must not fill the memory.
 const MAX_UNIT: usize = 64 << 10;
 
+/// First bytes of a unit that tell whether the stream has changed.
+const KEPT_HEADER: usize = 7;
+
 /// What the frames are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frames {
@@ -30,6 +34,7 @@ pub enum Frames {
     /// MPEG-1/2 audio.
     Mpeg,
     /// AC-3 and E-AC-3.
+    #[cfg(feature = "ts-extra")]
     Ac3,
     /// AAC in LATM, with LOAS headers.
     #[cfg(feature = "ts-extra")]
@@ -58,6 +63,7 @@ impl Frames {
         match self {
             Self::Adts => AdtsHeader::SIZE,
             Self::Mpeg => mpeg_audio::HEADER_SIZE,
+            #[cfg(feature = "ts-extra")]
             Self::Ac3 => ac3::HEADER_SIZE,
             #[cfg(feature = "ts-extra")]
             Self::Latm => latm::HEADER_SIZE,
@@ -68,6 +74,7 @@ impl Frames {
     fn first_byte(self) -> u8 {
         match self {
             Self::Adts | Self::Mpeg => 0xff,
+            #[cfg(feature = "ts-extra")]
             Self::Ac3 => 0x0b,
             #[cfg(feature = "ts-extra")]
             Self::Latm => 0x56,
@@ -88,6 +95,7 @@ impl Frames {
                 let key = u32::from(h.version << 4 | h.layer << 2 | h.channels) << 20 | h.sampling_rate;
                 Some(Head { size: h.frame_size.into(), key: Some(key) })
             }
+            #[cfg(feature = "ts-extra")]
             Self::Ac3 => {
                 let h = Ac3Header::parse(b.first_chunk()?)?;
                 let kind = u32::from(h.acmod) << 2 | u32::from(h.lfe) << 1 | u32::from(h.enhanced);
@@ -395,7 +403,7 @@ struct Output {
     rate: u32,
     info: Option<TrackInfo>,
     /// The header for which `info` was made.
-    header: Option<[u8; ac3::HEADER_SIZE]>,
+    header: Option<[u8; KEPT_HEADER]>,
     #[cfg(feature = "ts-extra")]
     latm: LatmReader,
     #[cfg(feature = "ts-extra")]
@@ -495,6 +503,7 @@ impl FrameReader {
         let out = &mut self.out;
         out.base = offset.wrapping_sub(self.scanner.position());
         let cut = self.scanner.finish(&mut |found| out.take(found, offset, sink));
+        #[cfg(feature = "ts-extra")]
         if !cut && out.frames == Frames::Ac3 {
             out.end_unit(offset, sink);
         }
@@ -517,6 +526,7 @@ impl Output {
             }
             Found::Bytes(bytes) => self.unit.extend_from_slice(bytes),
             Found::End => match self.frames {
+                #[cfg(feature = "ts-extra")]
                 Frames::Ac3 => {}
                 _ => self.end_unit(offset, sink),
             },
@@ -536,8 +546,13 @@ impl Output {
         }
     }
 
+    #[cfg_attr(
+        not(feature = "ts-extra"),
+        allow(unused_variables, reason = "only AC-3 has units of several frames")
+    )]
     fn start(&mut self, position: u64, head: &[u8], offset: u64, sink: &mut dyn Sink) {
         self.stray = false;
+        #[cfg(feature = "ts-extra")]
         if self.frames == Frames::Ac3 {
             let Some(header) = head.first_chunk().and_then(Ac3Header::parse) else { return };
             // Fewer than six blocks in a frame: several frames make a unit.
@@ -562,6 +577,7 @@ impl Output {
         }
     }
 
+    #[cfg(feature = "ts-extra")]
     fn changes(&self, header: &Ac3Header) -> bool {
         let first = self.unit.first_chunk().and_then(Ac3Header::parse);
         first.is_some_and(|first| !first.same_stream(header))
@@ -602,6 +618,9 @@ impl Output {
                 }
                 header.samples()
             }
+            #[cfg(not(feature = "ts-extra"))]
+            Frames::Adts => return,
+            #[cfg(feature = "ts-extra")]
             _ => {
                 let Some(header) = unit.first_chunk().and_then(Ac3Header::parse) else { return };
                 let known = self.header.as_ref().and_then(Ac3Header::parse);
@@ -663,7 +682,7 @@ impl Output {
     }
 
     fn announce(&mut self, info: TrackInfo, unit: &[u8], sink: &mut dyn Sink) {
-        let mut header = [0; ac3::HEADER_SIZE];
+        let mut header = [0; KEPT_HEADER];
         for (to, &from) in header.iter_mut().zip(unit) {
             *to = from;
         }

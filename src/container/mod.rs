@@ -172,6 +172,16 @@ pub trait Demuxer {
     /// Takes the next bytes. Samples are given out as soon as they are complete.
     fn push(&mut self, chunk: &[u8], sink: &mut dyn Sink) -> Result<()>;
 
+    /// A segment comes that begins at this time of the presentation according to the manifest: for formats without times of their own.
+    fn begin_segment(&mut self, start: Seconds) {
+        let _ = start;
+    }
+
+    /// Whether the times of the samples are those that `begin_segment` told.
+    fn is_untimed(&self) -> bool {
+        false
+    }
+
     /// The segment has ended: gives out what is complete, reports what is cut off.
     fn finish(&mut self, sink: &mut dyn Sink) -> Result<()>;
 

@@ -185,6 +185,10 @@ impl Session {
         if let Some(offset) = held.segment.timestamp_offset {
             return Some(offset);
         }
+        // Packed audio without time stamps lies where the manifest says.
+        if stream.pipeline.as_ref().is_some_and(|(_, pipeline)| pipeline.is_untimed()) {
+            return Some(0.0);
+        }
         let place = (held.key.period, held.segment.discontinuity);
         if let Some((.., offset)) = self.offsets.iter().find(|(p, d, _)| (*p, *d) == place) {
             return Some(*offset);

@@ -254,6 +254,7 @@ impl Session {
         }
         if let Some((_, pipeline)) = &mut stream.pipeline {
             pipeline.set_opens(segment.start < OPENING);
+            pipeline.begin_segment(segment.start);
         }
         let mut init = None;
         if stream.last_init != segment.init

@@ -53,6 +53,8 @@ pub(super) struct Pipeline {
     kind: Kind,
     in_init: bool,
     opens: bool,
+    /// Start of the segment according to the manifest.
+    start: Option<Seconds>,
     /// What tracks go as, where the browser was asked; all others go as MP4. `None`: the browser takes the track in no form.
     wrappings: Vec<(TrackId, Option<Wrapping>)>,
     wrapped: bool,
@@ -71,6 +73,7 @@ impl Pipeline {
             kind: Kind::Unknown(Vec::new()),
             in_init: false,
             opens: false,
+            start: None,
             wrappings: Vec::new(),
             wrapped: false,
         }
@@ -144,6 +147,19 @@ impl Pipeline {
         }
     }
 
+    /// A segment comes: where the manifest has it.
+    pub fn begin_segment(&mut self, start: Seconds) {
+        self.start = Some(start);
+        if let Kind::Remux { demuxer, .. } = &mut self.kind {
+            demuxer.begin_segment(start);
+        }
+    }
+
+    /// See [`Demuxer::is_untimed`].
+    pub fn is_untimed(&self) -> bool {
+        matches!(&self.kind, Kind::Remux { demuxer, .. } if demuxer.is_untimed())
+    }
+
     /// The bytes of an initialization segment, whole.
     pub fn push_init(&mut self, bytes: &[u8]) -> Result<()> {
         self.in_init = true;
@@ -164,10 +180,18 @@ impl Pipeline {
             let Some(kind) = open(prefix, prefix.len() >= SNIFF_LIMIT)? else { return Ok(()) };
             let prefix = std::mem::take(prefix);
             self.kind = kind;
-            self.set_opens(self.opens);
+            self.tell_opened();
             return self.feed(&prefix);
         }
         self.feed(bytes)
+    }
+
+    /// The format is known now: what was told before is told again.
+    fn tell_opened(&mut self) {
+        self.set_opens(self.opens);
+        if let Some(start) = self.start {
+            self.begin_segment(start);
+        }
     }
 
     fn feed(&mut self, bytes: &[u8]) -> Result<()> {
@@ -204,7 +228,7 @@ impl Pipeline {
                 Some(kind) => {
                     let prefix = std::mem::take(prefix);
                     self.kind = kind;
-                    self.set_opens(self.opens);
+                    self.tell_opened();
                     self.feed(&prefix)?;
                 }
                 None => return Err(unknown_format()),

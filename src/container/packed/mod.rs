@@ -2,7 +2,8 @@
 //! streams, with ID3v2 tags in front and other tags behind.
 //!
 //! **Times.** The track's timescale is its sampling rate. The first frame is presented at 0 or, behind a tag with Apple's time stamp, at
-//! that time, rounded to the nearest sample; from there frames are counted, exactly. The time stamp of a later segment is followed only
+//! that time, rounded to the nearest sample; from there frames are counted, exactly. A segment of a playlist without the stamp begins
+//! at its time in the playlist, if it does not follow the one before. The time stamp of a later segment is followed only
 //! where it is half a frame or more off, as its rounding to 90 kHz is no jump.
 
 mod id3;
@@ -19,9 +20,7 @@ use super::{Demuxer, Format, Metadata, Sample, Sink, TrackId, TrackInfo};
 #[cfg(feature = "progressive")]
 use crate::codec::mpeg_audio::MpegAudioHeader;
 use crate::error::{Code, PlayerError, Result};
-#[cfg(feature = "progressive")]
-use crate::time::Seconds;
-use crate::time::{PtsUnwrapper, Ticks};
+use crate::time::{PtsUnwrapper, Seconds, Ticks, Timescale};
 
 /// Bytes without a frame after which a stream is given up as unknown: more than the garbage that servers put in front of a stream that is
 /// joined in the middle, which is a frame or two.
@@ -60,6 +59,12 @@ pub struct PackedDemuxer {
     stamp: Option<Ticks>,
     /// Time of the first frame in samples, after a seek.
     start: Ticks,
+    /// Time of the segment according to the manifest, for those without a time of their own.
+    manifest: Option<Seconds>,
+    /// Frames do not go on from those before.
+    fresh: bool,
+    /// The segment has no time of its own.
+    untimed: bool,
     #[cfg(feature = "progressive")]
     layout: Option<Mp3Layout>,
     /// Bytes that were passed over in search of the first frame.
@@ -86,6 +91,9 @@ impl PackedDemuxer {
             unwrapper: PtsUnwrapper::default(),
             stamp: None,
             start: 0,
+            manifest: None,
+            fresh: true,
+            untimed: false,
             #[cfg(feature = "progressive")]
             layout: None,
             garbage: 0,
@@ -178,7 +186,12 @@ impl PackedDemuxer {
             return self.probe(false, sink);
         }
         self.state = State::Frames;
-        let stamp = self.stamp.take();
+        let mut stamp = self.stamp.take();
+        self.untimed = stamp.is_none() && self.manifest.is_some();
+        // Later ones go on: manifests round the lengths of segments.
+        if std::mem::take(&mut self.fresh) && stamp.is_none() {
+            stamp = self.manifest.map(|start| Timescale::MPEG.ticks(start));
+        }
         match &mut self.reader {
             Some(Reader::Adts(_, reader)) => reader.begin_pes(stamp),
             Some(Reader::Framed(reader)) => reader.begin_pes(stamp),
@@ -320,7 +333,12 @@ impl Sink for Announced<'_> {
 fn identify(data: &[u8], last: bool) -> (usize, Option<Frames>) {
     for at in 0..data.len() {
         let rest = &data[at..];
-        for frames in [Frames::Adts, Frames::Mpeg, Frames::Ac3] {
+        for frames in [
+            Frames::Adts,
+            Frames::Mpeg,
+            #[cfg(feature = "ts-extra")]
+            Frames::Ac3,
+        ] {
             if rest.len() < frames.header_size() {
                 if !last {
                     return (at, None);
@@ -361,6 +379,14 @@ impl Demuxer for PackedDemuxer {
         let (at, media) = self.layout.as_ref()?.seek(time, Some(length));
         self.resume_at(media);
         Some(at)
+    }
+
+    fn begin_segment(&mut self, start: Seconds) {
+        self.manifest = Some(start);
+    }
+
+    fn is_untimed(&self) -> bool {
+        self.untimed
     }
 
     fn push(&mut self, chunk: &[u8], sink: &mut dyn Sink) -> Result<()> {
@@ -419,6 +445,7 @@ impl Demuxer for PackedDemuxer {
         self.offset = 0;
         self.stamp = None;
         self.start = 0;
+        self.fresh = true;
         self.garbage = 0;
         match &mut self.reader {
             Some(Reader::Adts(scanner, reader)) => {

@@ -101,7 +101,7 @@ impl Extra {
         sink: &mut dyn Sink,
     ) -> bool {
         let Kind::Sections(sections) = &mut self.0 else { return false };
-        let result = sections.push(unit_start, payload, |section| {
+        let result = sections.push(unit_start, payload, &mut |section| {
             // splice_info_section
             if section.first() == Some(&0xfc) {
                 sink.metadata(None, now, Metadata::Scte35(section.to_vec()));

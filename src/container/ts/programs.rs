@@ -42,7 +42,7 @@ impl Programs {
     pub fn pat(&mut self, unit_start: bool, payload: &[u8]) -> Result<Changes, &'static str> {
         let mut changes = (Vec::new(), Vec::new());
         let Self { pat, version, programs, readers, chosen } = self;
-        let result = pat.push(unit_start, payload, |section| {
+        let result = pat.push(unit_start, payload, &mut |section| {
             let Some(pat) = Pat::parse(section) else { return };
             // Another version replaces all programs; its first section, for the others only add.
             if *version != Some(pat.version) && pat.number == 0 {
@@ -78,7 +78,7 @@ impl Programs {
     pub fn pmt(&mut self, pid: u16, unit_start: bool, payload: &[u8]) -> Result<Option<Pmt>, &'static str> {
         let Some((_, reader)) = self.readers.iter_mut().find(|(p, _)| *p == pid) else { return Ok(None) };
         let mut found = Vec::new();
-        let result = reader.push(unit_start, payload, |section| found.extend(Pmt::parse(section)));
+        let result = reader.push(unit_start, payload, &mut |section| found.extend(Pmt::parse(section)));
         let mut out = None;
         for pmt in found {
             out = self.take(pid, pmt).or(out);

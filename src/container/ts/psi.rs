@@ -26,7 +26,7 @@ impl SectionReader {
         &mut self,
         unit_start: bool,
         payload: &[u8],
-        mut section: impl FnMut(&[u8]),
+        section: &mut dyn FnMut(&[u8]),
     ) -> Result<(), &'static str> {
         let mut result = Ok(());
         let mut rest = payload;
@@ -38,7 +38,7 @@ impl SectionReader {
             };
             if self.in_sync && !self.pending.is_empty() {
                 self.pending.extend_from_slice(before);
-                result = self.complete(&mut section);
+                result = self.complete(section);
             }
             self.pending.clear();
             self.in_sync = true;
@@ -46,13 +46,13 @@ impl SectionReader {
         }
         if self.in_sync {
             self.pending.extend_from_slice(rest);
-            result = result.and(self.complete(&mut section));
+            result = result.and(self.complete(section));
         }
         result
     }
 
     /// Gives out the sections that are complete at the start of `pending`.
-    fn complete(&mut self, section: &mut impl FnMut(&[u8])) -> Result<(), &'static str> {
+    fn complete(&mut self, section: &mut dyn FnMut(&[u8])) -> Result<(), &'static str> {
         let mut result = Ok(());
         let mut used = 0;
         while let [table, high, low, ..] = self.pending[used..] {
@@ -235,8 +235,8 @@ mod tests {
         for cut in 1..bytes.len() {
             let mut seen = Vec::new();
             let mut reader = SectionReader::default();
-            reader.push(true, &bytes[..cut], |s| seen.push(s.to_vec())).unwrap();
-            reader.push(false, &bytes[cut..], |s| seen.push(s.to_vec())).unwrap();
+            reader.push(true, &bytes[..cut], &mut |s| seen.push(s.to_vec())).unwrap();
+            reader.push(false, &bytes[cut..], &mut |s| seen.push(s.to_vec())).unwrap();
             assert_eq!(seen, [a.clone(), b.clone()], "cut at {cut}");
         }
         assert_eq!(Pat::parse(&a).unwrap().programs, [(1, 0x100)]);
@@ -254,7 +254,7 @@ mod tests {
             bytes[1 + bit / 8] ^= 1 << (bit % 8);
             let mut reader = SectionReader::default();
             let mut seen = 0;
-            assert!(reader.push(true, &bytes, |_| seen += 1).is_err());
+            assert!(reader.push(true, &bytes, &mut |_| seen += 1).is_err());
             assert_eq!(seen, 0);
         }
     }

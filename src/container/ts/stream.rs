@@ -65,7 +65,6 @@ impl Kind {
     /// By `stream_type`, and for private data by the descriptors (ISO/IEC 13818-1 table 2-34, ATSC A/53 and A/52, ETSI EN 300 468 annex D,
     /// SCTE 35).
     pub fn of(entry: &PmtStream) -> Self {
-        let has = |tag: u8| entry.tags.contains(&tag);
         #[cfg(feature = "ts-extra")]
         if let Some(kind) = Self::extra(entry) {
             return kind;
@@ -74,8 +73,6 @@ impl Kind {
             (0x1b, _) => Self::Video(Codec::Avc),
             (0x0f, _) => Self::Adts,
             (0x03 | 0x04, _) => Self::Framed(Frames::Mpeg),
-            (0x81 | 0x87 | 0x84, _) | (0x06, Some(b"AC-3" | b"EAC3")) => Self::Framed(Frames::Ac3),
-            (0x06, _) if has(0x6a) || has(0x7a) => Self::Framed(Frames::Ac3),
             (0x06, Some(b"AV01")) => Self::Other("AV1 in MPEG-TS is not supported"),
             #[cfg(not(feature = "ts-extra"))]
             (0x24, _) => Self::Other("HEVC in MPEG-TS is not in this build"),
@@ -95,7 +92,9 @@ impl Kind {
     /// What the players of HLS do without.
     #[cfg(feature = "ts-extra")]
     fn extra(entry: &PmtStream) -> Option<Self> {
+        let has = |tag: u8| entry.tags.contains(&tag);
         Some(match (entry.stream_type, entry.registration.as_ref()) {
+            (0x81 | 0x87 | 0x84, _) | (0x06, Some(b"AC-3" | b"EAC3")) => Self::Framed(Frames::Ac3),
             (0x24, _) | (0x06, Some(b"HEVC")) => Self::Video(Codec::Hevc),
             (0x11, _) => Self::Framed(Frames::Latm),
             (0x15, _) => Self::Data(false),
@@ -107,6 +106,7 @@ impl Kind {
                 _ => Self::Other("Opus with a channel layout of its own is not supported"),
             },
             (0x06, Some(b"KLVA")) => Self::Data(true),
+            (0x06, _) if has(0x6a) || has(0x7a) => Self::Framed(Frames::Ac3),
             _ => return None,
         })
     }

@@ -70,6 +70,27 @@ fn packed_audio_keeps_to_the_pictures_by_the_time_in_its_tags() {
 }
 
 #[test]
+fn packed_audio_without_time_stamps_lies_where_the_playlist_has_it() {
+    let stream = |base: f64| Stream::simple(60.0).with(|s| s.parts[0].base = base);
+    // Alone, and beside pictures on another timeline.
+    for stream in [stream(0.0).with(|s| s.ladder.clear()), stream(10.0)] {
+        let video = !stream.ladder.is_empty();
+        let mut w = World::new(stream.hls(Container::Untimed));
+        w.load(if video { M3U8 } else { "https://media.test/a0.m3u8" });
+        w.run_for(3.0);
+        w.seek(40.0);
+        w.run_for(3.0);
+        let last = w.played('a').last().unwrap().number;
+        let expected = w.element.position * 48_000.0 / 1024.0;
+        // A segment begins with the first whole frame behind its time.
+        assert!((f64::from(last) - expected).abs() <= 3.0, "{last} for {expected}\n{}", w.story());
+        w.seek(5.0);
+        w.play_to_end(80.0);
+        assert_eq!(w.errors(), []);
+    }
+}
+
+#[test]
 fn muxed_transport_streams_fill_two_buffers() {
     let mut w = World::new(
         Stream::simple(20.0)

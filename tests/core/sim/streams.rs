@@ -65,6 +65,8 @@ pub enum Container {
     Ts,
     /// Pictures in transport streams, sound in ADTS behind an ID3 tag with its time.
     Packed,
+    /// The same without tags.
+    Untimed,
 }
 
 impl Container {
@@ -441,11 +443,11 @@ impl Stream {
                 let this = this.clone();
                 site.put_made(&format!("{folder}{n}.{suffix}"), "video/mp4", move || match container {
                     Container::Fmp4 => this.fmp4(&track, n),
-                    Container::Packed if !track.is_video() => {
+                    Container::Packed | Container::Untimed if !track.is_video() => {
                         let (from, to) = this.frames_of(&track, n);
-                        ts::packed(&track, from, to, this.kept(&track))
+                        ts::packed(&track, from, to, container == Container::Packed, this.kept(&track))
                     }
-                    Container::Ts | Container::Packed => this.transport(&track, n),
+                    Container::Ts | Container::Packed | Container::Untimed => this.transport(&track, n),
                 });
             }
         }

@@ -48,7 +48,7 @@ pub fn segment(
 }
 
 /// Packed audio (RFC 8216bis §3.4): the frames that `keep` lets pass, behind a tag with the time of the first.
-pub fn packed(track: &Track, from: u32, to: u32, keep: impl Fn(&Frame) -> bool) -> Vec<u8> {
+pub fn packed(track: &Track, from: u32, to: u32, timed: bool, keep: impl Fn(&Frame) -> bool) -> Vec<u8> {
     let frames: Vec<Frame> = track.frames(from, to).into_iter().filter(|f| keep(f)).collect();
     let time = frames.first().map_or(0, |f| f.pts * 90_000 / i64::from(track.timescale()));
     let time = time.rem_euclid(1 << 33) as u64;
@@ -59,6 +59,9 @@ pub fn packed(track: &Track, from: u32, to: u32, keep: impl Fn(&Frame) -> bool) 
     out.push(body.len() as u8);
     out.extend([0, 0]);
     out.extend(body);
+    if !timed {
+        out.clear();
+    }
     for frame in &frames {
         out.extend(adts(frame));
     }
