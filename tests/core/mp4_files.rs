@@ -392,6 +392,20 @@ fn damaged_files_never_panic_and_splits_agree_on_them() {
 }
 
 #[test]
+fn a_track_whose_chunks_are_missing_does_not_hide_the_others() {
+    let data = fixture("file-quicktime.mov");
+    let (_, at, size) = *top_boxes(&data).iter().find(|b| b.0 == b"moov").unwrap();
+    let mut moov = data[at..at + size].to_vec();
+    let stco = moov.windows(4).position(|w| w == b"stco").unwrap();
+    moov[stco + 8..stco + 12].copy_from_slice(&[0; 4]);
+    let table = SampleTable::read(&moov).unwrap().unwrap();
+    let plan = table.plan(&[TrackId(1), TrackId(2)], 0.5);
+    assert_eq!(plan.lists[0].tracks(), [TrackId(2)]);
+    assert!(plan.lists[0].segments().len() > 3);
+    assert!(table.plan(&[TrackId(1)], 0.5).lists[0].segments().is_empty());
+}
+
+#[test]
 fn counts_and_sizes_beyond_the_box_are_refused_and_memory_stays_bounded() {
     let data = fixture("file-quicktime.mov");
     let (_, at, size) = *top_boxes(&data).iter().find(|b| b.0 == b"moov").unwrap();
@@ -474,6 +488,9 @@ fn the_tables_of_a_film_of_four_hours_are_a_few_megabytes() {
     // Three groups of pictures of 1.997 s.
     assert_eq!(segments.len(), 2400);
     assert!(segments.last().unwrap().last > 1 << 36);
+    // A million segments of sound, if they were as short as that.
+    let plan = table.plan(&[TrackId(2)], 0.0);
+    assert!((1 << 15..=1 << 16).contains(&plan.lists[0].segments().len()));
 }
 
 #[test]

@@ -11,6 +11,9 @@ use super::table::{Cursor, Entry, SampleTable};
 /// Where one set of byte ranges for all tracks would fetch more than so many times their payload, each track is fetched alone.
 const MAX_OVERHEAD: u64 = 3;
 
+/// Segments of a file at most: nine hours of half a second each. Of longer files, or where the times are absurd, they get longer.
+const MAX_SEGMENTS: usize = 1 << 16;
+
 /// One segment of a file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FileSegment {
@@ -74,8 +77,10 @@ impl SampleTable {
 
     fn list(&self, tracks: &[TrackId], target: Seconds) -> SegmentList {
         let found = |id: &TrackId| self.tracks().position(|t| t.id == *id).map(|place| (*id, place));
+        // Tables may also be too broken for any.
+        let has_samples = |place| self.next(place, &mut Cursor::default()).is_some();
         let (tracks, places): (Vec<_>, Vec<_>) =
-            tracks.iter().filter_map(found).filter(|(id, _)| self.samples_of(*id) > 0).unzip();
+            tracks.iter().filter_map(found).filter(|(_, place)| has_samples(*place)).unzip();
         let kind = |place: &usize| self.track_at(*place).map(|t| t.info.kind);
         let lead = places.iter().position(|p| kind(p) == Some(TrackKind::Video)).unwrap_or(0);
         let mut list =
@@ -84,10 +89,19 @@ impl SampleTable {
 
         // Where the segments begin.
         let mut starts: Vec<Seconds> = Vec::new();
+        let mut target = target;
         let mut cursor = Cursor::default();
         while let Some(Entry { sample, .. }) = self.next(lead_place, &mut cursor) {
             let time = self.time(lead_place, sample.pts);
             if starts.last().is_none_or(|last| sample.sync && time >= last + target) {
+                if starts.len() == MAX_SEGMENTS {
+                    target = 2.0 * target.max(1e-3);
+                    let mut kept = 0usize;
+                    starts.retain(|_| {
+                        kept += 1;
+                        kept % 2 == 1
+                    });
+                }
                 starts.push(time);
             }
         }
