@@ -294,6 +294,7 @@ impl Session {
             }
             Activity::Segment(_) => {
                 self.leap(ctx, i)?;
+                self.check_interleaving(ctx, i)?;
                 self.pace(ctx, i);
                 Ok(())
             }
@@ -332,12 +333,27 @@ impl Session {
         let ends = linear.timeline.ends();
         let longest = ends.fold(stream.cursor, f64::max);
         let shortest = linear.timeline.ends().filter(|e| *e > longest - 10.0).fold(longest, f64::min);
-        if shortest < position + ALWAYS {
-            return true;
+        let bytes: u64 = buffers().map(|b| b.bytes_ahead(position)).sum();
+        let silent = linear.timeline.ends().count() < stream.buffers.len();
+        if shortest < position + ALWAYS || silent {
+            return bytes < ctx.config.buffer_bytes.saturating_mul(2);
         }
         let room = if stopped { HYSTERESIS.min(self.limit_ahead(ctx) / 2.0) } else { 0.0 };
-        let bytes: u64 = buffers().map(|b| b.bytes_ahead(position)).sum();
         longest - position < self.limit_ahead(ctx) - room && bytes < ctx.config.buffer_bytes
+    }
+
+    /// A track of which nothing came in all that may be buffered: it lies elsewhere in the file, and reading on would take all memory.
+    fn check_interleaving(&self, ctx: &Ctx, i: usize) -> std::result::Result<(), Fatal> {
+        let (Some(linear), stream) = (&self.linear, &self.streams[i]) else { return Ok(()) };
+        let given = linear.timeline.ends().count();
+        if given == 0 || given >= stream.buffers.len() || self.wants_more(ctx, i, false) {
+            return Ok(());
+        }
+        if stream.buffers.iter().filter_map(|(id, _)| self.buffer(*id)).any(|b| b.full) {
+            return Ok(());
+        }
+        let text = "sound and pictures lie too far apart in the file";
+        Err(PlayerError::new(Code::ContainerUnsupported, text).at(linear.at).with_url(&linear.url))
     }
 
     /// Stops reading where there is enough, and goes on where there is room.

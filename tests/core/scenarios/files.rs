@@ -383,3 +383,43 @@ fn frames_without_times_are_placed_by_seeks() {
         assert_eq!(w.errors(), [], "{}", w.story());
     }
 }
+
+#[test]
+fn whatever_happens_it_ends_or_says_why() {
+    let faults = [
+        Fault::BreakAfter(200_000),
+        Fault::Status(503),
+        Fault::Refused,
+        Fault::IgnoreRange,
+        Fault::TruncateAfter(90_000),
+        Fault::StallAfter(300_000),
+        Fault::Status(404),
+        Fault::CorruptFrom(150_000),
+    ];
+    for seed in 1..=60u64 {
+        let mut random = crate::support::Random(seed * 0x9e37_79b9);
+        let stream = muxed(40.0).with(|s| s.ladder = vec![400_000]);
+        let (url, site) = match seed % 4 {
+            0 => (TS, stream.ts_file()),
+            1 => (MP4, stream.mp4_file(seed % 8 == 1)),
+            2 => (MP4, stream.fmp4_file()),
+            _ => (MP3, Stream::mp3_file(60.0)),
+        };
+        let mut w = World::new(site);
+        // What is damaged may be refused by the model of the browser.
+        for _ in 0..random.below(3) {
+            let fault = faults[random.below(faults.len())].clone();
+            w.fault("all.", fault, 1 + random.below(2) as u32);
+        }
+        w.load(url);
+        for _ in 0..random.below(8) {
+            w.run_for(random.below(3000) as f64 / 1000.0);
+            if w.fatal().is_some() {
+                break;
+            }
+            w.seek(random.below(40) as f64);
+        }
+        let reached = w.run_until(240.0, |w| w.has_ended_now() || w.fatal().is_some());
+        assert!(reached, "seed {seed}\n{}", w.story());
+    }
+}
