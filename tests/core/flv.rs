@@ -343,6 +343,22 @@ fn what_is_not_played_is_named() {
 }
 
 #[test]
+fn tags_of_absurd_size_are_passed_over() {
+    let data = file("ffmpeg-avc-aac.flv");
+    let plain = quiet(&all(&data));
+    let at = tags(&data)[3].0;
+    // A message of 2 MB is not held; a tag that claims 15 MB is taken for damage, and what is behind its header read.
+    let message = tag(18, 0, &vec![2; 2 << 20]);
+    let calls = all(&[&data[..at], &message, &data[at..]].concat());
+    assert_eq!(quiet(&calls), plain);
+    assert_eq!(warnings(&calls), ["a configuration or message that is too long"]);
+    let absurd = [9, 0xf0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let calls = all(&[&data[..at], &absurd, &data[at..]].concat());
+    assert_eq!(quiet(&calls), plain);
+    assert_eq!(warnings(&calls), ["bytes that are no tag", "bytes are passed over up to the next tag"]);
+}
+
+#[test]
 fn the_layout_gives_duration_and_keyframes() {
     let data = file("ffmpeg-avc-aac.flv");
     let Progress::Done(layout) = Layout::read(&data) else { panic!() };

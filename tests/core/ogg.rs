@@ -421,6 +421,40 @@ fn a_cover_in_the_comments_is_not_held() {
     assert!(!calls.iter().any(|c| matches!(c, Call::Warning(..))));
 }
 
+/// A page of stream `serial` with full segments, whose packet goes on.
+fn full_page(serial: u32, sequence: u32, continued: bool) -> Vec<u8> {
+    let mut page = b"OggS\0".to_vec();
+    page.push(u8::from(continued));
+    page.extend_from_slice(&[0xff; 8]);
+    page.extend_from_slice(&serial.to_le_bytes());
+    page.extend_from_slice(&sequence.to_le_bytes());
+    page.extend_from_slice(&[0; 4]);
+    page.push(255);
+    page.extend_from_slice(&[255; 255]);
+    page.resize(page.len() + 255 * 255, 0x55);
+    page
+}
+
+#[test]
+fn a_packet_without_end_is_given_up() {
+    let data = file("ffmpeg.opus");
+    let at = pages(&data);
+    let serial = u32::from_le_bytes(data[14..18].try_into().unwrap());
+    // 20 MB between the third page and the fourth.
+    let mut long: Vec<u8> = (0..300).flat_map(|i| full_page(serial, 3 + i, i > 0)).collect();
+    sign(&mut long[..2 * (27 + 255 + 65_025)]);
+    let second = long[27 + 255 + 65_025..][..27 + 255 + 65_025].to_vec();
+    for (i, page) in long.chunks_mut(second.len()).enumerate().skip(2) {
+        page.copy_from_slice(&second);
+        page[18..22].copy_from_slice(&(3 + i as u32).to_le_bytes());
+        sign(page);
+    }
+    let calls = demux(new().as_mut(), [&data[..at[3]], &long, &data[at[3]..]]);
+    let count = |what| calls.iter().filter(|c| matches!(c, Call::Warning(_, w) if *w == what)).count();
+    assert_eq!((count("a packet that is too long"), count("pages of the stream are missing")), (1, 1));
+    assert_eq!(samples(&calls).last(), samples(&all(&data)).last());
+}
+
 #[test]
 fn endless_garbage_is_refused_and_short_garbage_survived() {
     let mut random = Random(5);

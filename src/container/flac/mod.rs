@@ -69,6 +69,8 @@ impl Frame {
 /// Demuxes a native FLAC stream.
 ///
 /// After `reset` it takes bytes from any place behind the metadata of the same stream: samples come from the first whole frame on.
+///
+/// Memory: one frame (2 MB at most in 8 channels of 32 bits and the largest blocks, some kB usually), one metadata block (512 kB at most).
 #[derive(Debug)]
 pub struct FlacDemuxer {
     state: State,

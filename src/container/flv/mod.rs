@@ -115,6 +115,9 @@ enum State {
 /// Demuxes FLV, from its header or from the middle.
 ///
 /// After `reset` it takes bytes from any place; configurations are kept.
+///
+/// Memory: configurations and messages (1 MB at most each); while a tag is searched for, what comes before its end (8 MB at most). Access
+/// units go straight to the sink.
 #[derive(Debug)]
 pub struct FlvDemuxer {
     pending: Vec<u8>,

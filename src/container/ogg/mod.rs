@@ -38,7 +38,10 @@ fn malformed(what: &'static str, offset: u64) -> PlayerError {
 
 /// Demuxes the audio of an Ogg stream.
 ///
-/// After `reset` it takes bytes from any place of the same stream: samples come from the first page on, with exact times.
+/// After `reset` it takes bytes from any place of the same stream: samples come from the first page on, with exact times. (But for a last page
+/// that is read alone: how much of its end is cut off only the page before it tells; its packets are then a packet early at most.)
+///
+/// Memory: one page (64 kB), one packet that goes over pages (4 MB at most), the headers of 8 links.
 #[derive(Debug)]
 pub struct OggDemuxer {
     /// Bytes of a page that is not complete.
