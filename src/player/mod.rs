@@ -202,6 +202,11 @@ impl Player {
     }
 
     fn fail(&mut self, error: PlayerError) {
+        #[cfg(all(feature = "ts", not(feature = "ts-extra")))]
+        if error.message == crate::container::ts::ABSENT {
+            self.end_load();
+            return self.out.push_back(Output::Event(Event::NeedsFeature("ts-extra")));
+        }
         #[cfg(feature = "progressive")]
         if let State::Playing(session) = &self.state
             && let Some((url, mime)) = session.last_resort(&error)

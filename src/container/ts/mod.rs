@@ -48,6 +48,10 @@ mod slot {
     /// Index in `streams` and this.
     pub const STREAM: u8 = 3;
 }
+/// What is said of streams that only a build with the feature `ts-extra` reads.
+#[cfg(not(feature = "ts-extra"))]
+pub const ABSENT: &str = "a stream of MPEG-TS that is not in this build";
+
 /// Streams taken from one PMT; more are ignored.
 const MAX_STREAMS: usize = 32;
 
@@ -77,6 +81,9 @@ pub struct TsDemuxer {
     /// First and latest time stamp since the PMT.
     span: Option<(Ticks, Ticks)>,
     warned_scrambled: bool,
+    /// Without a stream that this build does not read, there is no sound or no picture.
+    #[cfg(not(feature = "ts-extra"))]
+    absent: bool,
 }
 
 impl Default for TsDemuxer {
@@ -105,6 +112,8 @@ impl TsDemuxer {
             complete: false,
             span: None,
             warned_scrambled: false,
+            #[cfg(not(feature = "ts-extra"))]
+            absent: false,
         }
     }
 
@@ -326,6 +335,12 @@ impl TsDemuxer {
             self.slots[usize::from(entry.pid)] = slot::STREAM + self.streams.len() as u8;
             self.streams.push(stream);
         }
+        #[cfg(not(feature = "ts-extra"))]
+        {
+            let absent =
+                |entry: &psi::PmtStream| matches!(stream::Kind::of(entry), stream::Kind::Other(ABSENT));
+            self.absent = self.streams.len() < 2 && pmt.streams.iter().any(absent);
+        }
         for mut gone in old {
             gone.finish(offset, sink);
         }
@@ -333,6 +348,17 @@ impl TsDemuxer {
         self.complete = false;
         self.span = None;
         self.check_complete(sink);
+    }
+}
+
+impl TsDemuxer {
+    /// An error where another build plays more of the stream.
+    fn check_absent(&self) -> Result<()> {
+        #[cfg(not(feature = "ts-extra"))]
+        if self.absent {
+            return Err(PlayerError::new(Code::ContainerUnsupported, ABSENT));
+        }
+        Ok(())
     }
 }
 
@@ -361,10 +387,11 @@ impl Demuxer for TsDemuxer {
         let used = self.packets(chunk, sink);
         self.offset += used as u64;
         self.partial.extend_from_slice(&chunk[used..]);
-        Ok(())
+        self.check_absent()
     }
 
     fn finish(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        self.check_absent()?;
         let rest = std::mem::take(&mut self.partial);
         match rest.first_chunk::<PACKET>() {
             // The last packet after a gap, or the only one: no other sync byte follows.

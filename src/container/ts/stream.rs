@@ -75,10 +75,8 @@ impl Kind {
             (0x03 | 0x04, _) => Self::Framed(Frames::Mpeg),
             (0x06, Some(b"AV01")) => Self::Other("AV1 in MPEG-TS is not supported"),
             #[cfg(not(feature = "ts-extra"))]
-            (0x24, _) => Self::Other("HEVC in MPEG-TS is not in this build"),
-            #[cfg(not(feature = "ts-extra"))]
-            (0x11, _) | (0x06, Some(b"Opus")) => {
-                Self::Other("LATM and Opus in MPEG-TS are not in this build")
+            (0x11 | 0x24 | 0x81 | 0x84 | 0x87, _) | (0x06, Some(b"Opus" | b"AC-3" | b"EAC3" | b"HEVC")) => {
+                Self::Other(super::ABSENT)
             }
             (0x01 | 0x02, _) => Self::Other("MPEG-1/2 video is not supported"),
             (0x10, _) => Self::Other("MPEG-4 part 2 video is not supported"),
