@@ -1,6 +1,6 @@
 //! H.265/HEVC: NAL unit types, parameter sets, `hvcC` (ISO/IEC 23008-2; ISO/IEC 14496-15 §8).
 
-use crate::bytes::{BitReader, ByteWriter};
+use crate::bytes::{BitReader, ByteReader, ByteWriter};
 use crate::codec::avc::{ASPECTS, unescape};
 
 /// `nal_unit_type` values (table 7-1).
@@ -363,6 +363,25 @@ pub fn pps_ids(nal_unit: &[u8]) -> Option<(u8, u8)> {
     let pps = u8::try_from(r.ue()?).ok().filter(|&id| id < 64)?;
     let sps = u8::try_from(r.ue()?).ok().filter(|&id| id < 16)?;
     Some((pps, sps))
+}
+
+/// The first SPS of an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §8.3.3.1) that can be read.
+pub fn first_sps(hvcc: &[u8]) -> Option<Sps> {
+    let mut r = ByteReader::new(hvcc);
+    r.skip(22)?;
+    for _ in 0..r.u8()? {
+        let kind = r.u8()? & 0x3f;
+        for _ in 0..r.u16()? {
+            let size = r.u16()?;
+            let unit = r.take(size.into())?;
+            if kind == nal::SPS
+                && let Some(sps) = Sps::parse(unit)
+            {
+                return Some(sps);
+            }
+        }
+    }
+    None
 }
 
 /// Writes the `hvcC` box (ISO/IEC 14496-15 §8.3.3.1) for samples with 4-byte lengths. `first` is the first of `sps`, parsed. `complete`:

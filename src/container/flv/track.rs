@@ -2,12 +2,12 @@
 
 use super::clock::AudioClock;
 use super::tag::Codec;
-use crate::bytes::{ByteReader, ByteWriter};
+use crate::bytes::ByteWriter;
 use crate::codec::aac::{self, AudioSpecificConfig};
 use crate::codec::ac3::{self, Ac3Config, Ac3Header};
 use crate::codec::av1;
 use crate::codec::avc::{self, write_visual_entry};
-use crate::codec::flac::{self, FrameHeader, ReadFrame, StreamInfo};
+use crate::codec::flac::{FrameHeader, ReadFrame, StreamInfo};
 use crate::codec::hevc;
 use crate::codec::mpeg_audio::{self, MpegAudioHeader};
 use crate::codec::opus::{self, OpusHead};
@@ -101,14 +101,14 @@ impl Track {
         let mut info = TrackInfo::new(self.id, self.kind, MILLISECONDS);
         match codec {
             Codec::Avc => {
-                let sps = first_sps(config)?;
+                let sps = avc::first_sps(config)?;
                 (info.width, info.height) = (sps.width, sps.height);
                 let &[_, profile, constraints, level, ..] = config else { return None };
                 info.codec = avc::codec_string(profile, constraints, level);
                 info.sample_entry = visual_entry(b"avc1", b"avcC", config, &info, sps.sample_aspect);
             }
             Codec::Hevc => {
-                let sps = first_hevc_sps(config)?;
+                let sps = hevc::first_sps(config)?;
                 (info.width, info.height) = (sps.width, sps.height);
                 info.codec = sps.codec_string(b"hvc1");
                 info.sample_entry = visual_entry(b"hvc1", b"hvcC", config, &info, sps.sample_aspect);
@@ -276,37 +276,7 @@ fn visual_entry(
     w.into_vec()
 }
 
-/// The first SPS of an AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1).
-fn first_sps(config: &[u8]) -> Option<avc::Sps> {
-    let mut r = ByteReader::new(config);
-    r.skip(5)?;
-    if r.u8()? & 31 == 0 {
-        return None;
-    }
-    let size = r.u16()?;
-    avc::Sps::parse(r.take(size.into())?)
-}
-
-/// The first SPS of an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §8.3.3.1).
-fn first_hevc_sps(config: &[u8]) -> Option<hevc::Sps> {
-    const SPS: u8 = 33;
-    let mut r = ByteReader::new(config);
-    r.skip(22)?;
-    for _ in 0..r.u8()? {
-        let kind = r.u8()? & 63;
-        for _ in 0..r.u16()? {
-            let size = r.u16()?;
-            let unit = r.take(size.into())?;
-            if kind == SPS {
-                return hevc::Sps::parse(unit);
-            }
-        }
-    }
-    None
-}
-
 // Every head of a tag is long enough for these.
 const _: () = assert!(super::tag::HEAD >= 8 + FrameHeader::MAX_SIZE);
 const _: () =
     assert!(super::tag::HEAD >= 8 + mpeg_audio::HEADER_SIZE && super::tag::HEAD >= 8 + ac3::HEADER_SIZE);
-const _: () = assert!(flac::STREAMINFO_SIZE == 34);

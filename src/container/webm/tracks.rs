@@ -407,17 +407,7 @@ fn hevc_config(private: &[u8]) -> Option<(hevc::ProfileTierLevel, bool, Option<u
         return None;
     }
     let profile = hevc::ProfileTierLevel::from_bytes(private.get(1..)?.first_chunk()?);
-    let mut reorder = None;
-    let mut r = crate::bytes::ByteReader::new(&private[23..]);
-    for _ in 0..private[22] {
-        let (Some(kind), Some(count)) = (r.u8(), r.u16()) else { break };
-        for _ in 0..count {
-            let Some(unit) = r.u16().and_then(|n| r.take(n.into())) else { break };
-            if kind & 0x3f == hevc::nal::SPS {
-                reorder = reorder.or(hevc::Sps::parse(unit).map(|s| s.reorder));
-            }
-        }
-    }
+    let reorder = hevc::first_sps(private).map(|s| s.reorder);
     Some((profile, reorder.is_some(), reorder))
 }
 
