@@ -1,6 +1,7 @@
-//! Fragmented MP4 throughput, native: demuxer alone, and with the muxer that cuts it anew. Prints MB/s (10^6 bytes).
+//! Throughput of fragmented MP4, MP4 with sample tables and Matroska, native: demuxer alone, and with the muxer that cuts it anew. Prints
+//! MB/s (10^6 bytes).
 //!
-//! `cargo bench --bench mp4 [-- FILE.mp4]`; without a file 50 MB are made with ffmpeg, once.
+//! `cargo bench --bench mp4 [-- FILE.mp4]`; without a file 50 MB are made with ffmpeg, once. The others are copies of its tracks.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -103,6 +104,42 @@ fn main() {
         demuxer.finish(&mut sink).expect("the input is whole");
         std::hint::black_box(sink.samples);
     });
+    #[cfg(all(feature = "progressive", feature = "webm"))]
+    for (what, copy, options) in [
+        ("MP4 with tables", "tables.mp4", ["-movflags", "faststart"]),
+        ("Matroska", "mkv", ["-f", "matroska"]),
+    ] {
+        let copied = path.with_extension(copy);
+        if !copied.exists() {
+            let input = path.to_str().expect("a path in UTF-8");
+            let command = ["-v", "error", "-y", "-i", input, "-c", "copy"];
+            let status = Command::new("ffmpeg").args(command).args(options).arg(&copied).status();
+            assert!(status.is_ok_and(|s| s.success()), "ffmpeg is needed to make the input");
+        }
+        let data = std::fs::read(&copied).expect("the input can be read");
+        let open = || millrace::container::open(millrace::container::sniff(&data).expect("a known format"));
+        measure(&[what, ", demuxer"].concat(), data.len(), || {
+            let mut demuxer = open().expect("it is in this build");
+            let mut sink = Forgetful::default();
+            for chunk in data.chunks(CHUNK) {
+                demuxer.push(chunk, &mut sink).expect("the input is sound");
+            }
+            demuxer.finish(&mut sink).expect("the input is whole");
+            std::hint::black_box(sink.samples);
+        });
+        measure(&[what, ", demuxer and muxer"].concat(), data.len(), || {
+            let mut demuxer = open().expect("it is in this build");
+            let mut muxer = Muxer::new();
+            let mut written = 0;
+            for chunk in data.chunks(CHUNK) {
+                demuxer.push(chunk, &mut muxer).expect("the input is sound");
+                written += take(&mut muxer, false);
+            }
+            demuxer.finish(&mut muxer).expect("the input is whole");
+            written += take(&mut muxer, true);
+            std::hint::black_box(written);
+        });
+    }
     for (name, every) in
         [("demuxer and muxer, a take per 64 kB", 1), ("demuxer and muxer, a take per MB", 16)]
     {
