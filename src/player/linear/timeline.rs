@@ -67,6 +67,11 @@ impl Timeline {
         self.lanes.iter().flatten().filter_map(|l| l.presented)
     }
 
+    /// Where a track ends that was given out.
+    fn end_of(&self, id: BufferId) -> Option<Seconds> {
+        self.lanes[id as usize]?.presented
+    }
+
     /// What follows is from another place.
     pub fn interrupt(&mut self) {
         for lane in self.lanes.iter_mut().flatten() {
@@ -237,7 +242,13 @@ impl Session {
                 }
                 reads_on || (frontier > position && (frontier - edge).abs() < 2.0 * SEAM)
             }
-            Activity::Idle | Activity::Ended => (edge - frontier).abs() < SEAM,
+            Activity::Idle => (edge - frontier).abs() < SEAM,
+            // Tracks need not end together: each goes on from the place to its own end.
+            Activity::Ended => stream.buffers.iter().all(|(id, _)| {
+                let Some(end) = linear.timeline.end_of(*id) else { return true };
+                let has = self.buffers[*id as usize].as_ref().map(|b| b.expected().end_from(position, SEAM));
+                position >= end - SEAM || has.is_some_and(|has| has >= end - SEAM)
+            }),
             Activity::Index { .. } => true,
         }
     }

@@ -423,3 +423,25 @@ fn whatever_happens_it_ends_or_says_why() {
         assert!(reached, "seed {seed}\n{}", w.story());
     }
 }
+
+#[test]
+fn a_track_that_ends_early_is_not_fetched_again() {
+    let mut site = crate::sim::site::Site::default();
+    site.put_made(MP4, "video/mp4", || {
+        let stream = heavy(20.0);
+        let (video, audio) = (stream.video(0, 0), stream.audio(0, 0));
+        let (pictures, sound) = (video.frames(0, 500), audio.frames(0, audio.frames_until(15.0)));
+        crate::sim::files::mp4(&[(video, pictures), (audio, sound)], false)
+    });
+    let mut w = World::new(site);
+    w.load(MP4);
+    w.run_for(6.0);
+    let made = w.requests().len();
+    for to in [12.0, 3.0, 17.0, 1.0] {
+        w.seek(to);
+        w.run_for(1.0);
+        assert!(!w.element.seeking, "{to}\n{}", w.story());
+    }
+    assert_eq!(w.requests().len(), made, "{}", w.story());
+    assert_eq!(w.errors(), []);
+}
