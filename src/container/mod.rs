@@ -9,6 +9,8 @@ pub mod flac;
 #[cfg(feature = "flv")]
 pub mod flv;
 #[cfg(any(feature = "ts", feature = "packed"))]
+mod framed;
+#[cfg(any(feature = "ts", feature = "packed"))]
 mod frames;
 #[cfg(feature = "progressive")]
 pub mod icy;

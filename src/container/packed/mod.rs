@@ -15,7 +15,8 @@ pub use layout::Mp3Layout;
 
 use self::id3::TagReader;
 use super::adts::AdtsReader;
-use super::frames::{Found, FrameReader, Frames, Scanner, is_trailing_tag};
+use super::framed::FrameReader;
+use super::frames::{Found, Frames, Scanner, is_trailing_tag};
 use super::{Demuxer, Format, Metadata, Sample, Sink, TrackId, TrackInfo};
 #[cfg(feature = "progressive")]
 use crate::codec::mpeg_audio::MpegAudioHeader;

@@ -7,7 +7,8 @@ use super::pes::{self, Parsed};
 use super::psi::PmtStream;
 use super::sets::Codec;
 use crate::container::adts::AdtsReader;
-use crate::container::frames::{FrameReader, Frames};
+use crate::container::framed::FrameReader;
+use crate::container::frames::Frames;
 use crate::container::{Sink, TrackId};
 use crate::time::{PtsUnwrapper, Ticks};
 
