@@ -96,6 +96,7 @@ impl Shell {
             return self.open_socket(id, url);
         }
         let mut asked = false;
+        let mut own = None;
         let started = AbortController::new().and_then(|controller| {
             let offered = if range.is_none() {
                 self.prefetched.borrow_mut().take_if(|(for_url, _)| for_url == url)
@@ -103,7 +104,12 @@ impl Shell {
                 None
             };
             let request = match offered {
-                Some((_, promise)) => promise,
+                Some((_, promise)) => {
+                    // The page may have found that it is none of its business.
+                    asked = self.asks_icy(url, kind);
+                    own = Some((url.to_owned(), init(&controller, None, asked)));
+                    promise
+                }
                 None => {
                     asked = range.is_none() && self.asks_icy(url, kind);
                     global_fetch(url, &init(&controller, range, asked))?
@@ -118,7 +124,7 @@ impl Shell {
                     .then(|| (url.to_owned(), Object::from(Bag::new().with("signal", controller.signal()))));
                 let way = Way::Fetch(controller);
                 self.fetches.borrow_mut().push(Running { id, way, paused: false, waits: None });
-                spawn_local(receive(Rc::downgrade(self), id, kind, request, again));
+                spawn_local(receive(Rc::downgrade(self), id, kind, request, [own, again]));
             }
             Err(e) => {
                 self.answer(Pending::Failed { id, failure: FetchFailure::Network, message: describe(&e) });
@@ -247,9 +253,20 @@ async fn receive(
     id: FetchId,
     kind: FetchKind,
     request: Promise,
-    again: Option<(String, Object)>,
+    [own, again]: [Option<(String, Object)>; 2],
 ) {
     let mut response = JsFuture::from(request).await;
+    if let Some((url, init)) = own
+        && response.as_ref().is_ok_and(JsValue::is_undefined)
+    {
+        if wanted(&shell, id).is_none() {
+            return;
+        }
+        response = match global_fetch(&url, &init) {
+            Ok(request) => JsFuture::from(request).await,
+            Err(e) => Err(e),
+        };
+    }
     if cfg!(feature = "progressive")
         && response.is_err()
         && let Some((url, init)) = again

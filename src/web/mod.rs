@@ -52,7 +52,8 @@ impl Engine {
         Ok(Self { shell })
     }
 
-    /// Starts another presentation. `prefetched` (a `Promise<Response>` for the same URL) serves its first request.
+    /// Starts another presentation. `prefetched` (a `Promise<Response>` for the same URL) serves its first request, unless it resolves to
+    /// `undefined`.
     pub fn load(
         &self,
         url: String,

@@ -21,7 +21,7 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
   let dead = false;
   let load = 0;
   let url = '';
-  let prefetched: ((response: Response | Promise<Response>) => void) | undefined;
+  let prefetched: ((response: Response | undefined | Promise<Response>) => void) | undefined;
 
   const tell = (message: FromEngine & { load: number }) => {
     if (dead) return;
@@ -60,7 +60,7 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
         switch (message.type) {
           case 'load': {
             ({ load, url } = message);
-            let given: Promise<Response> | undefined;
+            let given: Promise<Response | undefined> | undefined;
             prefetched = undefined;
             if (message.prefetch) {
               given = new Promise((resolve) => { prefetched = resolve; });
@@ -73,7 +73,7 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
           case 'prefetched':
             if (message.load !== load) break;
             prefetched?.(message.response ? response(message.response)
-              : message.error === undefined ? fetch(url) : Promise.reject(new TypeError(message.error)));
+              : message.error === undefined ? undefined : Promise.reject(new TypeError(message.error)));
             break;
           case 'state': engine.media_state(...message.state); break;
           case 'elementerror': engine.element_error(message.code, message.message); break;

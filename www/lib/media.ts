@@ -102,16 +102,17 @@ export class Media {
     this.#pace();
   }
 
-  /** Lets the element play a URL by itself, from `startTime` on. One of the two is called; nothing after another source was set. */
-  plain(url: string, startTime: number | undefined, ready: () => void, failed: (message: string) => void): void {
+  /** Lets the element play a URL by itself, from `startTime` on. Nothing is told after another source was set. */
+  plain(url: string, startTime: number | undefined, told: { ready(): void; ended(): void; failed(): void }): void {
     const { element } = this;
     this.source(null);
     const { signal } = this.#plain = new AbortController();
     element.addEventListener('loadedmetadata', () => {
       if (startTime) element.currentTime = startTime < 0 ? Math.max(0, element.duration + startTime) : startTime;
-      ready();
+      told.ready();
     }, { signal, once: true });
-    element.addEventListener('error', () => failed(element.error?.message ?? ''), { signal });
+    element.addEventListener('ended', () => told.ended(), { signal });
+    element.addEventListener('error', () => told.failed(), { signal });
     const plays = this.#resume || !element.paused;
     this.#set = this.#active = true;
     this.#resume = false;

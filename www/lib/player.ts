@@ -350,11 +350,15 @@ export class BasePlayer extends EventTarget {
     const media = this.#media;
     const { request } = load;
     if (!media || url.startsWith('ws') || (type && !media.element.canPlayType(type))) return this.#fail(error);
-    media.plain(url, request.options.startTime, () => {
-      const { duration } = media.element;
-      this.#dispatch('loaded', { protocol: 'element', duration, live: duration === Infinity });
-      request.settle?.();
-    }, () => this.#fail(error));
+    media.plain(url, request.options.startTime, {
+      ready: () => {
+        const { duration } = media.element;
+        this.#dispatch('loaded', { protocol: 'element', duration, live: duration === Infinity });
+        request.settle?.();
+      },
+      ended: () => this.#dispatch('ended', {}),
+      failed: () => this.#fail(error),
+    });
     this.#dispatch('fallback', { url, type: type ?? '', error });
   }
 

@@ -46,12 +46,13 @@ export class Household {
     running.add(this);
   }
 
-  spawn(command, args, { env = {}, cwd, stdio = ['ignore', 'pipe', 'pipe'] } = {}) {
+  /** `binary`: its output is the caller's to read. */
+  spawn(command, args, { env = {}, cwd, stdio = ['ignore', 'pipe', 'pipe'], binary = false } = {}) {
     // A group of its own keeps the terminal's Ctrl-C from it: we end it, in order.
     const child = spawn(command, args, { stdio, cwd, detached: true, env: { ...process.env, TMPDIR: this.folder, ...env } });
     this.#children.push(child);
     child.output = '';
-    for (const stream of [child.stdout, child.stderr]) {
+    for (const stream of [binary ? null : child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text) => { child.output = (child.output + text).slice(-20_000); });
     }
     child.on('error', (error) => { child.output += error.message; });

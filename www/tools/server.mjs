@@ -49,12 +49,12 @@ export function parseRange(header, size) {
 
 /**
  * Starts a server. `mounts` maps URL prefixes to folders (the longest that fits wins), `pages` maps paths to {type, body};
- * `link` shapes every request that names no link of its own; `csp` goes with documents and scripts (so also workers).
+ * `proxies` maps URL prefixes to the origin that answers for them; `link` shapes every request that names no link of its own; `csp` goes with documents and scripts (so also workers).
  * @param {{ mounts?: Record<string, string>, pages?: Record<string, { type?: string, body: string }>, port?: number, host?: string,
- *   csp?: string, link?: Link, compress?: boolean, rules?: Rule[] }} [options]
+ *   proxies?: Record<string, string>, csp?: string, link?: Link, compress?: boolean, rules?: Rule[] }} [options]
  */
 export async function startServer({ mounts = { '/': path.join(root, 'www/demo'), '/dist': path.join(root, 'dist'), '/samples': samplesDir },
-  pages = {}, port = 0, host = '127.0.0.1', csp, link = new Link(), compress = false, rules = [] } = {}) {
+  pages = {}, proxies = {}, port = 0, host = '127.0.0.1', csp, link = new Link(), compress = false, rules = [] } = {}) {
   const log = [];
   const links = new Map();
   const packed = new Map();
@@ -175,6 +175,24 @@ export async function startServer({ mounts = { '/': path.join(root, 'www/demo'),
       document(page.type ?? types.html);
       response.setHeader('Cache-Control', 'no-store');
       await plain(200, page.body, page.type ?? types.html);
+      return;
+    }
+    const proxy = Object.keys(proxies).find((prefix) => pathname.startsWith(prefix));
+    if (proxy !== undefined) {
+      const onward = new AbortController();
+      response.on('close', () => onward.abort());
+      const { 'icy-metadata': icy } = request.headers;
+      const reply = await fetch(new URL(request.url, proxies[proxy]), { signal: onward.signal, headers: icy ? { 'icy-metadata': icy } : {} }).catch(() => undefined);
+      if (!reply) { await plain(502, '502\n'); return; }
+      entry.icy = icy;
+      response.writeHead(reply.status, Object.fromEntries([...reply.headers].filter(([name]) => /^(content-type|cache-control|icy-.*)$/.test(name))));
+      try {
+        for await (const chunk of reply.body) {
+          entry.bytes += chunk.length;
+          if (!response.write(chunk)) await new Promise((resolve) => { response.once('drain', resolve).once('close', resolve); });
+        }
+      } catch { /* either side went away */ }
+      response.end();
       return;
     }
     const found = resolveFile(pathname);

@@ -48,6 +48,7 @@ const packages = {
     ['gstreamer1.0-plugins-base', gst('libgstplayback.so')], ['gstreamer1.0-plugins-good', gst('libgstisomp4.so')],
     ['gstreamer1.0-plugins-bad', gst('libgstvideoparsersbad.so')], ['gstreamer1.0-libav', gst('libgstlibav.so')],
   ],
+  servers: [['icecast2', 'icecast2'], ['nginx', '/usr/sbin/nginx'], ['libnginx-mod-rtmp', '/usr/lib/nginx/modules/ngx_rtmp_module.so']],
 };
 
 async function aptInstall(missing) {
@@ -188,7 +189,7 @@ async function lints() {
 
 /**
  * Makes sure of what `needs` names: 'build' (Rust, wasm tools, node_modules), 'samples' (ffmpeg), 'chromium', 'firefox', 'webkit'
- * (an engine and its driver), 'lints'. Looks first, installs only what is missing.
+ * (an engine and its driver), 'servers' (of live streams, for tests), 'lints'. Looks first, installs only what is missing.
  */
 export async function ensure(needs) {
   await debian(needs);
@@ -205,7 +206,7 @@ export async function ensure(needs) {
 
 if (isMain(import.meta)) {
   await main(async () => {
-    const all = ['build', 'samples', 'chromium', 'firefox', 'webkit', 'lints'];
+    const all = ['build', 'samples', 'chromium', 'firefox', 'webkit', 'servers', 'lints'];
     const asked = process.argv.slice(2);
     const unknown = asked.find((need) => !all.includes(need));
     if (unknown) throw new Told(`Unknown need ${unknown}. Known: ${all.join(', ')}; none named means all.`);

@@ -69,7 +69,7 @@ const testFiles = (once) => readdirSync(browserDir).filter((name) => name.endsWi
   .map((name) => path.join(browserDir, name));
 
 const phases = [
-  { name: 'setup', run: async () => { await ensure(['build', 'samples', ...engines, 'lints']); return { passed: 1, failed: 0 }; }, vital: true },
+  { name: 'setup', run: async () => { await ensure(['build', 'samples', ...engines, 'servers', 'lints']); return { passed: 1, failed: 0 }; }, vital: true },
   { name: 'format', run: check('cargo', ['fmt', '--check']) },
   { name: 'lint', run: check('cargo', ['clippy', '--all-targets', '--', '-D', 'warnings']) },
   { name: 'lint-wasm', run: check('cargo', ['clippy', '--lib', '--target', 'wasm32-unknown-unknown', '--', '-D', 'warnings']) },
