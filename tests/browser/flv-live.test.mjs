@@ -49,6 +49,7 @@ describe(`live FLV in ${engine}`, () => {
     // The player's server speaks no WebSocket, and the relay none for other paths.
     assert.equal((await page.tryLoad(stage.server.url.replace('http', 'ws'))).code, 'NETWORK_FAILED');
     assert.match((await page.tryLoad(`ws://127.0.0.1:${relay.port}/nothing`)).code, /^(RESPONSE_TRUNCATED|NETWORK_FAILED)$/);
+    await page.run(() => { window.page.record.events.length = 0; });
     await page.load([`ws://127.0.0.1:${relay.port}/nothing`, relay.url('one')]);
     await page.plays(1);
     await page.isClean();

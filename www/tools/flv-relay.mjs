@@ -61,11 +61,11 @@ export async function startRelay(household, rtmp, { port = 0, host = '127.0.0.1'
   });
   server.on('upgrade', (request, socket) => {
     if (!accept(request, socket)) { socket.destroy(); return; }
-    const close = (code) => { socket.end(frame(8, Buffer.from([code >> 8, code & 255]))); };
+    const close = (code) => { if (!socket.writableEnded) socket.end(frame(8, Buffer.from([code >> 8, code & 255]))); };
     // What a client sends is of no interest but for its close.
     socket.on('data', (data) => { if ((data[0] & 15) === 8) close(1000); });
     // 1001: the source went away, and may come back.
-    if (!copy(request, socket, (chunk) => socket.write(frame(2, chunk)), () => close(1001))) close(1008);
+    if (!copy(request, socket, (chunk) => { if (!socket.writableEnded) socket.write(frame(2, chunk)); }, () => close(1001))) close(1008);
   });
   await new Promise((resolve, reject) => { server.once('error', reject); server.listen(port, host, resolve); });
   const actual = server.address().port;
