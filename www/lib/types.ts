@@ -26,10 +26,20 @@ export interface PlayerConfig {
   /** Seconds between `stats` events; 0: none. Default 1. */
   statsInterval?: number | undefined;
   /** Ask radio servers for titles (`Icy-MetaData: 1`). From another origin that takes a CORS preflight, which many refuse; `true` tries it, and
-   * does without where it fails. Default `'auto'`: of the page's own origin only. */
+   * does without where it fails; `'auto'` asks the page's own origin only. Default `'auto'`. */
   icy?: boolean | 'auto' | undefined;
   /** Run in a worker where the browser allows it. Only the constructor heeds it. Default true. */
   worker?: boolean | undefined;
+}
+
+/** Options of one load. */
+export interface LoadOptions {
+  /** Where to start, in seconds; negative: before the end. */
+  startTime?: number | undefined;
+  /** `'dash'`, `'hls'`, or a MIME type of theirs or of a media file: overrides what the content looks like. */
+  type?: string | undefined;
+  /** Ends the load when aborted before `load()` has resolved. */
+  signal?: AbortSignal | undefined;
 }
 
 /** One of several places where the same can be had. */
@@ -42,16 +52,6 @@ export interface Source {
 
 /** What `load()` takes: one URL, or several of which the first that can be played here is taken. */
 export type Sources = string | URL | Source | readonly (string | URL | Source)[];
-
-/** Options of one load. */
-export interface LoadOptions {
-  /** Where to start, in seconds; negative: before the end. */
-  startTime?: number | undefined;
-  /** `'dash'`, `'hls'`, or a MIME type of theirs or of a media file: overrides what the content looks like. */
-  type?: string | undefined;
-  /** Ends the load when aborted before `load()` has resolved. */
-  signal?: AbortSignal | undefined;
-}
 
 /** A video quality (an audio quality, where there is no video). */
 export interface Quality {
