@@ -110,7 +110,18 @@ fn a_broken_media_playlist_falls_back_to_another_rung() {
 #[test]
 fn files_that_cannot_be_read_are_told_by_their_format() {
     let wav = [b"RIFF\0\0\0\0WAVEfmt ".as_slice(), &[0; 2000]].concat();
-    let error = served("https://media.test/sound.wav", "audio/wav", &wav);
+    let url = "https://media.test/sound.wav";
+    let mut site = crate::sim::site::Site::default();
+    site.put(url, "audio/wav", wav);
+    let mut w = World::new(site);
+    w.load(url);
+    w.run_for(2.0);
+    // The element itself may be able to.
+    let told = w.events.iter().find_map(|t| match &t.event {
+        Event::LastResort { error, .. } => Some(error.clone()),
+        _ => None,
+    });
+    let error = told.expect("a last resort");
     assert_eq!(error.code, Code::FormatUnsupported);
     assert!(error.message.contains("wav"));
 }
