@@ -2,6 +2,7 @@
 
 use super::io::{BufferId, Command, Output};
 use crate::bytes::MediaBytes;
+use crate::codec::mpeg_audio::MpegAudioHeader;
 use crate::time::{Seconds, TimeRanges};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -163,6 +164,9 @@ impl Buffer {
 
     /// Queues a piece, with what must come before it.
     pub fn append(&mut self, mut piece: Piece, offset: Seconds, window: (Seconds, Seconds), bandwidth: u64) {
+        if piece.raw {
+            begin_at_zero(&mut piece, offset);
+        }
         let is_new = self.init != Some(piece.init_key);
         if is_new && self.mid_element {
             self.abort();
@@ -378,6 +382,17 @@ impl Buffer {
     }
 }
 
+/// Leaves out frames of MPEG audio that would come before 0: WebKitGTK 2.50 loses all sound that follows such a one.
+fn begin_at_zero(piece: &mut Piece, offset: Seconds) {
+    while piece.start + offset < 0.0
+        && let Some(header) = piece.data.first_chunk().and_then(MpegAudioHeader::parse)
+        && usize::from(header.frame_size) < piece.data.len()
+    {
+        piece.data.advance(header.frame_size.into());
+        piece.start += f64::from(header.samples()) / f64::from(header.sampling_rate);
+    }
+}
+
 /// Whether the decoder that was set up for one type takes the other with a new initialization segment only: the same
 /// container, and the same codecs up to profile and level.
 fn same_decoder(a: &str, b: &str) -> bool {
@@ -443,6 +458,20 @@ mod tests {
             })
             .collect();
         assert_eq!(said, ["init,media,media,init,media,", vp9, "init,media,"], "what waits is joined");
+    }
+
+    #[test]
+    fn raw_frames_before_zero_are_left_out() {
+        // MPEG-1 layer 3, 128 kbit/s, 48 kHz: 384 bytes and 24 ms each.
+        let frame: Vec<u8> = [0xff, 0xfb, 0x94, 0x00].into_iter().chain([0; 380]).collect();
+        let mut b = Buffer::add(BufferId::Audio, "audio/mpeg".into(), &mut VecDeque::new());
+        b.done(TimeRanges::default());
+        let mut raw = piece((1, 0), "audio/mpeg", 1.0, 1.096);
+        (raw.raw, raw.init, raw.data) = (true, Rc::from(&b""[..]), frame.repeat(4).into());
+        b.append(raw, -1.03, (0.0, f64::INFINITY), 1);
+        let [Command::Append { data, timestamp_offset, .. }] = &run(&mut b)[..] else { panic!("one append") };
+        assert_eq!(data.len(), 2 * 384);
+        assert!((timestamp_offset - 0.018).abs() < 1e-9, "{timestamp_offset}");
     }
 
     #[test]
