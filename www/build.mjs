@@ -18,7 +18,7 @@ const wasmFeatures = ['simd', 'bulk-memory', 'bulk-memory-opt', 'nontrapping-flo
   'reference-types', 'multivalue', 'call-indirect-overlong'].map((name) => `--enable-${name}`);
 
 /** Calls weigh less on the wire than inlined copies of what they call (3 % here, and wasm-opt is done in a third of the time). */
-const optimise = ['-Oz', '--converge', '--inline-max-combined-binary-size', '1',
+const optimise = ['-Oz', '--flatten', '--rereloop', '-Oz', '--converge', '--inline-max-combined-binary-size', '1',
   // Nothing lives in the first KiB: the stack lies below all data and grows down to it, so that offsets fold into loads and stores.
   '--low-memory-unused',
   // Functions of one crate side by side compress better.

@@ -8,9 +8,9 @@ mod adts;
 pub mod flac;
 #[cfg(feature = "flv")]
 pub mod flv;
-#[cfg(any(feature = "ts", feature = "packed"))]
+#[cfg(any(feature = "ts-extra", feature = "packed"))]
 mod framed;
-#[cfg(any(feature = "ts", feature = "packed"))]
+#[cfg(any(feature = "ts-extra", feature = "packed"))]
 mod frames;
 #[cfg(feature = "progressive")]
 pub mod icy;

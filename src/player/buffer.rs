@@ -1,6 +1,7 @@
 //! One SourceBuffer as the core sees it: operations one at a time, what is buffered, what was appended, eviction.
 
 use super::io::{BufferId, Command, Output};
+use super::wrapping::ASKED;
 use crate::bytes::MediaBytes;
 use crate::codec::mpeg_audio::MpegAudioHeader;
 use crate::time::{Seconds, TimeRanges};
@@ -164,7 +165,7 @@ impl Buffer {
 
     /// Queues a piece, with what must come before it.
     pub fn append(&mut self, mut piece: Piece, offset: Seconds, window: (Seconds, Seconds), bandwidth: u64) {
-        if piece.raw {
+        if ASKED && piece.raw {
             begin_at_zero(&mut piece, offset);
         }
         let is_new = self.init != Some(piece.init_key);
@@ -194,7 +195,7 @@ impl Buffer {
         }
         let span = (piece.start + offset, piece.end + offset);
         let mut applied = offset - piece.edit;
-        if piece.raw {
+        if ASKED && piece.raw {
             // Rounding of times moves nothing; the browser counts by samples.
             const SLACK: Seconds = 0.1;
             applied = match self.counted {

@@ -3,7 +3,7 @@
 
 use super::buffer::Piece;
 use super::io::BufferId;
-use super::wrapping::{Form, Wrapping, mp4_mime};
+use super::wrapping::{ASKED, Form, Wrapping, mp4_mime};
 use crate::container::{self, Demuxer, Format, TrackId, TrackInfo, TrackKind};
 use crate::error::{Code, PlayerError, Result};
 use crate::remux::{self, Muxer};
@@ -387,6 +387,10 @@ fn open(prefix: &[u8], complete: bool) -> Result<Option<Kind>> {
         Some(Format::PackedAudio | Format::Adts | Format::Mp3 | Format::Ac3) => {
             Some(remux(Box::new(container::packed::PackedDemuxer::new())))
         }
+        #[cfg(all(feature = "ts", not(feature = "ts-extra"), not(feature = "packed")))]
+        Some(Format::PackedAudio | Format::Adts | Format::Mp3 | Format::Ac3) => {
+            return Err(PlayerError::new(Code::ContainerUnsupported, container::ts::ABSENT));
+        }
         Some(Format::WebVtt) => {
             return Err(PlayerError::new(Code::ContainerUnsupported, "the segment is WebVTT text"));
         }
@@ -405,7 +409,7 @@ fn buffer_of(kind: TrackKind) -> BufferId {
 
 /// What a track goes as; `None`: it is left out.
 fn wrapping(asked: &[(TrackId, Option<Wrapping>)], track: &TrackInfo) -> Option<Wrapping> {
-    match asked.iter().find(|(id, _)| *id == track.id) {
+    match asked.iter().find(|(id, _)| ASKED && *id == track.id) {
         Some((_, answer)) => answer.clone(),
         None => Some(Wrapping { mime: mp4_mime(track.kind, &track.codec).into(), form: Form::Mp4 }),
     }

@@ -3,7 +3,7 @@
 use super::io::*;
 use super::session::{Ctx, Fatal, Session};
 use super::stream::RepKey;
-use super::wrapping::{Wrapping, candidates, in_doubt};
+use super::wrapping::{ASKED, Wrapping, candidates, in_doubt};
 use crate::error::{Code, PlayerError};
 use crate::manifest::{AdaptationSet, ContentType};
 use std::rc::Rc;
@@ -58,7 +58,7 @@ impl Session {
     /// Decides what the tracks of a stream go as, where engines differ. True: the browser is asked first.
     pub fn settle_wrapping(&mut self, ctx: &mut Ctx, i: usize) -> bool {
         let Some((_, pipeline)) = &mut self.streams[i].pipeline else { return false };
-        if pipeline.is_wrapped() {
+        if !ASKED || pipeline.is_wrapped() {
             return false;
         }
         if self.asking.is_some() {

@@ -4,6 +4,9 @@ use crate::container::{TrackInfo, TrackKind};
 use crate::remux;
 use std::rc::Rc;
 
+/// Whether this build demuxes anything of which engines differ in how they take it.
+pub(super) const ASKED: bool = cfg!(any(feature = "ts-extra", feature = "packed", feature = "progressive"));
+
 /// The byte stream format of a SourceBuffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {

@@ -7,7 +7,9 @@ use super::pes::{self, Parsed};
 use super::psi::PmtStream;
 use super::sets::Codec;
 use crate::container::adts::AdtsReader;
+#[cfg(feature = "ts-extra")]
 use crate::container::framed::FrameReader;
+#[cfg(feature = "ts-extra")]
 use crate::container::frames::Frames;
 use crate::container::{Sink, TrackId};
 use crate::time::{PtsUnwrapper, Ticks};
@@ -28,6 +30,7 @@ pub(super) enum Pes {
 pub(super) enum Reader {
     Nal(Box<NalReader>),
     Adts(Box<AdtsReader>),
+    #[cfg(feature = "ts-extra")]
     Framed(Box<FrameReader>),
     #[cfg(feature = "ts-extra")]
     Extra(Extra),
@@ -49,6 +52,7 @@ pub(super) enum Kind {
     /// H.264 or HEVC.
     Video(Codec),
     Adts,
+    #[cfg(feature = "ts-extra")]
     Framed(Frames),
     /// Opus with so many channels.
     #[cfg(feature = "ts-extra")]
@@ -73,12 +77,12 @@ impl Kind {
         match (entry.stream_type, entry.registration.as_ref()) {
             (0x1b, _) => Self::Video(Codec::Avc),
             (0x0f, _) => Self::Adts,
+            #[cfg(feature = "ts-extra")]
             (0x03 | 0x04, _) => Self::Framed(Frames::Mpeg),
             (0x06, Some(b"AV01")) => Self::Other("AV1 in MPEG-TS is not supported"),
             #[cfg(not(feature = "ts-extra"))]
-            (0x11 | 0x24 | 0x81 | 0x84 | 0x87, _) | (0x06, Some(b"Opus" | b"AC-3" | b"EAC3" | b"HEVC")) => {
-                Self::Other(super::ABSENT)
-            }
+            (0x03 | 0x04 | 0x11 | 0x24 | 0x81 | 0x84 | 0x87, _)
+            | (0x06, Some(b"Opus" | b"AC-3" | b"EAC3" | b"HEVC")) => Self::Other(super::ABSENT),
             (0x01 | 0x02, _) => Self::Other("MPEG-1/2 video is not supported"),
             (0x10, _) => Self::Other("MPEG-4 part 2 video is not supported"),
             // HLS sample encryption.
@@ -116,10 +120,10 @@ impl Kind {
 
     pub fn is_audio(self) -> bool {
         #[cfg(feature = "ts-extra")]
-        if matches!(self, Self::Opus(_)) {
+        if matches!(self, Self::Opus(_) | Self::Framed(_)) {
             return true;
         }
-        matches!(self, Self::Adts | Self::Framed(_))
+        matches!(self, Self::Adts)
     }
 }
 
@@ -134,6 +138,7 @@ impl Stream {
         let reader = match Kind::of(entry) {
             Kind::Video(codec) => Reader::Nal(Box::new(NalReader::new(codec, track, language))),
             Kind::Adts => Reader::Adts(Box::new(AdtsReader::new(track, language))),
+            #[cfg(feature = "ts-extra")]
             Kind::Framed(frames) => Reader::Framed(Box::new(FrameReader::new(frames, track, language))),
             #[cfg(feature = "ts-extra")]
             Kind::Opus(channels) => Reader::Extra(Extra::opus(track, language, channels)),
@@ -159,6 +164,7 @@ impl Stream {
         match &self.reader {
             Reader::Nal(r) => r.announced(),
             Reader::Adts(r) => r.announced(),
+            #[cfg(feature = "ts-extra")]
             Reader::Framed(r) => r.announced(),
             #[cfg(feature = "ts-extra")]
             Reader::Extra(r) => r.announced(),
@@ -170,6 +176,7 @@ impl Stream {
         match &mut self.reader {
             Reader::Nal(r) => r.damage(sink),
             Reader::Adts(r) => r.damage(sink),
+            #[cfg(feature = "ts-extra")]
             Reader::Framed(r) => r.damage(),
             #[cfg(feature = "ts-extra")]
             Reader::Extra(r) => r.damage(),
@@ -183,6 +190,7 @@ impl Stream {
         match &mut self.reader {
             Reader::Nal(r) => r.reset(),
             Reader::Adts(r) => r.reset(),
+            #[cfg(feature = "ts-extra")]
             Reader::Framed(r) => r.reset(),
             #[cfg(feature = "ts-extra")]
             Reader::Extra(r) => r.reset(),
@@ -258,6 +266,7 @@ impl Stream {
             match &mut self.reader {
                 Reader::Nal(r) => r.begin_pes(pts, dts, offset, sink),
                 Reader::Adts(r) => r.begin_pes(pts),
+                #[cfg(feature = "ts-extra")]
                 Reader::Framed(r) => r.begin_pes(pts),
                 #[cfg(feature = "ts-extra")]
                 Reader::Extra(r) => r.begin_pes(pts, span.map(|(_, last)| last), offset, sink),
@@ -285,6 +294,7 @@ impl Stream {
         match &mut self.reader {
             Reader::Nal(r) => r.push(payload, offset, sink),
             Reader::Adts(r) => r.push(payload, offset, sink),
+            #[cfg(feature = "ts-extra")]
             Reader::Framed(r) => r.push(payload, offset, sink),
             #[cfg(feature = "ts-extra")]
             Reader::Extra(r) => {
@@ -309,6 +319,7 @@ impl Stream {
             }
             // A frame may go on in the next segment.
             Reader::Adts(r) => r.finish(sink),
+            #[cfg(feature = "ts-extra")]
             Reader::Framed(r) => {
                 r.finish(offset, sink);
             }
