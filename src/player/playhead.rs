@@ -232,6 +232,7 @@ impl Session {
     /// Begins and ends stalls.
     fn track_stall(&mut self, ctx: &mut Ctx) {
         let now = ctx.now;
+        let at_end = self.rests_at_end(self.playhead.media.position).is_some();
         let head = &mut self.playhead;
         let media = head.media;
         if media.seeking && !head.own_seek && head.stall.is_none() {
@@ -239,7 +240,8 @@ impl Session {
         } else if media.ready_state >= 3 && !media.paused {
             head.armed = true;
         }
-        let waits = head.armed && !media.paused && !media.seeking && !media.ended && media.ready_state < 3;
+        let plays = head.armed && !media.paused && !media.seeking && !media.ended;
+        let waits = plays && media.ready_state < 3 && !at_end;
         match (&head.stall, waits) {
             (None, true) => {
                 head.stall = Some(Stall { since: now, reason: Reason::BufferEmpty, cure: Reason::Refilled });
@@ -363,6 +365,15 @@ impl Session {
         let since = now - alive.max(head.stall.as_ref().map_or(0.0, |s| s.since));
         // Reports come once a second: only one that is younger than the last move tells that nothing moves.
         let informed = head.at > alive + 1.0 || media.ready_state < 3;
+        if wants
+            && since >= STUCK_AFTER
+            && head.nudges < MAX_NUDGES
+            && let Some(end) = self.rests_at_end(position)
+        {
+            self.playhead.nudges += 1;
+            self.playhead.seek(ctx, end);
+            return Ok(());
+        }
         let ahead = self.playable_ranges().end_from(position, 0.0) - position;
         if !wants || since < STUCK_AFTER || !informed || ahead < 0.5 || head.first_frame_at.is_none() {
             return Ok(());
@@ -385,6 +396,16 @@ impl Session {
         let step = 0.05 * f64::from(self.playhead.nudges);
         self.playhead.seek(ctx, position + step);
         Ok(())
+    }
+
+    /// The end, if playback has come there and nothing follows. Firefox 153 at times waits for more there, although the source has
+    /// ended, and ends once it is sent there.
+    fn rests_at_end(&self, position: Seconds) -> Option<Seconds> {
+        const NEAR: Seconds = 0.1;
+        // The element ends with the longest of its tracks (MSE §3.15.3).
+        let ends = self.buffers.iter().flatten().filter_map(|b| Some(b.buffered().bounds()?.end));
+        let end = ends.reduce(f64::max).filter(|_| self.ended_signalled)?;
+        (end - position < NEAR).then_some(end)
     }
 
     /// If the playhead stands in or in front of a hole that no stream will fill: where all media begins again.

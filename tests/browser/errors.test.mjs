@@ -34,7 +34,6 @@ const cases = [
   ['an MPD without periods', '/no-periods.mpd', {}, 'MANIFEST_EMPTY', {}],
   ['an empty response', '/blank.m3u8', {}, 'MANIFEST_EMPTY', {}],
   ['HTML in place of a manifest', '/page.m3u8', {}, /^(FORMAT_UNKNOWN|MANIFEST_MALFORMED)$/, {}],
-  ['an MP4 file', '/samples/progressive/720p.mp4', {}, 'FORMAT_UNSUPPORTED', {}],
   ['a picture', '/picture.png', {}, 'FORMAT_UNKNOWN', {}],
   ['a codec that no browser has', '/codec.mpd', {}, 'CODEC_UNSUPPORTED', { recovery: /wxyz/ }],
   ['segments that are all missing', good, { match: '.ts', status: 404 }, 'HTTP_CLIENT_ERROR', { status: 404, url: /240p\/00000\.ts$/ }],

@@ -371,14 +371,15 @@ impl SampleTable {
             }
             match Tables::parse(&stbl) {
                 Some(tables) => tracks.push((track.clone(), tables)),
-                None => {
-                    broken = true;
-                    moov.warnings.push("a track with broken sample tables was left out");
-                }
+                None => broken = true,
             }
         }
+        // A movie of fragments needs no tables, and some have none.
         if moov.fragmented && tracks.iter().all(|(_, t)| t.count == 0) {
             return Ok(None);
+        }
+        if broken {
+            moov.warnings.push("a track with broken sample tables was left out");
         }
         if broken && tracks.is_empty() {
             return Err(contradiction());

@@ -369,3 +369,12 @@ fn the_preferred_language_plays_and_can_be_changed() {
         }
     }
 }
+
+#[test]
+fn an_element_that_waits_at_the_end_is_sent_there() {
+    let mut w = World::new(Stream::simple(10.0).hls(Container::Fmp4));
+    w.element.sticks_at_end = true;
+    w.load(M3U8);
+    w.play_to_end(20.0);
+    assert_eq!(w.count(|e| matches!(e, Event::Stall { .. })), 0, "{}", w.story());
+}

@@ -176,6 +176,8 @@ pub struct Element {
     pub leniency: f64,
     /// Seconds from media at the playhead to the picture, after a load or a seek.
     pub warm_up: f64,
+    /// It waits at the end until it is sent there.
+    pub sticks_at_end: bool,
     ready_at: Option<f64>,
     first_frame: bool,
     frames: u32,
@@ -221,6 +223,7 @@ impl Element {
             decode_errors: Vec::new(),
             leniency: 0.0,
             warm_up: 0.0,
+            sticks_at_end: false,
             ready_at: None,
             first_frame: false,
             frames: 0,
@@ -268,6 +271,7 @@ impl Element {
         let duration = self.source.as_ref().map_or(0.0, |s| s.duration);
         self.position = to.clamp(0.0, if duration.is_nan() { f64::INFINITY } else { duration });
         self.seeking = true;
+        self.sticks_at_end &= to < duration - 1e-3;
         self.ended = false;
         self.ready_state = 1;
         self.report("seeking");
@@ -369,6 +373,7 @@ impl Element {
         let here = here.filter(|_| self.ready_at.is_none_or(|t| t <= now));
         let at_end = source.ended && self.position >= source.duration - 1e-3;
         let ready = match here {
+            _ if at_end && self.sticks_at_end => 2,
             _ if at_end => 4,
             Some(r) if source.ended && r.end >= source.duration - 1e-6 => 4,
             Some(r) if r.end - self.position > 2.0 => 4,
@@ -393,7 +398,7 @@ impl Element {
             self.frames += 1;
             self.report("frame");
         }
-        if at_end && !self.ended && !self.paused && !self.seeking {
+        if at_end && !self.sticks_at_end && !self.ended && !self.paused && !self.seeking {
             self.ended = true;
             self.report("ended");
         }
