@@ -17,7 +17,7 @@ use std::rc::Rc;
 const ALIGNED: Seconds = 0.05;
 /// Pictures are reordered by less than this many seconds, so that only a segment that begins earlier can have decoding times
 /// below 0.
-const OPENING: Seconds = 0.5;
+pub(super) const OPENING: Seconds = 0.5;
 
 impl Session {
     /// Cancels what a stream has under way.

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { launch } from '../../www/tools/browsers.mjs';
+import { files } from '../../www/tools/sample-files.mjs';
 import { makeSamples } from '../../www/tools/samples.mjs';
 import { startServer } from '../../www/tools/server.mjs';
 import { engine } from './support/stage.mjs';
@@ -42,7 +43,7 @@ describe(`the demo page in ${engine}`, () => {
       addEventListener('securitypolicyviolation', (event) => window.problems.push(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
       console.error = (...words) => window.problems.push(`console.error: ${words.join(' ')}`);
     });
-    await browser.until((count) => document.querySelectorAll('#samples a').length === count, { args: [samples.length], what: 'the list of samples' });
+    await browser.until((count) => document.querySelectorAll('#samples a').length === count, { args: [samples.length + files.length], what: 'the list of samples' });
   }
 
   async function isSound() {

@@ -15,6 +15,7 @@ mod search;
 mod table;
 mod timeline;
 
+use super::fetching::OPENING;
 use super::io::*;
 use super::requests::Ticket;
 use super::session::{Ctx, Fatal, Session};
@@ -457,7 +458,8 @@ impl Session {
         let stream = &mut self.streams[i];
         let cursor = stream.cursor;
         if let Some((_, pipeline)) = &mut stream.pipeline {
-            pipeline.set_opens(linear.at == 0 && linear.timeline.is_untied());
+            let begins = linear.at == 0 && linear.timeline.is_untied();
+            pipeline.set_opens(begins || cursor < OPENING);
         }
         let index = SegmentIndex::Continuous(linear.url.clone());
         let Some(segment) = index.segment(0) else { return };
