@@ -15,7 +15,7 @@ mod search;
 mod table;
 mod timeline;
 
-use super::fetching::OPENING;
+use super::fetching::OPENING as EARLY;
 use super::io::*;
 use super::requests::Ticket;
 use super::session::{Ctx, Fatal, Session};
@@ -459,7 +459,7 @@ impl Session {
         let cursor = stream.cursor;
         if let Some((_, pipeline)) = &mut stream.pipeline {
             let begins = linear.at == 0 && linear.timeline.is_untied();
-            pipeline.set_opens(begins || cursor < OPENING);
+            pipeline.set_opens(begins || cursor < EARLY);
         }
         let index = SegmentIndex::Continuous(linear.url.clone());
         let Some(segment) = index.segment(0) else { return };
