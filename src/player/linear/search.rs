@@ -1,6 +1,7 @@
 //! Seeks in a file without an index: a byte is guessed from what is known of the rate, and corrected by the time stamps found there. And
 //! the duration, from the time stamps at the end.
 
+use super::super::fetching::OPENING as EARLY;
 use super::super::io::*;
 use super::super::requests::Ticket;
 use super::super::segment::Pipeline;
@@ -326,6 +327,7 @@ impl Session {
         self.serial += 1;
         let mut pipeline = Pipeline::demuxing(self.serial, demuxer);
         pipeline.wrap(linear.timeline.wrappings.clone());
+        pipeline.set_opens(self.streams[i].cursor < EARLY);
         if inside {
             // What the headers told; an error comes again with the bytes that follow.
             let _ = pipeline.push(&linear.head);
