@@ -139,13 +139,14 @@ export function useStage(options = {}) {
     /** A newly loaded page; rules of earlier tests are gone. `origin` picks another name of the same server. */
     async open({ entry, origin = stage.server.url } = {}) {
       stage.server.rules.length = 0;
-      stage.server.log.length = 0;
       // One test that hangs its browser must not take the others with it.
       if (stage.browser.hung) {
         await stage.browser.quit();
         stage.browser = await launch(engine);
       }
       await openPlayerPage(stage.browser, origin, { entry });
+      // What the page before asked for to the last is not of this one.
+      stage.server.log.length = 0;
       return new Page(stage.browser);
     },
   });
