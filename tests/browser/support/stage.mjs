@@ -70,6 +70,9 @@ export class Page {
   /** Seeks and waits for the picture; resolves to milliseconds. */
   async seek(to, timeoutMs = 20_000) {
     const ms = await this.run((...args) => window.page.seek(...args), to, timeoutMs);
+    // Where WebKitGTK's source is set up anew (another codec), its frame callback is lost: the place tells, and the picture is read by itself.
+    const there = async () => { const { time, seeking, readyState } = await this.state(); return !seeking && readyState >= 3 && Math.abs(time - to) < 0.1; };
+    if (ms === null && engine === 'webkit' && await there()) return timeoutMs;
     if (ms === null) assert.fail(`the seek to ${to} s was not done: ${JSON.stringify(await this.state())}`);
     return ms;
   }
