@@ -4,6 +4,11 @@ use super::{ByteRange, IndexSource, InitRef, KeyRef, SegmentRef};
 use crate::time::{Seconds, Ticks, Timescale};
 use std::rc::Rc;
 
+/// A time on a boundary that rounding put a hair before it belongs to the later segment.
+const EPSILON: Seconds = 1e-4;
+/// The durations of a segment's parts add up to its own up to this many seconds.
+const ROUNDED: Seconds = 0.1;
+
 /// The segments of a representation.
 #[derive(Clone, Debug)]
 pub enum SegmentIndex {
@@ -35,7 +40,62 @@ impl SegmentIndex {
         self.len() == 0
     }
 
-    /// Segment number `i`.
+    /// Number of the first segment, see [`SegmentRef::number`].
+    pub fn first(&self) -> u64 {
+        match self {
+            Self::Template(t) => t.start_number,
+            Self::List(l) => l.first,
+            _ => 0,
+        }
+    }
+
+    /// Position of the segment with this number. `None`: it is not listed, no more or not yet.
+    pub fn position(&self, number: u64) -> Option<usize> {
+        let i = usize::try_from(number.checked_sub(self.first())?).ok()?;
+        (i < self.len()).then_some(i)
+    }
+
+    /// What follows the segment `number`, or its part `part`, which ended at `end`: a part or hint where the whole segment is not
+    /// listed. `None`: it is not told yet.
+    pub fn after(&self, number: u64, part: Option<u32>, end: Seconds) -> Option<SegmentRef> {
+        if let (Self::List(list), Some(part)) = (self, part) {
+            let next = part.saturating_add(1);
+            if let Some(i) = list.parts.iter().position(|p| p.number == number && p.part == next) {
+                return list.part(i);
+            }
+            let whole = self.position(number)?;
+            // Its other parts are listed no more.
+            if self.span(whole).is_some_and(|(start, duration)| start + duration > end + ROUNDED) {
+                return self.segment(whole);
+            }
+        }
+        self.numbered(number.checked_add(1)?)
+    }
+
+    /// The segment of this number, or its first part.
+    fn numbered(&self, number: u64) -> Option<SegmentRef> {
+        if let Some(i) = self.position(number) {
+            return self.segment(i);
+        }
+        let Self::List(list) = self else { return None };
+        list.part(list.parts.iter().position(|p| p.number == number && p.part == 0)?)
+    }
+
+    /// What is to be fetched to play on from `time`: the segment that holds it, or the part, where the segment's start lies before it or
+    /// the whole is not listed. `None` past the end.
+    pub fn at(&self, time: Seconds) -> Option<SegmentRef> {
+        let whole = self.find(time);
+        let inside = whole.and_then(|i| self.span(i)).is_none_or(|(start, _)| start + EPSILON < time);
+        if let Self::List(list) = self
+            && inside
+            && let Some(i) = list.part_at(time)
+        {
+            return list.part(i);
+        }
+        self.segment(whole?)
+    }
+
+    /// Segment at position `i`.
     pub fn segment(&self, i: usize) -> Option<SegmentRef> {
         match self {
             Self::Pending(_) => None,
@@ -44,6 +104,7 @@ impl SegmentIndex {
             #[cfg(feature = "progressive")]
             Self::Continuous(url) => (i == 0).then(|| SegmentRef {
                 number: 0,
+                part: None,
                 url: url.clone(),
                 range: None,
                 start: 0.0,
@@ -53,6 +114,7 @@ impl SegmentIndex {
                 init: None,
                 timestamp_offset: None,
                 keys: Vec::new(),
+                ahead: false,
             }),
         }
     }
@@ -71,8 +133,6 @@ impl SegmentIndex {
     /// The segment that holds `time`: the last that starts at or before it; the first if `time` is before all. `None` past
     /// the end of the last one or with no segments. Binary search.
     pub fn find(&self, time: Seconds) -> Option<usize> {
-        // A time on a boundary that rounding put a hair before it belongs to the later segment.
-        const EPSILON: Seconds = 1e-4;
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let mid = low + (high - low) / 2;
@@ -86,11 +146,17 @@ impl SegmentIndex {
         (time < start + duration - EPSILON || i + 1 < self.len()).then_some(i)
     }
 
-    /// End of the last segment.
+    /// End of the last segment, or of the last part that is there.
     pub fn end(&self) -> Option<Seconds> {
         #[cfg(feature = "progressive")]
         if matches!(self, Self::Continuous(_)) {
             return None;
+        }
+        if let Self::List(list) = self
+            && let Some(part) = list.parts.iter().rfind(|p| !p.hint)
+            && part.number >= list.first.saturating_add(list.segments.len() as u64)
+        {
+            return Some(part.start + part.duration);
         }
         let (start, duration) = self.span(self.len().checked_sub(1)?)?;
         Some(start + duration)
@@ -119,7 +185,7 @@ pub struct TemplateIndex {
     pub init: Option<Rc<InitRef>>,
     /// Of the runs.
     pub timescale: Timescale,
-    /// Number of the first segment.
+    /// Number of the first segment in the runs. Where only `$Time$` names segments, it is carried on when the manifest is read again.
     pub start_number: u64,
     /// In order of time. Representations that inherit one SegmentTimeline share it.
     pub runs: Rc<Vec<TimelineRun>>,
@@ -154,7 +220,8 @@ impl TemplateIndex {
         let (run, within) = self.run(i)?;
         let (start, duration) = self.span(i)?;
         Some(SegmentRef {
-            number: i,
+            number: self.start_number.saturating_add(i as u64),
+            part: None,
             url: super::url::fill_template(
                 &self.media,
                 self.start_number.saturating_add(i as u64),
@@ -168,6 +235,7 @@ impl TemplateIndex {
             init: self.init.clone(),
             timestamp_offset: Some(self.timestamp_offset),
             keys: Vec::new(),
+            ahead: false,
         })
     }
 }
@@ -193,13 +261,46 @@ pub struct ListSegment {
     pub keys: Option<u32>,
 }
 
+/// Part of a segment (EXT-X-PART), or the one to come (EXT-X-PRELOAD-HINT).
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListPart {
+    /// Number of the segment that it belongs to; the segment itself may not be listed yet.
+    pub number: u64,
+    /// Position in that segment, from 0.
+    pub part: u32,
+    /// As [`ListSegment::uri`].
+    pub uri: Box<str>,
+    /// Part of the resource.
+    pub range: Option<ByteRange>,
+    /// On the presentation's timeline.
+    pub start: Seconds,
+    /// Seconds; of a hint, the part target.
+    pub duration: Seconds,
+    /// Decoding can start here.
+    pub independent: bool,
+    /// GAP=YES.
+    pub gap: bool,
+    /// It is not there yet, but can be asked for.
+    pub hint: bool,
+    /// Discontinuity number.
+    pub discontinuity: u32,
+    /// Index into [`ListIndex::inits`].
+    pub init: Option<u32>,
+    /// Index into [`ListIndex::keys`].
+    pub keys: Option<u32>,
+}
+
 /// Segments one by one.
 #[derive(Clone, Debug, Default)]
 pub struct ListIndex {
     /// Absolute; URIs resolve against it.
     pub base: String,
+    /// Number of the first segment (EXT-X-MEDIA-SEQUENCE).
+    pub first: u64,
     /// In order of time.
     pub segments: Vec<ListSegment>,
+    /// Parts of the last segments and of the one that is being made, in order of time; a hint comes last.
+    pub parts: Vec<ListPart>,
     /// Initialization segments that are referred to.
     pub inits: Vec<Rc<InitRef>>,
     /// Sets of keys that are referred to.
@@ -212,7 +313,8 @@ impl ListIndex {
     fn segment(&self, i: usize) -> Option<SegmentRef> {
         let s = self.segments.get(i)?;
         Some(SegmentRef {
-            number: i,
+            number: self.first.saturating_add(i as u64),
+            part: None,
             url: if s.uri.is_empty() { self.base.clone() } else { super::url::resolve(&self.base, &s.uri) },
             range: s.range,
             start: s.start,
@@ -222,6 +324,41 @@ impl ListIndex {
             init: s.init.and_then(|i| self.inits.get(i as usize).cloned()),
             timestamp_offset: self.timestamp_offset,
             keys: s.keys.and_then(|i| self.keys.get(i as usize).cloned()).unwrap_or_default(),
+            ahead: false,
+        })
+    }
+
+    /// The part that playback from `time` begins with: the last independent one that starts at or before it, else any that holds it.
+    fn part_at(&self, time: Seconds) -> Option<usize> {
+        let holds = |p: &ListPart| p.start <= time + EPSILON;
+        let last = self.parts.iter().rposition(holds)?;
+        let part = &self.parts[last];
+        if time >= part.start + part.duration - EPSILON {
+            return None;
+        }
+        if part.start + EPSILON >= time {
+            return Some(last);
+        }
+        let independent =
+            self.parts.iter().rposition(|p| holds(p) && p.independent && p.number == part.number);
+        Some(independent.unwrap_or(last))
+    }
+
+    fn part(&self, i: usize) -> Option<SegmentRef> {
+        let p = self.parts.get(i)?;
+        Some(SegmentRef {
+            number: p.number,
+            part: Some(p.part),
+            url: if p.uri.is_empty() { self.base.clone() } else { super::url::resolve(&self.base, &p.uri) },
+            range: p.range,
+            start: p.start,
+            duration: p.duration,
+            discontinuity: p.discontinuity,
+            gap: p.gap,
+            init: p.init.and_then(|i| self.inits.get(i as usize).cloned()),
+            timestamp_offset: self.timestamp_offset,
+            keys: p.keys.and_then(|i| self.keys.get(i as usize).cloned()).unwrap_or_default(),
+            ahead: p.hint,
         })
     }
 }

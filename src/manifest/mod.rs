@@ -9,9 +9,11 @@ pub mod hls;
 mod index;
 #[cfg(feature = "progressive")]
 pub mod lists;
+mod live;
 pub mod url;
 
-pub use index::{ListIndex, ListSegment, SegmentIndex, TemplateIndex, TimelineRun};
+pub use index::{ListIndex, ListPart, ListSegment, SegmentIndex, TemplateIndex, TimelineRun};
+pub use live::{ClockSource, Latency, Live, PatchSource};
 
 use crate::time::Seconds;
 use std::rc::Rc;
@@ -49,6 +51,8 @@ pub struct Presentation {
     pub periods: Vec<Period>,
     /// Where playback should start (EXT-X-START): seconds from the start, or from the end if negative.
     pub start_hint: Option<Seconds>,
+    /// Of a dynamic presentation.
+    pub live: Option<Box<Live>>,
     /// What was skipped or repaired, in words.
     pub warnings: Vec<String>,
 }
@@ -189,8 +193,10 @@ pub struct KeyRef {
 /// One media segment, computed when asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SegmentRef {
-    /// Position in its index, from 0.
-    pub number: usize,
+    /// Its number in its representation, which stays when the manifest is read again: media sequence number, or `$Number$`.
+    pub number: u64,
+    /// It is this part of the segment, from 0 (EXT-X-PART); `None`: it is the whole segment.
+    pub part: Option<u32>,
     /// Absolute.
     pub url: String,
     /// Part of the resource.
@@ -210,6 +216,9 @@ pub struct SegmentRef {
     pub timestamp_offset: Option<Seconds>,
     /// Encryption in force, all of EXT-X-KEY that apply.
     pub keys: Vec<KeyRef>,
+    /// It is not there yet: the server answers once it is (EXT-X-PRELOAD-HINT), or sends it while it is made (DASH, before
+    /// the end of the segment).
+    pub ahead: bool,
 }
 
 /// An index that has to be fetched before segments are known.

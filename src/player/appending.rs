@@ -2,7 +2,7 @@
 
 use super::io::*;
 use super::session::{Ctx, Fatal, Session};
-use super::stream::{Activity, HeldPiece};
+use super::stream::{Activity, Fed, HeldPiece};
 use crate::error::{Code, PlayerError};
 use crate::manifest::ByteRange;
 use crate::time::Seconds;
@@ -134,7 +134,7 @@ impl Session {
             return self.representation_failed(ctx, i, key, Some(segment), error.with_url(&url));
         }
         stream.move_to(segment.start + segment.duration, true);
-        stream.last_fed = Some((segment.discontinuity, segment.number));
+        stream.last_fed = Some(Fed::whole(&segment));
         stream.skipped = 0;
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::io::*;
 use super::requests::Ticket;
 use super::segment::{Pipeline, Wanted};
 use super::session::{Ctx, Fatal, Session};
-use super::stream::{Activity, InitFetch, Job, RepKey, Stream};
+use super::stream::{Activity, Fed, InitFetch, Job, RepKey, Stream};
 use super::types::declared_mime;
 use crate::error::{Code, PlayerError};
 use crate::manifest::{ContentType, SegmentIndex, SegmentRef};
@@ -139,12 +139,15 @@ impl Session {
                 return Ok(());
             }
             let follows = match (&stream.pipeline, stream.last_fed) {
-                (Some((k, _)), Some((_, n))) if *k == key && stream.sequential => Some(n + 1),
+                (Some((k, _)), Some(fed)) if *k == key && stream.sequential => Some(fed),
                 _ => None,
             };
             let tolerance = if stream.sequential { ALIGNED } else { 0.0 };
-            let number = follows.or_else(|| r.index.find(stream.cursor + tolerance));
-            let Some(segment) = number.and_then(|n| r.index.segment(n)) else {
+            let segment = match follows {
+                Some(fed) => r.index.after(fed.number, fed.part, fed.end),
+                None => r.index.at(stream.cursor + tolerance),
+            };
+            let Some(segment) = segment else {
                 let next = key.period + 1;
                 if next >= self.presentation.periods.len() {
                     self.streams[i].activity = Activity::Ended;
@@ -168,7 +171,7 @@ impl Session {
                 if let Some((k, _)) = &stream.pipeline
                     && *k == key
                 {
-                    stream.last_fed = Some((u32::MAX, segment.number));
+                    stream.last_fed = Some(Fed::whole(&segment));
                 }
                 continue;
             }
@@ -241,10 +244,9 @@ impl Session {
             _ => Wanted { video: true, audio: muxed_audio },
         };
         let same = stream.pipeline.as_ref().is_some_and(|(k, _)| *k == key);
-        let contiguous =
-            same && stream.last_fed == Some((segment.discontinuity, segment.number.wrapping_sub(1)));
-        let same_timeline =
-            same && stream.last_fed.is_none_or(|(d, _)| d == segment.discontinuity || d == u32::MAX);
+        let contiguous = same && stream.last_fed.is_some_and(|fed| fed.leads_to(&segment));
+        let before = stream.last_fed.and_then(|fed| fed.discontinuity);
+        let same_timeline = same && before.is_none_or(|d| d == segment.discontinuity);
         if !same_timeline {
             self.serial += 1;
             stream.pipeline = Some((key, Pipeline::new(self.serial, wanted, &mime)));

@@ -262,6 +262,8 @@ impl IndexReader {
         ListIndex {
             base: self.source.url.clone(),
             segments,
+            first: 0,
+            parts: Vec::new(),
             inits: init.into_iter().collect(),
             keys: Vec::new(),
             timestamp_offset: Some(self.source.timestamp_offset),

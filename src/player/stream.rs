@@ -48,6 +48,38 @@ pub(super) struct Job {
     pub starts: Vec<(BufferId, Seconds)>,
 }
 
+/// A segment, or part of one, that was fed to the pipeline whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Fed {
+    /// `None`: it was a gap, without media.
+    pub discontinuity: Option<u32>,
+    pub number: u64,
+    pub part: Option<u32>,
+    pub end: Seconds,
+}
+
+impl Fed {
+    /// All of `segment` was fed.
+    pub fn whole(segment: &SegmentRef) -> Self {
+        Self {
+            discontinuity: (!segment.gap).then_some(segment.discontinuity),
+            number: segment.number,
+            part: segment.part,
+            end: segment.start + segment.duration,
+        }
+    }
+
+    /// Whether the media of `segment` goes on where this ended.
+    pub fn leads_to(&self, segment: &SegmentRef) -> bool {
+        let next = match (self.part, segment.part) {
+            (Some(before), Some(part)) if part > 0 => self.number == segment.number && part == before + 1,
+            (_, None | Some(0)) => segment.number.checked_sub(1) == Some(self.number),
+            _ => false,
+        };
+        next && self.discontinuity == Some(segment.discontinuity)
+    }
+}
+
 /// What a stream does.
 pub(super) enum Activity {
     /// Nothing is under way; the next step decides.
@@ -82,8 +114,8 @@ pub(super) struct Stream {
     pub sequential: bool,
     pub activity: Activity,
     pub pipeline: Option<(RepKey, Pipeline)>,
-    /// The segment that the pipeline finished last (discontinuity, end): the next is contiguous if it starts there.
-    pub last_fed: Option<(u32, usize)>,
+    /// What the pipeline finished last.
+    pub last_fed: Option<Fed>,
     pub last_init: Option<Rc<InitRef>>,
     pub inits: Vec<(Rc<InitRef>, Rc<[u8]>)>,
     /// Representations that failed, and until when they are avoided.

@@ -161,6 +161,7 @@ impl Reader<'_> {
             duration: mpd.duration.or(end.filter(|_| !dynamic)),
             periods,
             start_hint: None,
+            live: None,
             warnings: self.warnings,
         })
     }

@@ -437,6 +437,8 @@ fn list(
     Ok(SegmentIndex::List(ListIndex {
         base: context.base.to_owned(),
         segments,
+        first: 0,
+        parts: Vec::new(),
         inits,
         keys: Vec::new(),
         timestamp_offset: Some(timestamp_offset),

@@ -136,6 +136,7 @@ impl MediaPlaylist {
             duration,
             periods: vec![Period { id: "0".to_owned(), start: 0.0, duration, sets: vec![set] }],
             start_hint: self.start.map(|s| s.offset),
+            live: None,
             warnings: self.warnings,
         }
     }

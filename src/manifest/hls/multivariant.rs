@@ -30,6 +30,7 @@ pub(super) fn parse(text: &str, url: &str, parent: &Variables) -> Result<(Presen
         duration: None,
         periods: vec![Period { id: "0".to_owned(), start: 0.0, duration: None, sets }],
         start_hint: master.start.as_ref().map(|s| s.time_offset),
+        live: None,
         warnings: builder.warnings,
     };
     Ok((presentation, normalized.variables))

@@ -267,6 +267,7 @@ pub(super) fn presentation(url: &str) -> Presentation {
         duration: None,
         periods: vec![Period { id: "0".to_owned(), start: 0.0, duration: None, sets: vec![set] }],
         start_hint: None,
+        live: None,
         warnings: Vec::new(),
     }
 }
