@@ -57,6 +57,45 @@ async function shortenNames(out) {
   writeFileSync(glueFile, glue);
 }
 
+/**
+ * Puts our reader of decimals in the place of `f64::from_str`, which the crates that read manifests call: src/bytes/decimal.rs says why.
+ * Both have the same Rust signature, so calls of one are calls of the other.
+ */
+async function substituteDecimals(file) {
+  const { default: binaryen } = await import('binaryen');
+  const module = binaryen.readBinary(readFileSync(file));
+  const functions = Array.from({ length: module.getNumFunctions() }, (_, i) => binaryen.getFunctionInfo(module.getFunctionByIndex(i)));
+  const theirs = functions.filter(({ name }) => /f64.*core.*FromStr.*from_str/.test(name));
+  const ours = 'millrace_decimal';
+  const own = functions.find(({ name }) => name === ours);
+  const [found] = theirs;
+  if (theirs.length !== 1 || !own || own.params !== found.params || own.results !== found.results) {
+    throw new Told(`f64::from_str is not where substituteDecimals (www/build.mjs) looks for it: ${theirs.map(({ name }) => name).join(', ') || 'nowhere'}`);
+  }
+  const operands = binaryen.expandType(found.params).map((type, i) => module.local.get(i, type));
+  module.removeFunction(found.name);
+  module.addFunction(found.name, found.params, found.results, [], module.call(ours, operands, found.results));
+  module.removeExport(ours);
+  const bytes = module.emitBinary();
+  module.dispose();
+  // Nobody reads its tables any more, but no tool takes data out of a segment: zeros weigh nothing.
+  const digits = Uint8Array.from(Array.from({ length: 60 }, (_, i) => String(5n ** BigInt(i + 1))).join(''), Number);
+  clear(bytes, digits, digits);
+  // 5^q for q from -342 to 308, as 128-bit mantissas in two halves of which the higher one comes first.
+  clear(bytes, halves('eef453d6923bd65a113faa2906a13b3f'), halves('8e679c2f5e44ff8f570f09eaa7ea7648'), 16 * 651);
+  writeFileSync(file, bytes);
+}
+
+const halves = (hex) => Buffer.concat([hex.slice(0, 16), hex.slice(16)].map((half) => Buffer.from(half, 'hex').reverse()));
+
+/** Makes zeros of what begins with `first` and ends with `last`. */
+function clear(bytes, first, last, length = first.length) {
+  const at = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(first);
+  const end = at + length;
+  if (at < 0 || Buffer.compare(bytes.subarray(end - last.length, end), last)) throw new Told('The tables of f64::from_str are not where substituteDecimals (www/build.mjs) looks for them.');
+  bytes.fill(0, at, end);
+}
+
 export async function readConfig() {
   const { parse } = await import('smol-toml');
   const config = parse(readFileSync(path.join(root, 'wasm-pack.toml'), 'utf8'));
@@ -73,7 +112,7 @@ const wasmFile = 'millrace_bg.wasm';
 /** One wasm-pack run: .cache/pkg/<build>/ with the glue, its types and the optimised module. */
 export async function buildWasm({ target, profile }, build, debug) {
   const hash = fingerprint(['src', 'Cargo.toml', 'Cargo.lock', '.cargo/config.toml'],
-    target, profile, build.features, debug, optimise, lean, shortenNames.toString());
+    target, profile, build.features, debug, optimise, lean, shortenNames.toString(), substituteDecimals.toString(), clear.toString());
   const out = pkgDir(build);
   const done = stamp(`wasm-${build.name}`, hash, [path.join(out, wasmFile), path.join(out, 'millrace.js')]);
   if (done.fresh) return;
@@ -86,6 +125,7 @@ export async function buildWasm({ target, profile }, build, debug) {
     if (!debug) {
       note('wasm-opt');
       const file = path.join(out, wasmFile);
+      await substituteDecimals(file);
       await run(tool('wasm-opt'), [file, '-o', file, ...optimise]);
       await shortenNames(out);
     }

@@ -1,6 +1,7 @@
 //! Reading and writing of binary formats: big-endian fields, bits, exp-Golomb codes. Every read is checked.
 
 mod bits;
+pub mod decimal;
 mod media;
 mod text;
 mod writer;
