@@ -75,6 +75,8 @@ codes! {
     ManifestMalformed = "MANIFEST_MALFORMED", Manifest, "Validate the manifest; the message names the place.";
     /// The manifest has nothing to play.
     ManifestEmpty = "MANIFEST_EMPTY", Manifest, "The manifest lists no segments: check that the packager finished.";
+    /// A live manifest has not changed for too long.
+    ManifestStale = "MANIFEST_STALE", Manifest, "The encoder or packager has stopped, or a cache serves an old copy: look at the origin.";
     /// A media segment breaks the rules of its container.
     MediaMalformed = "MEDIA_MALFORMED", Media, "The segment is corrupt: package the stream anew.";
     /// The segment holds no samples of a track that was expected.

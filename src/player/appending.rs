@@ -116,7 +116,7 @@ impl Session {
         let url = job.segment.url.clone();
         let (key, segment) = (job.key, job.segment.clone());
         self.collect(ctx, i, true, result)?;
-        if self.asking.is_some() {
+        if self.is_asking(i) {
             return Ok(());
         }
         let stream = &mut self.streams[i];
@@ -136,6 +136,7 @@ impl Session {
         stream.move_to(segment.start + segment.duration, true);
         stream.last_fed = Some(Fed::whole(&segment));
         stream.skipped = 0;
+        stream.blocked = 0;
         Ok(())
     }
 
@@ -148,6 +149,8 @@ impl Session {
         if self.buffers.iter().all(Option::is_none) {
             return;
         }
+        #[cfg(feature = "hls")]
+        let mut drifts = Vec::new();
         let main_first = 0..self.streams.len();
         for i in main_first {
             while !self.streams[i].held.is_empty() {
@@ -168,6 +171,12 @@ impl Session {
                     && !job.starts.iter().any(|(b, _)| *b == id)
                 {
                     job.starts.push((id, at));
+                    #[cfg(feature = "hls")]
+                    if id == BufferId::Video
+                        || !self.streams[i].buffers.iter().any(|(b, _)| *b == BufferId::Video)
+                    {
+                        drifts.push((held.key, held.segment.number, at - held.segment.start));
+                    }
                 }
                 if let Some(buffer) = self.buffer_mut(id) {
                     buffer.append(held.piece, offset, window, bandwidth);
@@ -175,6 +184,10 @@ impl Session {
                     self.streams[i].has_media = true;
                 }
             }
+        }
+        #[cfg(feature = "hls")]
+        for (key, number, drift) in drifts {
+            self.retime_list(key, number, drift);
         }
     }
 

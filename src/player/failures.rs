@@ -80,6 +80,7 @@ impl Session {
                     self.index_again();
                     return Ok(());
                 }
+                self.live_again(ticket);
                 let Some(i) = self.stream_of(ticket) else { return Ok(()) };
                 #[cfg(feature = "progressive")]
                 if self.linear.is_some() {
@@ -127,6 +128,10 @@ impl Session {
                 if self.is_index(ticket) {
                     return self.index_refused(ctx, 0, error);
                 }
+                if self.is_live_request(ticket) {
+                    self.live_failed(ctx, ticket, error);
+                    return Ok(());
+                }
                 let Some(i) = self.stream_of(ticket) else { return Ok(()) };
                 #[cfg(feature = "progressive")]
                 if self.linear.is_some() {
@@ -142,9 +147,55 @@ impl Session {
                     Activity::Segment(job) => (job.key, None),
                     _ => return Ok(()),
                 };
+                if let Some(segment) = &segment
+                    && self.not_there_yet(ctx, i, segment, &error)
+                {
+                    return Ok(());
+                }
                 self.representation_failed(ctx, i, key, segment, error)
             }
         }
+    }
+
+    /// Live: whether a segment that cannot be had is at the edge, where servers are late at times. It is asked for again then.
+    fn not_there_yet(&mut self, ctx: &mut Ctx, i: usize, segment: &SegmentRef, error: &PlayerError) -> bool {
+        /// Segments from the edge within which one may be late.
+        const NEAR: f64 = 3.0;
+        /// Times that a segment is asked for again, at most half its duration apart.
+        const TIMES: u32 = 6;
+        let stream = &self.streams[i];
+        if !matches!(error.status, Some(404 | 410 | 416)) || !self.is_growing() || stream.blocked >= TIMES {
+            return false;
+        }
+        let near = self.edge(ctx).is_some_and(|edge| segment.start > edge - NEAR * segment.duration.max(1.0));
+        if !near {
+            return false;
+        }
+        let (cursor, sequential, fed) = (stream.cursor, stream.sequential, stream.last_fed);
+        self.cancel_stream(ctx, i);
+        let stream = &mut self.streams[i];
+        stream.move_to(cursor, sequential);
+        stream.last_fed = fed;
+        stream.blocked += 1;
+        // A hint that is not kept: the playlist tells what became of it.
+        let pause = if segment.ahead { 0.1 } else { (segment.duration / 2.0).clamp(0.2, 2.0) };
+        stream.blocked_until = ctx.now + pause;
+        #[cfg(feature = "hls")]
+        self.hurry_lists(ctx.now);
+        true
+    }
+
+    /// Live: nothing is to be had of what is next, and yet it may come back: servers and links do.
+    fn wait_for_origin(&mut self, ctx: &mut Ctx, i: usize, error: PlayerError) {
+        /// Seconds until the next attempt, doubled each time, and at the most.
+        const PAUSES: (f64, f64) = (1.0, 8.0);
+        let stream = &mut self.streams[i];
+        stream.failed.clear();
+        stream.skipped = 0;
+        let pause = PAUSES.0 * f64::from(1u32 << stream.blocked.min(3));
+        stream.blocked_until = ctx.now + pause.min(PAUSES.1);
+        stream.blocked += 1;
+        ctx.event(Event::Error(error.recoverable()));
     }
 
     /// A representation cannot give what is wanted next: another one stands in; if there is none, the segment is passed over;
@@ -184,6 +235,11 @@ impl Session {
                 stream.last_fed = None;
                 stream.skipped += 1;
                 ctx.event(Event::Error(error.recoverable()));
+                Ok(())
+            }
+            // What has played may come back, whatever the server says now.
+            _ if media && self.is_growing() => {
+                self.wait_for_origin(ctx, i, error);
                 Ok(())
             }
             _ => {

@@ -1,7 +1,8 @@
 //! From the cursor of a stream to appended media: which segment, its index and initialization segment, the bytes as they come.
 
-use super::indexes::IndexReader;
+use super::indexes::{IndexReader, Read};
 use super::io::*;
+use super::loading::Head;
 use super::requests::Ticket;
 use super::segment::{Pipeline, Wanted};
 use super::session::{Ctx, Fatal, Session};
@@ -57,7 +58,13 @@ impl Session {
 
     /// When a stream that waits for room goes on.
     pub fn stream_deadline(&self, ctx: &Ctx, stream: &Stream) -> Now {
-        if !matches!(stream.activity, Activity::Idle) || !self.playhead.moving() {
+        if !matches!(stream.activity, Activity::Idle) {
+            return f64::INFINITY;
+        }
+        if stream.blocked_until > ctx.now {
+            return stream.blocked_until;
+        }
+        if stream.starved || !self.playhead.moving() {
             return f64::INFINITY;
         }
         let ahead = stream.cursor - self.playhead.position(ctx.now);
@@ -110,6 +117,7 @@ impl Session {
         for _ in 0..64 {
             let stream = &self.streams[i];
             if !matches!(stream.activity, Activity::Idle)
+                || ctx.now < stream.blocked_until
                 || self.held_back(stream)
                 || !self.has_room(ctx, stream)
             {
@@ -147,8 +155,20 @@ impl Session {
                 Some(fed) => r.index.after(fed.number, fed.part, fed.end),
                 None => r.index.at(stream.cursor + tolerance),
             };
+            // What follows may have slid out of the window.
+            let lost = follows.is_some_and(|fed| fed.number.saturating_add(1) < r.index.first());
+            let segment = if lost { r.index.at(stream.cursor) } else { segment };
+            #[cfg(feature = "hls")]
+            if self.is_outdated(ctx, key, segment.is_some()) {
+                self.hurry_list(ctx, key);
+                return Ok(());
+            }
             let Some(segment) = segment else {
                 let next = key.period + 1;
+                if next >= self.presentation.periods.len() && self.may_grow(key) {
+                    self.streams[i].starved = true;
+                    return Ok(());
+                }
                 if next >= self.presentation.periods.len() {
                     self.streams[i].activity = Activity::Ended;
                     return Ok(());
@@ -175,6 +195,7 @@ impl Session {
                 }
                 continue;
             }
+            self.streams[i].starved = false;
             return self.start_job(ctx, i, key, segment);
         }
         Ok(())
@@ -314,37 +335,28 @@ impl Session {
     }
 
     /// A response begins.
-    pub fn fetch_head(
-        &mut self,
-        ctx: &mut Ctx,
-        id: FetchId,
-        status: u16,
-        url: &str,
-        length: Option<u64>,
-        #[cfg_attr(not(feature = "progressive"), expect(unused_variables, reason = "only plain files ask"))]
-        ranges: bool,
-    ) -> Result<(), Fatal> {
+    pub fn fetch_head(&mut self, ctx: &mut Ctx, id: FetchId, head: &Head) -> Result<(), Fatal> {
         let policy = self.policy_for(ctx, id);
-        match self.requests.head(ctx.now, id, status, policy, ctx.out) {
-            Ok(Some(ticket)) => {
-                if let Some(i) = self.stream_of(ticket) {
-                    match &mut self.streams[i].activity {
-                        Activity::Index { url: at, .. } => *at = url.to_owned(),
-                        #[cfg(feature = "progressive")]
-                        Activity::Segment(job) if job.ticket == ticket && self.linear.is_some() => {
-                            self.linear_head(status, length, ranges);
-                        }
-                        Activity::Segment(job) if job.ticket == ticket => {
-                            job.length = job.length.or(length);
-                        }
-                        _ => {}
-                    }
-                }
-                Ok(())
-            }
-            Ok(None) => Ok(()),
-            Err(verdict) => self.verdict(ctx, verdict),
+        let ticket = match self.requests.head(ctx.now, id, head.status, policy, ctx.out) {
+            Ok(Some(ticket)) => ticket,
+            Ok(None) => return Ok(()),
+            Err(verdict) => return self.verdict(ctx, verdict),
+        };
+        if let Some(date) = head.date {
+            self.dated(ctx, ticket, date);
         }
+        self.live_head(ticket, head.url);
+        let Some(i) = self.stream_of(ticket) else { return Ok(()) };
+        match &mut self.streams[i].activity {
+            Activity::Index { url, .. } => *url = head.url.to_owned(),
+            #[cfg(feature = "progressive")]
+            Activity::Segment(job) if job.ticket == ticket && self.linear.is_some() => {
+                self.linear_head(head.status, head.length, head.ranges);
+            }
+            Activity::Segment(job) if job.ticket == ticket => job.length = job.length.or(head.length),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Bytes of a response.
@@ -354,6 +366,10 @@ impl Session {
         ctx.abr.bytes(ticket, ctx.now, data.len());
         #[cfg(feature = "progressive")]
         if self.adopted_bytes(ticket, data) {
+            return Ok(());
+        }
+        if self.is_live_request(ticket) {
+            self.live_bytes(ticket, data);
             return Ok(());
         }
         let Some(i) = self.stream_of(ticket) else { return Ok(()) };
@@ -404,6 +420,10 @@ impl Session {
         if self.adopted_end(ticket) {
             return Ok(());
         }
+        if self.is_live_request(ticket) {
+            self.live_end(ctx, ticket);
+            return Ok(());
+        }
         let Some(i) = self.stream_of(ticket) else { return Ok(()) };
         match &mut self.streams[i].activity {
             #[cfg(feature = "progressive")]
@@ -447,8 +467,14 @@ impl Session {
             return Ok(());
         };
         match reader.read(body, url) {
-            Ok(Some(list)) => {
+            Ok(Some(Read::List(list))) => {
                 rep.index = SegmentIndex::List(list);
+                Ok(())
+            }
+            #[cfg(feature = "hls")]
+            Ok(Some(Read::Live(list))) => {
+                rep.index = SegmentIndex::List(list.index.clone());
+                self.follow_list(ctx, key, url, &list);
                 Ok(())
             }
             Ok(None) => {

@@ -26,6 +26,16 @@ const CLOSE: u64 = 256 * 1024;
 /// Indexes that a hierarchical one may have.
 const MAX_NESTED: u32 = 4096;
 
+/// An index that was read.
+#[derive(Debug)]
+pub enum Read {
+    /// Complete.
+    List(ListIndex),
+    /// A playlist that will grow.
+    #[cfg(feature = "hls")]
+    Live(Box<crate::manifest::hls::MediaPlaylist>),
+}
+
 /// Reads one index, in as many requests as it takes.
 pub struct IndexReader {
     source: IndexSource,
@@ -73,29 +83,24 @@ impl IndexReader {
     }
 
     /// Reads what was fetched. `None`: [`IndexReader::request`] names what is still missing.
-    pub fn read(&mut self, body: &[u8], url: &str) -> Result<Option<ListIndex>> {
+    pub fn read(&mut self, body: &[u8], url: &str) -> Result<Option<Read>> {
         // A server that ignores Range sends everything.
         let asked = self.range.and_then(|r| r.len()).and_then(|l| usize::try_from(l).ok());
         let body = &body[..body.len().min(asked.unwrap_or(usize::MAX))];
         self.requests += 1;
         match self.source.kind {
             IndexKind::MediaPlaylist => self.playlist(body, url).map(Some),
-            IndexKind::Sidx => self.sidx(body),
-            IndexKind::Cues => self.cues(body),
+            IndexKind::Sidx => Ok(self.sidx(body)?.map(Read::List)),
+            IndexKind::Cues => Ok(self.cues(body)?.map(Read::List)),
         }
     }
 
     #[cfg(feature = "hls")]
-    fn playlist(&self, body: &[u8], url: &str) -> Result<ListIndex> {
+    fn playlist(&self, body: &[u8], url: &str) -> Result<Read> {
         use crate::manifest::hls::{Playlist, parse};
         match parse(body, url, &self.variables)? {
-            Playlist::Media(list) => {
-                let mut index = list.index;
-                for segment in &mut index.segments {
-                    segment.start += self.source.timestamp_offset;
-                }
-                Ok(index)
-            }
+            Playlist::Media(list) if list.is_complete() => Ok(Read::List(list.index)),
+            Playlist::Media(list) => Ok(Read::Live(list)),
             Playlist::Multivariant(..) => Err(PlayerError::new(
                 Code::ManifestMalformed,
                 "a multivariant playlist stands where a media playlist is expected",
@@ -104,7 +109,7 @@ impl IndexReader {
     }
 
     #[cfg(not(feature = "hls"))]
-    fn playlist(&self, _: &[u8], _: &str) -> Result<ListIndex> {
+    fn playlist(&self, _: &[u8], _: &str) -> Result<Read> {
         Err(PlayerError::new(Code::FormatUnsupported, "this build reads no playlists"))
     }
 
@@ -292,7 +297,8 @@ mod tests {
             fetched.push(range);
             let end = range.last.map_or(file.len(), |l| (l as usize + 1).min(file.len()));
             let body = &file[(range.first as usize).min(end)..end];
-            if let Some(index) = reader.read(body, "").expect("the file is sound") {
+            if let Some(read) = reader.read(body, "").expect("the file is sound") {
+                let Read::List(index) = read else { panic!("files do not grow") };
                 return (index, fetched);
             }
         }

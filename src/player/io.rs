@@ -40,6 +40,8 @@ pub struct LoadRequest {
     pub kind: Option<String>,
     /// Where to start, in seconds; negative: before the end.
     pub start_time: Option<Seconds>,
+    /// The machine's clock now, in seconds since 1970.
+    pub wall: f64,
 }
 
 /// Options that hold for the life of a player. See the API reference for units and defaults.
@@ -69,6 +71,11 @@ pub struct Config {
     pub stats_interval: Seconds,
     /// Ask radio servers for titles; `None`: only where that needs no leave of another origin. The shell heeds it.
     pub icy: Option<bool>,
+    /// Seconds to stay behind live; `None`: what the manifest asks for, or what is safe.
+    pub live_latency: Option<Seconds>,
+    /// Reach and keep that distance by playing a little faster or slower; `None`: in low-latency streams, and where the manifest tells
+    /// the rates.
+    pub catch_up: Option<bool>,
 }
 
 impl Default for Config {
@@ -86,6 +93,8 @@ impl Default for Config {
             max_gap: 2.0,
             stats_interval: 1.0,
             icy: None,
+            live_latency: None,
+            catch_up: None,
         }
     }
 }
@@ -115,6 +124,10 @@ pub struct MediaState {
     pub height: u32,
     /// The first frame of this load has been presented (or, for audio, time has moved).
     pub first_frame: bool,
+    /// Nobody sees the page (`document.hidden`).
+    pub hidden: bool,
+    /// The machine's clock, in seconds since 1970; 0: not told.
+    pub wall: f64,
 }
 
 /// What the user changes while playing.
@@ -124,6 +137,10 @@ pub enum UserIntent {
     SelectQuality(Option<String>),
     /// Play this audio set id.
     SelectAudio(String),
+    /// Play at the live edge.
+    GoLive,
+    /// Play what was made at this time (seconds since 1970).
+    SeekToDate(f64),
     /// Replace the configuration.
     Configure(Box<Config>),
     /// End this load and free all.
@@ -167,6 +184,8 @@ pub enum Input<'a> {
         length: Option<u64>,
         /// Whether the server says that it answers Range requests (`Accept-Ranges: bytes`); other origins may hide it.
         ranges: bool,
+        /// `Date`, in seconds since 1970, if exposed.
+        date: Option<f64>,
         /// `icy-…` headers, where there are any and they are exposed.
         icy: Option<&'a IcyHeaders>,
     },
@@ -243,6 +262,10 @@ pub enum FetchKind {
     Segment,
     /// A stream without an end, which is joined anew.
     Stream,
+    /// The time, from the body.
+    Clock,
+    /// The time, from the `Date` header: the method is HEAD.
+    Head,
 }
 
 /// What the shell is to do. Buffer commands come one at a time per buffer; each is answered by `BufferDone` or `BufferFailed`.
@@ -325,6 +348,15 @@ pub enum Command {
     EndOfStream,
     /// Sets `currentTime`.
     Seek(Seconds),
+    /// `setLiveSeekableRange()`. Only while the source is open. No reply.
+    SetLiveSeekableRange {
+        /// Seconds.
+        start: Seconds,
+        /// Seconds.
+        end: Seconds,
+    },
+    /// Sets `playbackRate`.
+    SetRate(f64),
 }
 
 /// Why something was decided. The string form is public API.
@@ -364,6 +396,10 @@ pub enum Reason {
     Refilled,
     /// The browser's buffer was full.
     Quota,
+    /// The window of a live stream has moved on past the playhead.
+    WindowLeft,
+    /// Nobody sees the page.
+    Hidden,
 }
 
 impl Reason {
@@ -387,6 +423,8 @@ impl Reason {
             Self::Nudged => "nudged",
             Self::Refilled => "refilled",
             Self::Quota => "quota",
+            Self::WindowLeft => "window-left",
+            Self::Hidden => "hidden",
         }
     }
 }
@@ -470,6 +508,25 @@ pub struct Note {
     pub data: Vec<u8>,
 }
 
+/// Where a live presentation is now. Times on its own timeline are seconds, as `currentTime`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LiveState {
+    /// Seconds from the making to the showing: of the clock where the manifest ties the presentation to it (DASH), else of the edge.
+    pub latency: Seconds,
+    /// What is aimed at.
+    pub target: Seconds,
+    /// End of what can be fetched.
+    pub edge: Seconds,
+    /// What can be sought.
+    pub window: (Seconds, Seconds),
+    /// When what is shown was made, in seconds since 1970, if the manifest tells.
+    pub date: Option<f64>,
+    /// The rate by which the target is kept; 1 while it is not needed.
+    pub rate: f64,
+    /// Playback is at the edge, not shifted in time.
+    pub at_edge: bool,
+}
+
 /// What the user is told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -545,6 +602,8 @@ pub enum Event {
     Ended,
     /// Now and then, see [`Config::stats_interval`].
     Stats(Stats),
+    /// Of a live presentation, once a second.
+    Live(LiveState),
     /// This build cannot read the content; a build with the named feature can.
     NeedsFeature(&'static str),
 }

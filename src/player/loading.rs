@@ -23,6 +23,24 @@ pub(super) struct Head<'a> {
     pub content_type: Option<&'a str>,
     pub length: Option<u64>,
     pub ranges: bool,
+    pub date: Option<f64>,
+}
+
+/// A manifest that was read.
+pub(super) struct Read {
+    pub presentation: Presentation,
+    pub kept: Kept,
+}
+
+/// What is kept of a manifest that will be read again.
+pub(super) enum Kept {
+    Nothing,
+    /// The MPD, for the patches to come.
+    #[cfg(feature = "dash")]
+    Text(Vec<u8>),
+    /// The media playlist that was loaded by itself.
+    #[cfg(feature = "hls")]
+    Playlist(Box<crate::manifest::hls::MediaPlaylist>),
 }
 
 /// What loading has come to.
@@ -32,7 +50,7 @@ pub(super) enum Outcome {
     /// Another build can read it.
     NeedsFeature(&'static str),
     Read {
-        presentation: Box<Presentation>,
+        read: Box<Read>,
         url: String,
     },
     /// The URL is of a list of others.
@@ -232,15 +250,21 @@ impl Loading {
             Ok(kind) => kind,
             Err(error) => return Outcome::Failed(error),
         };
-        match read(kind, &self.body, &self.url, &mut self.variables) {
-            Some(Ok(presentation)) => {
-                if presentation.periods.iter().all(|p| p.sets.iter().all(|s| s.representations.is_empty())) {
+        let clock = self.request.wall + ctx.now - self.started;
+        match read(kind, std::mem::take(&mut self.body), &self.url, &mut self.variables, clock) {
+            Some(Ok(read)) => {
+                if read
+                    .presentation
+                    .periods
+                    .iter()
+                    .all(|p| p.sets.iter().all(|s| s.representations.is_empty()))
+                {
                     return Outcome::Failed(
                         PlayerError::new(Code::ManifestEmpty, "the manifest has nothing to play")
                             .with_url(&self.url),
                     );
                 }
-                Outcome::Read { presentation: Box::new(presentation), url: self.url.clone() }
+                Outcome::Read { read: Box::new(read), url: self.url.clone() }
             }
             Some(Err(error)) => {
                 let error = if error.url.is_some() { error } else { error.with_url(&self.url) };
@@ -382,28 +406,36 @@ fn looks_like_dash(body: &[u8]) -> bool {
     })
 }
 
-/// Reads a manifest; `None`: this build cannot.
+/// Reads a manifest; `None`: this build cannot. `clock` in seconds since 1970.
 #[cfg_attr(not(feature = "hls"), expect(unused_variables, reason = "only HLS has variables"))]
+#[cfg_attr(not(feature = "dash"), expect(unused_variables, reason = "only DASH needs the time"))]
 fn read(
     kind: Kind,
-    body: &[u8],
+    body: Vec<u8>,
     url: &str,
     variables: &mut Variables,
-) -> Option<Result<Presentation, PlayerError>> {
+    clock: f64,
+) -> Option<Result<Read, PlayerError>> {
     match kind {
         #[cfg(feature = "hls")]
         Kind::Hls => {
             use crate::manifest::hls::{Playlist, parse};
-            Some(parse(body, url, &Variables::default()).map(|playlist| match playlist {
+            Some(parse(&body, url, &Variables::default()).map(|playlist| match playlist {
                 Playlist::Multivariant(presentation, defined) => {
                     *variables = defined;
-                    presentation
+                    Read { presentation, kept: Kept::Nothing }
                 }
-                Playlist::Media(list) => list.into_presentation(),
+                Playlist::Media(list) => {
+                    let kept = if list.is_complete() { Kept::Nothing } else { Kept::Playlist(list.clone()) };
+                    Read { presentation: list.into_presentation(), kept }
+                }
             }))
         }
         #[cfg(feature = "dash")]
-        Kind::Dash => Some(crate::manifest::dash::parse(body, url)),
+        Kind::Dash => Some(crate::manifest::dash::parse_at(&body, url, Some(clock)).map(|presentation| {
+            let patched = presentation.live.as_ref().is_some_and(|l| l.patch.is_some());
+            Read { presentation, kept: if patched { Kept::Text(body) } else { Kept::Nothing } }
+        })),
         #[cfg(not(all(feature = "dash", feature = "hls")))]
         _ => None,
     }

@@ -10,11 +10,15 @@ mod indexes;
 mod io;
 #[cfg(feature = "progressive")]
 mod linear;
+#[cfg(feature = "hls")]
+mod lists;
+mod live;
 mod loading;
 #[cfg(feature = "progressive")]
 mod notes;
 mod playhead;
 mod quality;
+mod refresh;
 mod reports;
 mod requests;
 mod restart;
@@ -236,13 +240,14 @@ impl Player {
                 self.end_load();
                 self.out.push_back(Output::Event(Event::LastResort { url, mime, error }));
             }
-            Outcome::Read { presentation, url } => {
+            Outcome::Read { read, url } => {
                 let State::Loading(loading) = std::mem::replace(&mut self.state, State::Idle) else { return };
                 let mut ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
                 let media = self.media;
-                let mut session = Session::new(&mut ctx, *loading, url, *presentation, self.source_open);
+                let mut session = Session::new(&mut ctx, *loading, url, read.presentation, self.source_open);
                 session.playhead.lay_out(&media);
                 session.fixed.clone_from(&self.fixed);
+                session.keep_for_reloads(&mut ctx, read.kept);
                 self.state = State::Playing(Box::new(session));
             }
             #[cfg(feature = "progressive")]
@@ -267,8 +272,8 @@ impl Player {
 impl Loading {
     fn handle_input(&mut self, ctx: &mut Ctx, input: Input) -> Outcome {
         match input {
-            Input::FetchHead { id, status, url, content_type, length, ranges, .. } => {
-                self.head(ctx, id, &Head { status, url, content_type, length, ranges })
+            Input::FetchHead { id, status, url, content_type, length, ranges, date, .. } => {
+                self.head(ctx, id, &Head { status, url, content_type, length, ranges, date })
             }
             Input::FetchBody { id, data } => self.body(ctx.now, id, data),
             Input::FetchEnd { id } => self.end(ctx, id),
@@ -284,9 +289,15 @@ impl Session {
         match input {
             Input::Intent(UserIntent::SelectQuality(id)) => self.select_quality(ctx, id),
             Input::Intent(UserIntent::SelectAudio(id)) => self.select_audio(ctx, &id),
+            Input::Intent(UserIntent::GoLive) => self.go_live(ctx),
+            Input::Intent(UserIntent::SeekToDate(date)) => self.seek_to_date(ctx, date),
             Input::SourceOpen => self.set_source_open(true),
-            Input::FetchHead { id, status, url, length, ranges, .. } => {
-                return self.fetch_head(ctx, id, status, url, length, ranges);
+            Input::FetchHead { id, status, url, length, ranges, date, .. } => {
+                return self.fetch_head(
+                    ctx,
+                    id,
+                    &Head { status, url, content_type: None, length, ranges, date },
+                );
             }
             Input::FetchBody { id, data } => return self.fetch_body(ctx, id, data),
             Input::FetchEnd { id } => return self.fetch_end(ctx, id),

@@ -166,6 +166,7 @@ impl Session {
     /// The element reports.
     pub fn media_state(&mut self, ctx: &mut Ctx, media: MediaState) {
         let now = ctx.now;
+        self.wall_reported(ctx, media.wall);
         let head = &mut self.playhead;
         if let Some(target) = head.target {
             // Until the element has taken our seek over, its old position means nothing.

@@ -114,6 +114,13 @@ impl Session {
         if let Some(forced) = forced.filter(|f| candidates.contains(f)) {
             return forced;
         }
+        // Sound goes on, and for pictures that nobody sees the least will do.
+        if i == 0 && self.playhead.media().hidden && stream.has_media && candidates.len() > 1 {
+            if stream.rep != Some(lowest) {
+                self.streams[0].reason = Some(Reason::Hidden);
+            }
+            return lowest;
+        }
         let ladder: Vec<u64> = candidates.iter().map(|r| set.get(*r).map_or(0, |r| r.bandwidth)).collect();
         if i > 0 {
             // Sound is chosen once and then kept: a change is heard sooner than it helps.

@@ -31,7 +31,7 @@ impl Session {
             Protocol::File => "file",
         };
         let live = self.live();
-        let duration = self.duration().or(live.then_some(f64::INFINITY));
+        let duration = if live { Some(f64::INFINITY) } else { self.duration() };
         ctx.event(Event::Loaded { protocol, duration, live });
     }
 

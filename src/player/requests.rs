@@ -62,6 +62,8 @@ struct Request {
     attempts: u32,
     first_sent: Now,
     head_ok: bool,
+    /// Seconds that it may be silent beyond the time-out: its server waits for something itself.
+    patience: f64,
 }
 
 /// What became of an attempt.
@@ -107,8 +109,16 @@ impl Requests {
             attempts: 1,
             first_sent: now,
             head_ok: false,
+            patience: 0.0,
         });
         ticket
+    }
+
+    /// Allows for silence: the server answers when something is there.
+    pub fn wait_longer(&mut self, ticket: Ticket, patience: f64) {
+        if let Some(request) = self.list.iter_mut().find(|r| r.ticket == ticket) {
+            request.patience = patience;
+        }
     }
 
     /// Cancels a request; unknown tickets are ignored.
@@ -233,6 +243,7 @@ impl Requests {
             attempts: 0,
             first_sent: at,
             head_ok: false,
+            patience: 0.0,
         });
         ticket
     }
@@ -268,7 +279,9 @@ impl Requests {
         let mut i = 0;
         while i < self.list.len() {
             match self.list[i].phase {
-                Phase::Active { id, last_sign } if now >= last_sign + policy.timeout => {
+                Phase::Active { id, last_sign }
+                    if now >= last_sign + policy.timeout + self.list[i].patience =>
+                {
                     out.push_back(Output::Command(Command::AbortFetch { id }));
                     let error = PlayerError::new(Code::Timeout, "no bytes came for too long");
                     let before = self.list.len();
@@ -299,7 +312,7 @@ impl Requests {
     pub fn deadline(&self, policy: RetryPolicy) -> Now {
         self.list.iter().fold(f64::INFINITY, |soonest, r| {
             soonest.min(match r.phase {
-                Phase::Active { last_sign, .. } => last_sign + policy.timeout,
+                Phase::Active { last_sign, .. } => last_sign + policy.timeout + r.patience,
                 #[cfg(feature = "progressive")]
                 Phase::Held { .. } => f64::INFINITY,
                 Phase::Paused { until } => until,

@@ -6,7 +6,8 @@ use super::indexes::Variables;
 use super::io::*;
 #[cfg(feature = "progressive")]
 use super::linear::Linear;
-use super::loading::Loading;
+use super::live::Live;
+use super::loading::{Kept, Loading};
 #[cfg(feature = "progressive")]
 use super::notes::Notes;
 use super::playhead::Playhead;
@@ -57,7 +58,16 @@ pub(super) type Fatal = PlayerError;
 pub(super) enum StartAt {
     /// Relative to the end; needs the duration.
     BeforeEnd(Seconds),
+    /// At the live edge, once the clock or a playlist tells where that is.
+    Edge,
     Known,
+}
+
+/// Types that the browser was asked about.
+pub(super) struct Question {
+    pub types: Vec<Rc<str>>,
+    /// The stream that waits for the answer; `None`: all, the types are from the manifest.
+    pub stream: Option<usize>,
 }
 
 pub(super) struct Session {
@@ -82,7 +92,6 @@ pub(super) struct Session {
     pub serial: u32,
     /// Seconds of forward buffer that the browser's quota allows, once it was met.
     pub quota_ahead: Option<Seconds>,
-    pub checked: Vec<(RepKey, Vec<usize>)>,
     pub source_open: bool,
     pub start: StartAt,
     /// The start was compared with the end.
@@ -95,8 +104,14 @@ pub(super) struct Session {
     pub decode_recoveries: Vec<Now>,
     /// What the browser said of types that are in no manifest.
     pub known_types: Vec<(Rc<str>, bool)>,
-    /// The types that it is asked about now, for a stream.
-    pub asking: Option<(usize, Vec<Rc<str>>)>,
+    /// The types that it is asked about now, in the order of the questions.
+    pub questions: VecDeque<Question>,
+    /// Of a live presentation.
+    pub live: Option<Box<Live>>,
+    /// The machine's clock less the shell's, in seconds.
+    pub wall: f64,
+    /// Where to begin, as was asked: seconds, negative from the end.
+    pub wanted_start: Option<Seconds>,
     /// What plays is a resource without an index.
     #[cfg(feature = "progressive")]
     pub linear: Option<Box<Linear>>,
@@ -120,11 +135,14 @@ impl Session {
         source_open: bool,
     ) -> Self {
         let Loading { request, requests, started: loaded_at, variables, .. } = loading;
-        let wanted = request.start_time.or(presentation.start_hint).unwrap_or(0.0);
-        let (start, position) = match (wanted < 0.0, presentation.duration) {
-            (false, _) => (StartAt::Known, wanted),
-            (true, Some(duration)) => (StartAt::Known, (duration + wanted).max(0.0)),
-            (true, None) => (StartAt::BeforeEnd(wanted), 0.0),
+        let dynamic = presentation.kind == PresentationType::Dynamic;
+        let wanted = request.start_time.or(presentation.start_hint);
+        let at_edge = dynamic && wanted.is_none_or(|w| w < 0.0);
+        let (start, position) = match (wanted.unwrap_or(0.0), presentation.duration) {
+            _ if at_edge => (StartAt::Edge, 0.0),
+            (wanted, _) if wanted >= 0.0 => (StartAt::Known, wanted),
+            (wanted, Some(duration)) => (StartAt::Known, (duration + wanted).max(0.0)),
+            (wanted, None) => (StartAt::BeforeEnd(wanted), 0.0),
         };
         let mut session = Self {
             url,
@@ -142,7 +160,6 @@ impl Session {
             codec: None,
             serial: 0,
             quota_ahead: None,
-            checked: Vec::new(),
             source_open,
             start,
             start_checked: false,
@@ -151,7 +168,10 @@ impl Session {
             ranges_refused: false,
             decode_recoveries: Vec::new(),
             known_types: Vec::new(),
-            asking: None,
+            questions: VecDeque::new(),
+            live: None,
+            wall: request.wall - loaded_at,
+            wanted_start: wanted,
             #[cfg(feature = "progressive")]
             linear: None,
             #[cfg(feature = "progressive")]
@@ -164,6 +184,27 @@ impl Session {
         };
         session.ask_types(ctx);
         session
+    }
+
+    /// What is kept to read the manifest again.
+    pub fn keep_for_reloads(&mut self, ctx: &mut Ctx, kept: Kept) {
+        if self.presentation.kind == PresentationType::Dynamic {
+            self.begin_live(ctx);
+        }
+        match kept {
+            Kept::Nothing => {}
+            #[cfg(feature = "dash")]
+            Kept::Text(text) => {
+                if let Some(live) = &mut self.live {
+                    live.refresh.keep_text(text);
+                }
+            }
+            #[cfg(feature = "hls")]
+            Kept::Playlist(list) => {
+                let url = self.url.clone();
+                self.follow_list(ctx, RepKey { period: 0, set: 0, rep: 0 }, &url, &list);
+            }
+        }
     }
 
     pub fn set(&self, period: usize, set: usize) -> Option<&AdaptationSet> {
@@ -250,6 +291,7 @@ impl Session {
         if self.supported.is_none() {
             return Ok(());
         }
+        self.step_live(ctx);
         self.resolve_start(ctx);
         self.watch_playhead(ctx)?;
         self.restart_if_due(ctx);
@@ -267,6 +309,7 @@ impl Session {
         #[cfg(feature = "progressive")]
         self.tell_notes(ctx);
         self.report(ctx);
+        self.report_live(ctx);
         Ok(())
     }
 
@@ -288,8 +331,12 @@ impl Session {
     fn resolve_start(&mut self, ctx: &mut Ctx) {
         /// A start at or behind the end (RFC 8216bis §4.4.2.2: "the end of the Playlist") shows the last moment.
         const LAST_MOMENT: Seconds = 0.5;
+        if self.start == StartAt::Edge {
+            self.start_at_edge(ctx);
+        }
         if !self.start_checked
             && self.start_known()
+            && !self.is_growing()
             && let Some(duration) = self.duration()
         {
             self.start_checked = true;
@@ -299,7 +346,7 @@ impl Session {
             }
         }
         if matches!(self.start, StartAt::BeforeEnd(_)) && self.live() {
-            self.start = StartAt::Known;
+            self.start = if self.live.is_some() { StartAt::Edge } else { StartAt::Known };
         }
         if let StartAt::BeforeEnd(offset) = self.start
             && let Some(duration) = self.duration()
@@ -310,10 +357,13 @@ impl Session {
     }
 
     /// Sets the place where playback begins, before it has.
-    fn begin_at(&mut self, ctx: &mut Ctx, position: Seconds) {
+    pub fn begin_at(&mut self, ctx: &mut Ctx, position: Seconds) {
         self.playhead.begin_at(position);
         for i in 0..self.streams.len() {
-            self.cancel_stream(ctx, i);
+            // An index is needed wherever it begins.
+            if !matches!(self.streams[i].activity, Activity::Index { .. }) {
+                self.cancel_stream(ctx, i);
+            }
             self.streams[i].move_to(position, false);
         }
     }
@@ -331,7 +381,7 @@ impl Session {
         if self.streams.iter().any(|s| s.buffers.is_empty()) {
             return Ok(());
         }
-        if let Some(duration) = self.duration().or(self.live().then_some(f64::INFINITY)) {
+        if let Some(duration) = if self.live() { Some(f64::INFINITY) } else { self.duration() } {
             ctx.command(Command::SetDuration(duration));
         }
         for id in [BufferId::Video, BufferId::Audio] {
@@ -475,7 +525,7 @@ impl Session {
         {
             soonest = soonest.min(self.linear_deadline(ctx)).min(self.notes_deadline(ctx));
         }
-        soonest.min(self.restart_deadline(ctx.now))
+        soonest.min(self.restart_deadline(ctx.now)).min(self.live_deadline(ctx))
     }
 }
 

@@ -130,6 +130,12 @@ pub(super) struct Stream {
     pub forced: Option<usize>,
     /// Segments passed over in a row because no representation could give them.
     pub skipped: u32,
+    /// Live: it stands at the end of what the manifest tells of.
+    pub starved: bool,
+    /// Live: what is next was not to be had; it is asked for again then.
+    pub blocked_until: Now,
+    /// How often in a row that was so.
+    pub blocked: u32,
 }
 
 /// Initialization segments that are kept: a ladder of this many rungs needs none twice.
@@ -157,6 +163,9 @@ impl Stream {
             reason: None,
             forced: None,
             skipped: 0,
+            starved: false,
+            blocked_until: f64::NEG_INFINITY,
+            blocked: 0,
         }
     }
 

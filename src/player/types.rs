@@ -1,7 +1,7 @@
 //! What the browser can decode: the types that a manifest names, asked once.
 
 use super::io::*;
-use super::session::{Ctx, Fatal, Session};
+use super::session::{Ctx, Fatal, Question, Session};
 use super::stream::RepKey;
 use super::wrapping::{ASKED, Wrapping, candidates, in_doubt};
 use crate::error::{Code, PlayerError};
@@ -9,59 +9,71 @@ use crate::manifest::{AdaptationSet, ContentType};
 use std::rc::Rc;
 
 impl Session {
-    /// Asks the browser about every type that the manifest names.
+    /// Asks the browser about every type that the manifest names and that it was not asked about before.
     pub fn ask_types(&mut self, ctx: &mut Ctx) {
-        let mut types: Vec<String> = Vec::new();
-        for (p, period) in self.presentation.periods.iter().enumerate() {
-            for (s, set) in period.sets.iter().enumerate() {
-                for (r, rep) in set.representations.iter().enumerate() {
-                    let needs = types_of(set, rep)
-                        .into_iter()
-                        .map(|t| {
-                            types.iter().position(|known| *known == t).unwrap_or_else(|| {
-                                types.push(t);
-                                types.len() - 1
-                            })
-                        })
-                        .collect();
-                    self.checked.push((RepKey { period: p, set: s, rep: r }, needs));
+        let mut unknown: Vec<Rc<str>> = Vec::new();
+        for set in self.presentation.periods.iter().flat_map(|p| &p.sets) {
+            for needs in set.representations.iter().flat_map(|rep| types_of(set, rep)) {
+                let asked = |types: &[Rc<str>]| types.iter().any(|t| **t == *needs);
+                let known = self.known_types.iter().any(|(t, _)| **t == *needs);
+                if !known && !asked(&unknown) && !self.questions.iter().any(|q| asked(&q.types)) {
+                    unknown.push(needs.into());
                 }
             }
         }
-        ctx.command(Command::CheckTypes(types));
+        if self.supported.is_some() && unknown.is_empty() {
+            return self.settle_supported();
+        }
+        ctx.command(Command::CheckTypes(unknown.iter().map(|t| t.to_string()).collect()));
+        self.questions.push_back(Question { types: unknown, stream: None });
+    }
+
+    /// Which representations can be decoded, by what the browser has said.
+    fn settle_supported(&mut self) {
+        let takes = |mime: &String| self.known_types.iter().any(|(t, takes)| **t == **mime && *takes);
+        let mut supported = Vec::new();
+        for (p, period) in self.presentation.periods.iter().enumerate() {
+            for (s, set) in period.sets.iter().enumerate() {
+                for (r, rep) in set.representations.iter().enumerate() {
+                    if types_of(set, rep).iter().all(takes) {
+                        supported.push(RepKey { period: p, set: s, rep: r });
+                    }
+                }
+            }
+        }
+        self.supported = Some(supported);
     }
 
     /// The browser has answered.
     pub fn types_checked(&mut self, ctx: &mut Ctx, answers: &[bool]) -> Result<(), Fatal> {
-        if let Some((i, types)) = self.asking.take() {
-            let answers = answers.iter().copied().chain(std::iter::repeat(false));
-            self.known_types.extend(types.into_iter().zip(answers));
+        let Some(Question { types, stream }) = self.questions.pop_front() else {
+            #[cfg(feature = "progressive")]
+            return self.linear_types(ctx, answers);
+            #[cfg(not(feature = "progressive"))]
+            return Ok(());
+        };
+        let answers = answers.iter().copied().chain(std::iter::repeat(false));
+        self.known_types.extend(types.into_iter().zip(answers));
+        if let Some(i) = stream {
             return match self.streams.get(i).and_then(|s| s.job()) {
                 Some(job) if job.complete && job.init.is_none() => self.finish_job(ctx, i),
                 Some(_) => self.collect(ctx, i, false, Ok(())),
                 None => Ok(()),
             };
         }
-        if self.supported.is_some() {
-            #[cfg(feature = "progressive")]
-            return self.linear_types(ctx, answers);
-            #[cfg(not(feature = "progressive"))]
-            return Ok(());
-        }
-        let checked = std::mem::take(&mut self.checked);
-        let takes = |needs: &[usize]| needs.iter().all(|i| answers.get(*i).copied().unwrap_or(false));
-        self.supported =
-            Some(checked.iter().filter(|(_, needs)| takes(needs)).map(|(key, _)| *key).collect());
-        self.choose_streams(ctx)
+        let first = self.supported.is_none();
+        self.settle_supported();
+        if first { self.choose_streams(ctx) } else { Ok(()) }
     }
 
     /// Decides what the tracks of a stream go as, where engines differ. True: the browser is asked first.
     pub fn settle_wrapping(&mut self, ctx: &mut Ctx, i: usize) -> bool {
+        let asking = self.is_asking(i);
         let Some((_, pipeline)) = &mut self.streams[i].pipeline else { return false };
         if !ASKED || pipeline.is_wrapped() {
             return false;
         }
-        if self.asking.is_some() {
+        if asking {
             return true;
         }
         let Some(tracks) = pipeline.infos() else { return false };
@@ -75,7 +87,7 @@ impl Session {
         }
         if !unknown.is_empty() {
             ctx.command(Command::CheckTypes(unknown.iter().map(|t| t.to_string()).collect()));
-            self.asking = Some((i, unknown));
+            self.questions.push_back(Question { types: unknown, stream: Some(i) });
             return true;
         }
         let taken = |w: &Wrapping| self.known_types.iter().any(|(mime, takes)| *mime == w.mime && *takes);
@@ -91,6 +103,11 @@ impl Session {
         }
         pipeline.wrap(wrappings);
         false
+    }
+
+    /// Whether a stream waits for the browser's word.
+    pub fn is_asking(&self, i: usize) -> bool {
+        self.questions.iter().any(|q| q.stream == Some(i))
     }
 
     /// Whether the browser can decode a representation.

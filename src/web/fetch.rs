@@ -107,12 +107,12 @@ impl Shell {
                 Some((_, promise)) => {
                     // The page may have found that it is none of its business.
                     asked = self.asks_icy(url, kind);
-                    own = Some((url.to_owned(), init(&controller, None, asked)));
+                    own = Some((url.to_owned(), init(&controller, kind, None, asked)));
                     promise
                 }
                 None => {
                     asked = range.is_none() && self.asks_icy(url, kind);
-                    global_fetch(url, &init(&controller, range, asked))?
+                    global_fetch(url, &init(&controller, kind, range, asked))?
                 }
             };
             Ok((controller, request))
@@ -228,8 +228,15 @@ fn icy_headers(response: &Response) -> Option<Box<IcyHeaders>> {
 
 /// `RequestInit`: signal, Range, and whether radio servers are asked for titles. Everything else is the browser's default (CORS, same-origin
 /// credentials).
-fn init(controller: &AbortController, range: Option<ByteRange>, icy: bool) -> Object {
-    let init = Bag::new().with("signal", controller.signal());
+fn init(controller: &AbortController, kind: FetchKind, range: Option<ByteRange>, icy: bool) -> Object {
+    let mut init = Bag::new().with("signal", controller.signal());
+    // A time from a cache is none.
+    if matches!(kind, FetchKind::Clock | FetchKind::Head) {
+        init = init.with("cache", "no-store");
+    }
+    if kind == FetchKind::Head {
+        init = init.with("method", "HEAD");
+    }
     if icy {
         return init.with("headers", Bag::new().with("Icy-MetaData", "1")).into();
     }
@@ -286,8 +293,10 @@ async fn receive(
     let ranges = response.headers().get("accept-ranges").ok().flatten();
     let ranges = ranges.is_some_and(|value| value.eq_ignore_ascii_case("bytes"));
     let (status, url) = (response.status(), response.url());
+    let date = response.headers().get("date").ok().flatten().map(|text| js_sys::Date::parse(&text) / 1000.0);
+    let date = date.filter(|seconds| seconds.is_finite());
     let icy = icy_headers(&response);
-    live.input(Pending::Head { id, status, url, content_type, length, ranges, icy });
+    live.input(Pending::Head { id, status, url, content_type, length, ranges, date, icy });
     drop(live);
 
     let reader = match response.body().map(|body| body.unchecked_into::<Body>().get_reader()) {

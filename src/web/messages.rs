@@ -1,7 +1,7 @@
 //! Plain objects for the page side, and the configuration that comes from there.
 
 use crate::error::{Category, Code, PlayerError, Result, Severity};
-use crate::player::{AudioTrack, Config, Event, Quality, Stats};
+use crate::player::{AudioTrack, Config, Event, LiveState, Quality, Stats};
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
 
@@ -68,9 +68,9 @@ pub(super) fn source_handle(media: &JsValue) -> JsValue {
     }
 }
 
-/// Sets `currentTime`.
-pub(super) fn seek(time: f64) -> JsValue {
-    message("seek").with("time", time).into()
+/// Sets `currentTime` or `playbackRate`.
+pub(super) fn number(kind: &str, value: f64) -> JsValue {
+    message(kind).with("value", value).into()
 }
 
 /// An event with its public name and detail.
@@ -105,6 +105,7 @@ pub(super) fn event(event: &Event) -> JsValue {
         Event::Error(e) => ("error", error(e)),
         Event::Ended => ("ended", Bag::new()),
         Event::Stats(s) => ("stats", stats(s)),
+        Event::Live(l) => ("live", live(l)),
         #[cfg(feature = "progressive")]
         Event::Metadata(n) => ("metadata", note(n)),
         #[cfg(feature = "progressive")]
@@ -160,6 +161,18 @@ fn note(n: &crate::player::Note) -> Bag {
         .with("url", text(n.url.as_deref()))
         .with("values", JsValue::from(values))
         .with("data", data)
+}
+
+fn live(l: &LiveState) -> Bag {
+    Bag::new()
+        .with("latency", l.latency)
+        .with("target", l.target)
+        .with("edge", l.edge)
+        .with("start", l.window.0)
+        .with("end", l.window.1)
+        .with("date", l.date)
+        .with("rate", l.rate)
+        .with("atEdge", l.at_edge)
 }
 
 fn stats(s: &Stats) -> Bag {
@@ -272,6 +285,12 @@ pub(super) fn config(given: &Object) -> Result<Config> {
             "maxGap" => config.max_gap = number(0.0)?,
             "icy" if value.as_string().is_some_and(|v| v == "auto") => config.icy = None,
             "icy" => config.icy = Some(value.as_bool().ok_or_else(|| bad("must be true, false or 'auto'."))?),
+            "liveLatency" if value.is_null() => config.live_latency = None,
+            "liveLatency" => config.live_latency = Some(number(0.0)?),
+            "catchUp" if value.as_string().is_some_and(|v| v == "auto") => config.catch_up = None,
+            "catchUp" => {
+                config.catch_up = Some(value.as_bool().ok_or_else(|| bad("must be true, false or 'auto'."))?);
+            }
             "statsInterval" => config.stats_interval = number(0.0)?,
             _ => return Err(bad("is not an option of the player.")),
         }

@@ -37,7 +37,7 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// `callback(message)` gets plain objects: `{type: 'source', handle}`, `{type: 'seek', time}`,
+    /// `callback(message)` gets plain objects: `{type: 'source', handle}`, `{type: 'seek', value}`, `{type: 'rate', value}`,
     /// `{type: 'event', name, detail}`. It may call back into the engine.
     ///
     /// # Errors
@@ -62,10 +62,10 @@ impl Engine {
         prefetched: Option<Promise>,
     ) {
         self.shell.offer_prefetched(&url, prefetched);
-        self.shell.input(Pending::Load(LoadRequest { url, kind, start_time }));
+        self.shell.input(Pending::Load(LoadRequest { url, kind, start_time, wall: wall_clock() }));
     }
 
-    /// The element as it is now. `flags`: 1 paused, 2 seeking, 4 ended, 8 first frame shown.
+    /// The element as it is now. `flags`: 1 paused, 2 seeking, 4 ended, 8 first frame shown, 16 hidden.
     #[allow(clippy::too_many_arguments, reason = "numbers cross the boundary without a single allocation")]
     pub fn media_state(
         &self,
@@ -90,6 +90,8 @@ impl Engine {
             width,
             height,
             first_frame: flags & 8 != 0,
+            hidden: flags & 16 != 0,
+            wall: wall_clock(),
         }));
     }
 
@@ -106,6 +108,16 @@ impl Engine {
     /// Plays this audio set.
     pub fn select_audio(&self, id: String) {
         self.shell.input(Pending::Intent(UserIntent::SelectAudio(id)));
+    }
+
+    /// Plays at the live edge.
+    pub fn go_live(&self) {
+        self.shell.input(Pending::Intent(UserIntent::GoLive));
+    }
+
+    /// Plays what was made at this time, in seconds since 1970.
+    pub fn seek_to_date(&self, date: f64) {
+        self.shell.input(Pending::Intent(UserIntent::SeekToDate(date)));
     }
 
     /// Replaces the configuration.
@@ -128,6 +140,11 @@ impl Engine {
     pub fn destroy(&self) {
         self.shell.close();
     }
+}
+
+/// The machine's clock, in seconds since 1970.
+fn wall_clock() -> f64 {
+    js_sys::Date::now() / 1000.0
 }
 
 impl Drop for Engine {

@@ -24,6 +24,8 @@ extern "C" {
 
     #[wasm_bindgen(extends = MediaSource)]
     type Media;
+    #[wasm_bindgen(catch, method, js_name = setLiveSeekableRange)]
+    fn set_live_seekable_range(this: &Media, start: f64, end: f64) -> Result<(), JsValue>;
     #[wasm_bindgen(catch, method, structural, setter, js_name = duration)]
     fn try_set_duration(this: &Media, seconds: f64) -> Result<(), JsValue>;
 }
@@ -261,6 +263,9 @@ impl Shell {
                 let slot = source.slot(buffer).ok_or_else(missing)?;
                 slot.buffer.remove(start, end)?;
                 slot.busy = true;
+            }
+            Command::SetLiveSeekableRange { start, end } => {
+                source.media.set_live_seekable_range(start, end)?
             }
             Command::SetDuration(seconds) => source.media.try_set_duration(seconds)?,
             Command::EndOfStream => {

@@ -27,6 +27,7 @@ pub(super) enum Pending {
         content_type: Option<String>,
         length: Option<u64>,
         ranges: bool,
+        date: Option<f64>,
         icy: Option<Box<IcyHeaders>>,
     },
     /// The first `len` bytes of a buffer that goes back to the shell.
@@ -169,7 +170,7 @@ impl Shell {
         let mut feed = |input| core.handle_input(now, input);
         match input {
             Pending::Load(request) => feed(Input::Load(request)),
-            Pending::Head { id, status, url, content_type, length, ranges, icy } => {
+            Pending::Head { id, status, url, content_type, length, ranges, date, icy } => {
                 feed(Input::FetchHead {
                     id,
                     status,
@@ -177,6 +178,7 @@ impl Shell {
                     content_type: content_type.as_deref(),
                     length,
                     ranges,
+                    date,
                     icy: icy.as_deref(),
                 });
             }
@@ -225,7 +227,8 @@ impl Shell {
             Command::OpenSource => self.open_source(),
             Command::CloseSource => self.close_source(),
             Command::CheckTypes(types) => self.answer(Pending::Types(super::mse::check_types(&types))),
-            Command::Seek(time) => self.post(&messages::seek(time)),
+            Command::Seek(time) => self.post(&messages::number("seek", time)),
+            Command::SetRate(rate) => self.post(&messages::number("rate", rate)),
             command => self.buffer_command(command),
         }
     }

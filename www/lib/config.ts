@@ -5,7 +5,8 @@ import type { PlayerConfig } from './types.ts';
 /** A number: the smallest that is allowed. Otherwise the type; a `?` allows null, a `|` one more word. */
 const options: Record<keyof PlayerConfig, number | string> = {
   bufferAhead: 1, bufferBehind: 0, bufferBytes: 1e6, maxBandwidth: 'number?', capToElement: 'boolean', initialBandwidth: 1,
-  language: 'string?', maxAttempts: 1, requestTimeout: 0.1, maxGap: 0, statsInterval: 0, icy: 'boolean|auto', worker: 'boolean',
+  language: 'string?', maxAttempts: 1, requestTimeout: 0.1, maxGap: 0, statsInterval: 0, icy: 'boolean|auto', liveLatency: 'number?',
+  catchUp: 'boolean|auto', worker: 'boolean',
 };
 
 /** @internal Throws CONFIG_INVALID for an unknown key or a bad value. */
@@ -15,7 +16,7 @@ export function check(config: PlayerConfig): PlayerConfig {
     if (rule === undefined) throw failure('CONFIG_INVALID', `\`${key}\` is not an option of the player.`);
     if (value === undefined) continue;
     const fits = typeof rule === 'number' ? Number.isFinite(value) && value >= rule
-      : value === null ? rule.endsWith('?') : value === rule.split('|')[1] || typeof value === rule.replace(/\?|\|.*/, '') && (rule !== 'number?' || value >= 1);
+      : value === null ? rule.endsWith('?') : value === rule.split('|')[1] || typeof value === rule.replace(/\?|\|.*/, '') && (rule !== 'number?' || value >= (key === 'liveLatency' ? 0 : 1));
     if (!fits) {
       const wanted = typeof rule === 'number' ? `a number from ${rule} up` : `a ${rule.replace('?', ' or null').replace('|', ' or ')}`;
       throw failure('CONFIG_INVALID', `\`${key}\` must be ${wanted}.`);

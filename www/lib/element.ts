@@ -13,7 +13,7 @@ const mediaEvents = ['abort', 'canplay', 'canplaythrough', 'durationchange', 'em
   'pause', 'play', 'playing', 'progress', 'ratechange', 'resize', 'seeked', 'seeking', 'stalled', 'suspend', 'timeupdate', 'volumechange',
   'waiting', 'enterpictureinpicture', 'leavepictureinpicture'];
 
-const playerEvents = ['loaded', 'sourcechange', 'tracks', 'qualitychange', 'stall', 'recovered', 'gap', 'metadata', 'fallback', 'stats'];
+const playerEvents = ['loaded', 'sourcechange', 'tracks', 'qualitychange', 'stall', 'recovered', 'gap', 'metadata', 'fallback', 'stats', 'live'];
 
 const style = ':host{display:inline-block;position:relative;max-width:100%}:host([hidden]){display:none}video{display:block;width:100%;height:100%;object-fit:inherit;object-position:inherit}';
 

@@ -79,6 +79,8 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
           case 'elementerror': engine.element_error(message.code, message.message); break;
           case 'quality': engine.select_quality(message.id); break;
           case 'audio': engine.select_audio(message.id); break;
+          case 'golive': engine.go_live(); break;
+          case 'date': engine.seek_to_date(message.date); break;
           case 'configure': engine.configure(message.config); break;
           case 'stop': engine.stop(); break;
         }

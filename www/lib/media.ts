@@ -39,6 +39,7 @@ export class Media {
       const { error } = element;
       if (this.#active && error) post({ type: 'elementerror', code: error.code, message: error.message });
     }, options);
+    document.addEventListener('visibilitychange', () => this.#report('visibility'), options);
     if (typeof ResizeObserver === 'function') {
       this.#size = new ResizeObserver(() => {
         this.#sizeTimer ??= setTimeout(() => {
@@ -125,6 +126,11 @@ export class Media {
     if (this.#active) this.element.currentTime = time;
   }
 
+  /** Plays faster or slower, with the same pitch. */
+  rate(rate: number): void {
+    if (this.#active) this.element.playbackRate = rate;
+  }
+
   /** Lets go of the element for good. */
   release(): void {
     this.source(null);
@@ -178,7 +184,7 @@ export class Media {
     }
     if (why === 'loadeddata' && !this.#frame && 'videoWidth' in element && this.firstFrame === undefined) this.firstFrame = performance.now();
     const { total, dropped } = this.frames();
-    const flags = (element.paused ? 1 : 0) | (element.seeking ? 2 : 0) | (element.ended ? 4 : 0) | (this.firstFrame === undefined ? 0 : 8);
+    const flags = (element.paused ? 1 : 0) | (element.seeking ? 2 : 0) | (element.ended ? 4 : 0) | (this.firstFrame === undefined ? 0 : 8) | (document.hidden ? 16 : 0);
     const state: State = [element.currentTime, element.readyState, flags, element.playbackRate, total, dropped, this.#width, this.#height];
     this.#post({ type: 'state', state });
     this.#pace();

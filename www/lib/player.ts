@@ -4,7 +4,7 @@ import { PlayerError, failure, noSource } from './errors.ts';
 import { type Build, Host } from './host.ts';
 import { Media } from './media.ts';
 import { lacking, listOf, resolve } from './sources.ts';
-import type { AudioTrack, BuildName, ErrorDetail, Fetched, FromEngine, LoadOptions, PlayerConfig, PlayerEventDetails, PlayerEventMap,
+import type { AudioTrack, BuildName, ErrorDetail, Fetched, FromEngine, Live, LoadOptions, PlayerConfig, PlayerEventDetails, PlayerEventMap,
   Quality, Source, Sources, Stats, ToEngine } from './types.ts';
 
 /** @internal The builds that an entry offers. */
@@ -74,6 +74,7 @@ export class BasePlayer extends EventTarget {
   #quality: string | undefined;
   #auto = true;
   #stats: Stats = noStats;
+  #live: Live | undefined;
 
   /** @internal */
   constructor(builds: Builds, elementOrConfig: HTMLMediaElement | PlayerConfig = {}, config: PlayerConfig = {}) {
@@ -164,6 +165,19 @@ export class BasePlayer extends EventTarget {
   get quality(): Quality | undefined { return this.#qualities.find(({ id }) => id === this.#quality); }
   /** Whether the quality is chosen automatically. */
   get auto(): boolean { return this.#auto; }
+
+  /** Where a live presentation is now; `undefined` on demand, and before the first picture is under way. */
+  get live(): Live | undefined { return this.#live; }
+
+  /** Plays at the live edge. */
+  goLive(): void {
+    this.#post({ type: 'golive' });
+  }
+
+  /** Plays what was made at this time, or the nearest that can be played; for live streams whose manifest tells the time. */
+  seekToDate(date: Date): void {
+    this.#post({ type: 'date', date: date.getTime() / 1000 });
+  }
 
   /** Plays this quality only; `null`: automatic. */
   selectQuality(id: string | null): void {
@@ -291,6 +305,7 @@ export class BasePlayer extends EventTarget {
     this.#quality = undefined;
     this.#auto = true;
     this.#stats = noStats;
+    this.#live = undefined;
     this.#post({ type: 'stop' });
     this.#media?.source(null);
   }
@@ -339,7 +354,9 @@ export class BasePlayer extends EventTarget {
       if (this.#media) this.#media.source(message.handle);
       else this.#source = message.handle;
     } else if (message.type === 'seek') {
-      this.#media?.seek(message.time);
+      this.#media?.seek(message.value);
+    } else if (message.type === 'rate') {
+      this.#media?.rate(message.value);
     } else if (message.type === 'event') {
       this.#event(load, message.name as keyof PlayerEventDetails, message.detail);
     }
@@ -405,6 +422,11 @@ export class BasePlayer extends EventTarget {
         this.#quality = change.to;
         this.#auto = change.auto;
         break;
+      }
+      case 'live': {
+        const { start, end, date, ...rest } = detail as Omit<Live, 'window' | 'date'> & { start: number; end: number; date?: number };
+        this.#live = { ...rest, window: { start, end }, ...(date !== undefined && { date: new Date(date * 1000) }) };
+        return this.#dispatch(name, this.#live);
       }
       case 'stats':
         this.#stats = detail as Stats;

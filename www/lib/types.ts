@@ -28,6 +28,11 @@ export interface PlayerConfig {
   /** Ask radio servers for titles (`Icy-MetaData: 1`). From another origin that takes a CORS preflight, which many refuse; `true` tries it, and
    * does without where it fails; `'auto'` asks the page's own origin only. Default `'auto'`. */
   icy?: boolean | 'auto' | undefined;
+  /** Seconds to stay behind live. Default `null`: what the manifest asks for, or what is safe. */
+  liveLatency?: number | null | undefined;
+  /** Reach and keep that distance by playing up to 8 % faster or slower; `'auto'`: in low-latency streams. A `playbackRate` of your own is left
+   * alone. Default `'auto'`. */
+  catchUp?: boolean | 'auto' | undefined;
   /** Run in a worker where the browser allows it. Only the constructor heeds it. Default true. */
   worker?: boolean | undefined;
 }
@@ -111,6 +116,24 @@ export interface Stats {
   readonly inWorker: boolean;
 }
 
+/** Where a live presentation is now. Places on its timeline are seconds, as `currentTime`. */
+export interface Live {
+  /** Seconds from the making to the showing: of the server's clock where the manifest ties the presentation to it (DASH), else of the edge. */
+  readonly latency: number;
+  /** What is aimed at. */
+  readonly target: number;
+  /** End of what can be fetched. */
+  readonly edge: number;
+  /** What can be sought, as the element's `seekable`. */
+  readonly window: { readonly start: number; readonly end: number };
+  /** When what is shown was made, if the manifest tells. */
+  readonly date?: Date;
+  /** The rate by which the target is kept; 1 while it is not needed. */
+  readonly rate: number;
+  /** Playback is at the edge, not shifted in time. */
+  readonly atEdge: boolean;
+}
+
 /** What goes along with the media. */
 export interface Metadata {
   /** `'station'`: headers of a radio server. `'icy'`: its titles. `'comments'`: Vorbis comments and tags. `'script'`: messages in FLV. The others as they are in the stream. */
@@ -152,6 +175,8 @@ export interface PlayerEventDetails {
   ended: Record<string, never>;
   /** Now and then, see `statsInterval`. */
   stats: Stats;
+  /** Of a live presentation, once a second. */
+  live: Live;
 }
 
 /** The events of a player by name. */
@@ -160,7 +185,7 @@ export type PlayerEventMap = { [K in keyof PlayerEventDetails]: CustomEvent<Play
 /** @internal The names of the builds. */
 export type BuildName = 'full' | 'hls' | 'dash';
 
-/** @internal The element as numbers: position, readyState, flags (1 paused, 2 seeking, 4 ended, 8 first frame shown), rate, frames, dropped, width, height. */
+/** @internal The element as numbers: position, readyState, flags (1 paused, 2 seeking, 4 ended, 8 first frame shown, 16 hidden), rate, frames, dropped, width, height. */
 export type State = readonly [number, number, number, number, number, number, number, number];
 
 /** @internal A response that the page fetched while the engine was still loading. */
@@ -181,6 +206,9 @@ export type ToEngine =
   | { type: 'elementerror'; code: number; message: string }
   | { type: 'quality'; id: string | undefined }
   | { type: 'audio'; id: string }
+  | { type: 'golive' }
+  /** Seconds since 1970. */
+  | { type: 'date'; date: number }
   | { type: 'configure'; config: object }
   | { type: 'stop' }
   | { type: 'destroy' };
@@ -203,5 +231,5 @@ export type FromEngine =
   | { type: 'ready' }
   | { type: 'failed'; message: string }
   | { type: 'source'; load: number; handle: MediaSourceHandle | MediaSource | null }
-  | { type: 'seek'; load: number; time: number }
+  | { type: 'seek' | 'rate'; load: number; value: number }
   | { type: 'event'; load: number; name: string; detail: unknown };

@@ -1,0 +1,392 @@
+//! Media playlists that are read again, for as long as a stream uses them (RFC 8216bis §6.3.4).
+
+use super::io::*;
+use super::requests::Ticket;
+use super::session::{Ctx, Session, StartAt};
+use super::stream::RepKey;
+use crate::error::{Code, PlayerError};
+use crate::manifest::hls::{MediaPlaylist, Playlist, Reload, parse};
+use crate::manifest::{Live, PresentationType, Protocol, SegmentIndex};
+use crate::time::Seconds;
+
+/// Seconds for which a playlist that cannot be had is left alone, while others can stand in.
+const AVOID_FOR: f64 = 30.0;
+/// Readings in a row that fail before another representation is tried.
+const PATIENCE: u32 = 3;
+/// The share by which the edge follows a playlist that comes late. Larger: a late playlist is taken for a new pace sooner.
+const LATENESS: f64 = 0.05;
+
+/// One media playlist that may grow.
+struct List {
+    key: RepKey,
+    reload: Reload,
+    ticket: Option<Ticket>,
+    body: Vec<u8>,
+    /// Where it comes from, after redirects.
+    url: String,
+    read_at: Now,
+    failures: u32,
+    /// It was told that it moves no more.
+    told_stale: bool,
+}
+
+/// All that were read in this load.
+#[derive(Default)]
+pub(super) struct Lists {
+    all: Vec<List>,
+    /// End of the main playlist less the time at which it was read: where the edge is at any moment. A playlist that comes late moves it
+    /// little, one that comes early at once.
+    lead: Option<f64>,
+}
+
+impl Lists {
+    pub fn holds(&self, ticket: Ticket) -> bool {
+        self.all.iter().any(|l| l.ticket == Some(ticket))
+    }
+
+    fn by_ticket(&mut self, ticket: Ticket) -> Option<&mut List> {
+        self.all.iter_mut().find(|l| l.ticket == Some(ticket))
+    }
+
+    pub fn head(&mut self, ticket: Ticket, url: &str) {
+        if let Some(list) = self.by_ticket(ticket) {
+            url.clone_into(&mut list.url);
+        }
+    }
+
+    pub fn bytes(&mut self, ticket: Ticket, data: &[u8]) {
+        if let Some(list) = self.by_ticket(ticket) {
+            list.body.extend_from_slice(data);
+        }
+    }
+
+    pub fn again(&mut self, ticket: Ticket) {
+        if let Some(list) = self.by_ticket(ticket) {
+            list.body.clear();
+        }
+    }
+
+    fn of(&self, key: RepKey) -> Option<&List> {
+        self.all.iter().find(|l| l.key == key)
+    }
+
+    /// The end of a playlist was at `end` at the time `now`.
+    fn saw_end(&mut self, end: Seconds, now: Now, target: Seconds) {
+        let seen = end - now;
+        self.lead = Some(match self.lead {
+            // Later than that is no delay: the server has stood still.
+            Some(lead) if seen < lead && seen > lead - 2.0 * target => lead + (seen - lead) * LATENESS,
+            _ => seen,
+        });
+    }
+}
+
+impl Session {
+    fn lists(&self) -> Option<&Lists> {
+        self.live.as_ref().map(|l| &l.refresh.lists)
+    }
+
+    fn lists_mut(&mut self) -> Option<&mut Lists> {
+        self.live.as_mut().map(|l| &mut l.refresh.lists)
+    }
+
+    /// The playlist of the main stream.
+    fn main_list(&self) -> Option<&List> {
+        let lists = self.lists()?;
+        let main =
+            self.streams.first().and_then(|s| Some(RepKey { period: s.period, set: s.set, rep: s.rep? }));
+        main.and_then(|key| lists.of(key)).or_else(|| lists.all.first())
+    }
+
+    fn list_index(&self, key: RepKey) -> Option<&crate::manifest::ListIndex> {
+        match &self.set(key.period, key.set)?.representations.get(key.rep)?.index {
+            SegmentIndex::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// A playlist that is not complete was read for the first time: from now on it is followed.
+    pub fn follow_list(&mut self, ctx: &mut Ctx, key: RepKey, url: &str, playlist: &MediaPlaylist) {
+        let reload = Reload::new(url, playlist, ctx.now);
+        if self.presentation.live.is_none() {
+            self.presentation.live = Some(Box::new(Live::default()));
+        }
+        let undecided = self.live.is_none() && !self.streams.iter().any(|s| s.has_media || s.job().is_some());
+        self.presentation.kind = PresentationType::Dynamic;
+        self.begin_live(ctx);
+        if undecided && (self.wanted_start.is_none_or(|at| at < 0.0)) {
+            self.start = StartAt::Edge;
+        }
+        // All playlists lie on the timeline of the first one.
+        let reference = self.lists().and_then(|lists| lists.all.iter().find(|l| l.key != key));
+        let shift =
+            reference.and_then(|r| Some(reload.offset_to(playlist, &r.reload, self.list_index(r.key)?)));
+        let mut reload = reload;
+        if let (Some(shift), Some(SegmentIndex::List(index))) = (shift, self.index_mut(key)) {
+            reload.shift(index, shift);
+        }
+        if let Some(live) = &mut self.presentation.live {
+            live.low_latency |= reload.is_low_latency();
+            live.epoch = live.epoch.or_else(|| reload.date_at(0.0));
+        }
+        let target = reload.target_duration();
+        let end = self.list_index(key).and_then(|i| SegmentIndex::List(i.clone()).end());
+        let Some(lists) = self.lists_mut() else { return };
+        lists.all.retain(|l| l.key != key);
+        let first = lists.all.is_empty();
+        lists.all.push(List {
+            key,
+            reload,
+            ticket: None,
+            body: Vec::new(),
+            url: url.to_owned(),
+            read_at: ctx.now,
+            failures: 0,
+            told_stale: false,
+        });
+        if first && let Some(end) = end {
+            lists.saw_end(end, ctx.now, target);
+        }
+    }
+
+    fn index_mut(&mut self, key: RepKey) -> Option<&mut SegmentIndex> {
+        let set = self.presentation.periods.get_mut(key.period)?.sets.get_mut(key.set)?;
+        Some(&mut set.representations.get_mut(key.rep)?.index)
+    }
+
+    /// Whether a stream plays from this playlist.
+    fn is_in_use(&self, key: RepKey) -> bool {
+        self.streams.iter().any(|s| (s.period, s.set, s.rep) == (key.period, key.set, Some(key.rep)))
+    }
+
+    /// Whether a playlist is too old to go on with: it was left when another quality was chosen. `found`: it tells of what is wanted.
+    pub fn is_outdated(&self, ctx: &Ctx, key: RepKey, found: bool) -> bool {
+        let Some(list) = self.lists().and_then(|lists| lists.of(key)) else { return false };
+        if list.reload.is_complete() || (self.is_in_use(key) && list.ticket.is_none() && found) {
+            return false;
+        }
+        if self.is_in_use(key) {
+            return false;
+        }
+        let fresh = list.reload.part_target().unwrap_or(list.reload.target_duration() / 2.0);
+        ctx.now > list.read_at + fresh
+    }
+
+    /// Reads a playlist now, unless that is under way.
+    pub fn hurry_list(&mut self, ctx: &mut Ctx, key: RepKey) {
+        let at =
+            self.lists().and_then(|lists| lists.all.iter().position(|l| l.key == key && l.ticket.is_none()));
+        if let Some(at) = at {
+            self.request_list(ctx, at);
+        }
+    }
+
+    /// Reads all that are in use soon: something is not as they say.
+    pub fn hurry_lists(&mut self, now: Now) {
+        for list in self.lists_mut().map(|lists| &mut lists.all).into_iter().flatten() {
+            list.reload.hurry(now);
+        }
+    }
+
+    /// Reads what is due.
+    pub fn step_lists(&mut self, ctx: &mut Ctx) {
+        for at in 0..self.lists().map_or(0, |lists| lists.all.len()) {
+            let Some(list) = self.lists().and_then(|lists| lists.all.get(at)) else { return };
+            let due = list.ticket.is_none() && ctx.now >= list.reload.due();
+            if due && self.is_in_use(list.key) {
+                self.request_list(ctx, at);
+            }
+        }
+        self.tell_stale(ctx);
+    }
+
+    pub fn lists_due(&self, _: &Ctx) -> Now {
+        let idle = self.lists().into_iter().flat_map(|lists| &lists.all);
+        let due = idle.filter(|l| l.ticket.is_none() && self.is_in_use(l.key)).map(|l| l.reload.due());
+        due.fold(f64::INFINITY, f64::min)
+    }
+
+    fn request_list(&mut self, ctx: &mut Ctx, at: usize) {
+        let key = self.lists().and_then(|lists| lists.all.get(at)).map(|l| l.key);
+        let Some(key) = key else { return };
+        // What another rendition's playlist says of this one.
+        let report = self.main_list().filter(|main| main.key != key).and_then(|main| {
+            let url = self.lists()?.of(key)?.reload.url();
+            main.reload.report_for(url)
+        });
+        let Some(list) = self.live.as_mut().and_then(|live| live.refresh.lists.all.get_mut(at)) else {
+            return;
+        };
+        let request = list.reload.request(report);
+        let patience = if request.blocks { list.reload.blocked_timeout() } else { 0.0 };
+        let ticket = self.requests.send(ctx.now, FetchKind::Playlist, request.url, None, ctx.out);
+        self.requests.wait_longer(ticket, patience);
+        list.reload.begun(ctx.now);
+        list.body.clear();
+        list.ticket = Some(ticket);
+    }
+
+    /// A playlist has come.
+    pub fn list_read(&mut self, ctx: &mut Ctx, ticket: Ticket) {
+        let variables = self.variables.clone();
+        let Some(list) = self.live.as_mut().and_then(|live| live.refresh.lists.by_ticket(ticket)) else {
+            return;
+        };
+        list.ticket = None;
+        let (key, body, url) = (list.key, std::mem::take(&mut list.body), list.url.clone());
+        let read = match parse(&body, &url, &variables) {
+            Ok(Playlist::Media(new)) => self.update_list(ctx, key, *new),
+            Ok(Playlist::Multivariant(..)) => Err(PlayerError::new(
+                Code::ManifestMalformed,
+                "a multivariant playlist stands where a media playlist is expected",
+            )),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = read {
+            let error = if error.url.is_some() { error } else { error.with_url(&url) };
+            self.list_trouble(ctx, key, error);
+        }
+    }
+
+    fn update_list(&mut self, ctx: &mut Ctx, key: RepKey, new: MediaPlaylist) -> Result<(), PlayerError> {
+        let main = self.main_list().map(|l| l.key) == Some(key);
+        let Self { live, presentation, .. } = self;
+        let list = live.as_mut().and_then(|live| live.refresh.lists.all.iter_mut().find(|l| l.key == key));
+        let set = presentation.periods.get_mut(key.period).and_then(|p| p.sets.get_mut(key.set));
+        let index = set.and_then(|s| s.representations.get_mut(key.rep)).map(|r| &mut r.index);
+        let (Some(list), Some(SegmentIndex::List(index))) = (list, index) else { return Ok(()) };
+        let change = list.reload.update(index, new, ctx.now)?;
+        list.read_at = ctx.now;
+        list.failures = 0;
+        if change.grew {
+            list.told_stale = false;
+        }
+        let (complete, target) = (list.reload.is_complete(), list.reload.target_duration());
+        let end = self.set(key.period, key.set).and_then(|s| s.representations.get(key.rep)?.index.end());
+        if main
+            && change.grew
+            && let Some(end) = end
+            && let Some(lists) = self.lists_mut()
+        {
+            lists.saw_end(end, ctx.now, target);
+        }
+        for stream in &mut self.streams {
+            stream.starved = false;
+        }
+        if complete && main {
+            self.presentation.kind = PresentationType::Static;
+            self.presentation_ended(ctx);
+        }
+        Ok(())
+    }
+
+    /// A playlist cannot be had.
+    pub fn list_failed(&mut self, ctx: &mut Ctx, ticket: Ticket, error: PlayerError) {
+        let Some(list) = self.lists_mut().and_then(|lists| lists.by_ticket(ticket)) else { return };
+        list.ticket = None;
+        let key = list.key;
+        self.list_trouble(ctx, key, error);
+    }
+
+    /// A reading brought nothing: another one follows, and another representation stands in where there is one.
+    fn list_trouble(&mut self, ctx: &mut Ctx, key: RepKey, error: PlayerError) {
+        let in_use = self.is_in_use(key);
+        let Some(list) = self.lists_mut().and_then(|lists| lists.all.iter_mut().find(|l| l.key == key))
+        else {
+            return;
+        };
+        list.reload.failed(ctx.now);
+        list.failures += 1;
+        let failures = list.failures;
+        if failures == 1 {
+            ctx.event(Event::Error(error.recoverable()));
+        }
+        if in_use && failures < PATIENCE {
+            return;
+        }
+        let (now, others) =
+            (ctx.now, self.set(key.period, key.set).map_or(0, |s| s.representations.len()) > 1);
+        for stream in self.streams.iter_mut().filter(|s| others && (s.period, s.set) == (key.period, key.set))
+        {
+            stream.failed.push((key, now + AVOID_FOR));
+            stream.reason = Some(Reason::Failure);
+        }
+    }
+
+    /// A playlist that does not move any more, though it is not complete: the user is told.
+    fn tell_stale(&mut self, ctx: &mut Ctx) {
+        /// Target durations without anything new.
+        const STALE: f64 = 3.0;
+        let now = ctx.now;
+        let Some(key) = self.main_list().map(|l| l.key) else { return };
+        let Some(list) = self.lists_mut().and_then(|lists| lists.all.iter_mut().find(|l| l.key == key))
+        else {
+            return;
+        };
+        let stale = list.reload.stale_for(now) > STALE * list.reload.target_duration().max(1.0);
+        if !stale || list.told_stale || list.reload.is_complete() {
+            return;
+        }
+        list.told_stale = true;
+        let url = list.url.clone();
+        let error =
+            PlayerError::new(Code::ManifestStale, "the playlist has told of nothing new for too long");
+        ctx.event(Event::Error(error.recoverable().with_url(&url)));
+    }
+
+    /// Whether segments may still come; `None`: it has no playlist that is followed.
+    pub fn list_is_open(&self, key: RepKey) -> Option<bool> {
+        Some(!self.lists()?.of(key)?.reload.is_complete())
+    }
+
+    /// The end of what can be had: it moves on with the clock, as the segments do that are being made.
+    pub fn list_edge(&self, now: Now) -> Option<Seconds> {
+        let lists = self.lists()?;
+        let end = self.list_window(now)?.1;
+        let most = self.main_list().map_or(0.0, |l| l.reload.target_duration());
+        Some((now + lists.lead?).clamp(end, end + most))
+    }
+
+    pub fn list_window(&self, _: Now) -> Option<(Seconds, Seconds)> {
+        let key = self.main_list()?.key;
+        let index = &self.set(key.period, key.set)?.representations.get(key.rep)?.index;
+        Some((index.span(0)?.0, index.end()?))
+    }
+
+    /// Seconds from the end of the playlist within which playback is not to begin.
+    pub fn list_hold_back(&self) -> Option<Seconds> {
+        let reload = &self.main_list()?.reload;
+        Some(reload.part_hold_back().unwrap_or_else(|| reload.hold_back()))
+    }
+
+    pub fn list_low_latency(&self) -> bool {
+        self.main_list().is_some_and(|l| l.reload.is_low_latency())
+    }
+
+    pub fn list_time_at(&self, date: f64) -> Option<Seconds> {
+        self.main_list()?.reload.time_at(date)
+    }
+
+    pub fn list_date_at(&self, time: Seconds) -> Option<f64> {
+        self.main_list()?.reload.date_at(time)
+    }
+
+    /// The media of a segment began `drift` seconds later than its playlist says: what follows does so, too. Durations in playlists are
+    /// rounded, and over days that adds up.
+    pub fn retime_list(&mut self, key: RepKey, number: u64, drift: Seconds) {
+        /// Less is no drift but another frame.
+        const WORTHWHILE: Seconds = 0.02;
+        /// More is no drift but another timeline.
+        const MOST: Seconds = 2.0;
+        if self.presentation.protocol != Protocol::Hls || !(WORTHWHILE..MOST).contains(&drift.abs()) {
+            return;
+        }
+        let Self { live, presentation, .. } = self;
+        let list = live.as_mut().and_then(|live| live.refresh.lists.all.iter_mut().find(|l| l.key == key));
+        let set = presentation.periods.get_mut(key.period).and_then(|p| p.sets.get_mut(key.set));
+        let index = set.and_then(|s| s.representations.get_mut(key.rep)).map(|r| &mut r.index);
+        if let (Some(list), Some(SegmentIndex::List(index))) = (list, index) {
+            list.reload.retime(index, number, drift);
+        }
+    }
+}

@@ -1,0 +1,479 @@
+//! Live: the server's clock, the edge, the window, and how far behind the edge playback stays. How manifests are read again is in
+//! `refresh`.
+
+use super::io::*;
+use super::refresh::Refresh;
+use super::requests::Ticket;
+use super::session::{Ctx, Session, StartAt};
+use super::stream::Activity;
+use crate::manifest::{ClockSource, Protocol, date_time};
+use crate::time::Seconds;
+
+/// Seconds by which the wall clock leaps against the shell's before that counts as a sleep or a new setting.
+const LEAP: f64 = 1.0;
+/// A clock that is off by less (seconds) is left as it is: a `Date` header has whole seconds.
+const DATE_IS_COARSE: f64 = 2.0;
+/// Seconds for which the start waits for the time of the server.
+const CLOCK_PATIENCE: f64 = 1.5;
+/// Segments to stay behind the edge where neither manifest nor configuration tell: one is being made, one is on its way.
+const DEFAULT_SEGMENTS: f64 = 2.0;
+/// The least distance (seconds) that is chosen without being told.
+const LEAST_DELAY: Seconds = 2.0;
+
+/// How far the latency may be from its target before the rate changes, and how far the change is held on, in seconds.
+const DEAD_BAND: Seconds = 0.1;
+const SETTLED: Seconds = 0.02;
+/// Change of rate per second of distance. Larger: sooner there, and more audible.
+const GAIN: f64 = 0.1;
+/// Rates that nobody hears (±8 % with the pitch kept), where the manifest tells none.
+const RATES: (f64, f64) = (0.92, 1.08);
+/// Steps of the rate: smaller changes are not worth a command.
+const RATE_STEP: f64 = 0.01;
+/// Further behind than this (seconds) a low-latency stream is not caught up by rate but by a jump.
+const JUMP_FROM: Seconds = 10.0;
+/// After a stall the distance grows by this share of itself, at the most to twice, and shrinks again after some time without one.
+const WIDEN_BY: f64 = 0.25;
+const RELAX_AFTER: f64 = 60.0;
+/// Seconds that the playhead may lie outside of the window before it is carried: a window moves in steps of segments.
+const OUTSIDE: Seconds = 0.5;
+
+/// What is known of the server's clock.
+#[derive(Debug, PartialEq)]
+enum Clock {
+    /// The machine's own, until somebody tells better.
+    Local,
+    /// The manifest's source of this number is asked.
+    Asked { source: usize, ticket: Ticket, since: Now, body: Vec<u8> },
+    /// A source has told.
+    Told,
+}
+
+/// A live presentation, beside the session.
+pub(super) struct Live {
+    /// The wall clock less the shell's, in seconds.
+    wall: f64,
+    /// The server's clock less the wall clock.
+    correction: f64,
+    clock: Clock,
+    pub refresh: Refresh,
+    /// Seconds added to the distance from the edge after stalls, and when that was changed last.
+    widened: Seconds,
+    widened_at: Now,
+    /// What was asked of the element; 1: nothing.
+    rate: f64,
+    /// The user has gone back in time.
+    shifted: bool,
+    told: (Seconds, Seconds),
+    told_at: Now,
+    /// Start of the window at the last look.
+    stalls: u32,
+}
+
+impl Live {
+    pub fn new(ctx: &Ctx, wall: f64) -> Self {
+        Self {
+            wall: wall - ctx.now,
+            correction: 0.0,
+            clock: Clock::Local,
+            refresh: Refresh::new(ctx.now),
+            widened: 0.0,
+            widened_at: ctx.now,
+            rate: 1.0,
+            shifted: false,
+            told: (0.0, 0.0),
+            told_at: f64::NEG_INFINITY,
+            stalls: 0,
+        }
+    }
+
+    /// Leaves the rate to the user again.
+    pub fn release_rate(&mut self, ctx: &mut Ctx) {
+        if std::mem::replace(&mut self.rate, 1.0) != 1.0 {
+            ctx.command(Command::SetRate(1.0));
+        }
+    }
+
+    /// The server's clock, in seconds since 1970.
+    pub fn clock(&self, now: Now) -> f64 {
+        now + self.wall + self.correction
+    }
+
+    /// Whether a request is for the time.
+    pub fn is_clock(&self, ticket: Ticket) -> bool {
+        matches!(self.clock, Clock::Asked { ticket: t, .. } if t == ticket)
+    }
+}
+
+impl Session {
+    /// Whether the end of what is listed is not the end.
+    pub fn is_growing(&self) -> bool {
+        self.live.is_some() && self.live()
+    }
+
+    /// The presentation turned out to be live.
+    pub fn begin_live(&mut self, ctx: &mut Ctx) {
+        if self.live.is_some() {
+            return;
+        }
+        self.live = Some(Box::new(Live::new(ctx, self.wall + ctx.now)));
+        let clocks = self.presentation.live.as_ref().map_or(0, |l| l.clocks.len());
+        if clocks > 0 {
+            self.ask_clock(ctx, 0);
+        }
+    }
+
+    /// Asks a source of the manifest for the time.
+    fn ask_clock(&mut self, ctx: &mut Ctx, source: usize) {
+        let Some(live) = &mut self.live else { return };
+        let told = self.presentation.live.as_ref().and_then(|l| l.clocks.get(source));
+        live.clock = match told {
+            None => Clock::Local,
+            Some(ClockSource::Direct(time)) => {
+                live.correction = time - (live.wall + ctx.now);
+                Clock::Told
+            }
+            Some(ClockSource::Head(url)) => {
+                let ticket = self.requests.send(ctx.now, FetchKind::Head, url.clone(), None, ctx.out);
+                Clock::Asked { source, ticket, since: ctx.now, body: Vec::new() }
+            }
+            Some(ClockSource::Body(url)) => {
+                let ticket = self.requests.send(ctx.now, FetchKind::Clock, url.clone(), None, ctx.out);
+                Clock::Asked { source, ticket, since: ctx.now, body: Vec::new() }
+            }
+        };
+    }
+
+    /// A response has a `Date` header. It sets a clock that nobody else sets, if that is far off.
+    pub fn dated(&mut self, ctx: &mut Ctx, ticket: Ticket, date: f64) {
+        let Some(live) = &mut self.live else { return };
+        let head = live.is_clock(ticket);
+        let correction = date - (live.wall + ctx.now);
+        // The header is cut to whole seconds: half of one is missing on average.
+        if head || (live.clock == Clock::Local && (correction - live.correction).abs() > DATE_IS_COARSE) {
+            live.correction = correction + 0.5;
+        }
+        if head {
+            live.clock = Clock::Told;
+        }
+    }
+
+    /// Bytes of the answer with the time.
+    pub fn clock_bytes(&mut self, data: &[u8]) {
+        if let Some(Live { clock: Clock::Asked { body, .. }, .. }) = self.live.as_deref_mut()
+            && body.len() < 1024
+        {
+            body.extend_from_slice(data);
+        }
+    }
+
+    /// The answer with the time is complete, or did not come: then the next source is asked.
+    pub fn clock_answered(&mut self, ctx: &mut Ctx, arrived: bool) {
+        let Some(live) = &mut self.live else { return };
+        let Clock::Asked { source, since, body, .. } = &live.clock else { return };
+        let next = source + 1;
+        let time = std::str::from_utf8(body).ok().and_then(|text| date_time(text.trim_ascii()));
+        match time.filter(|_| arrived) {
+            Some(time) => {
+                // It was true when the server answered: on average half a round trip ago.
+                live.correction = time + (ctx.now - since) / 2.0 - (live.wall + ctx.now);
+                live.clock = Clock::Told;
+            }
+            None => self.ask_clock(ctx, next),
+        }
+    }
+
+    /// The element's report carries the wall clock.
+    pub fn wall_reported(&mut self, ctx: &mut Ctx, wall: f64) {
+        if wall <= 0.0 {
+            return;
+        }
+        self.wall = wall - ctx.now;
+        let Some(live) = &mut self.live else { return };
+        let leapt = (self.wall - live.wall).abs() > LEAP;
+        live.wall = self.wall;
+        if leapt {
+            // A sleep, or another setting of the clock, by which the correction is void.
+            live.refresh.hurry(ctx.now);
+            if live.clock != Clock::Local {
+                self.ask_clock(ctx, 0);
+            }
+        }
+    }
+
+    /// Whether the start waits for the server's time.
+    fn waits_for_clock(&self, now: Now) -> bool {
+        let clock = self.live.as_ref().map(|l| &l.clock);
+        matches!(clock, Some(Clock::Asked { since, .. }) if now < since + CLOCK_PATIENCE)
+    }
+
+    /// One round of what is live.
+    pub fn step_live(&mut self, ctx: &mut Ctx) {
+        let Some(live) = &self.live else { return };
+        let clock = live.clock(ctx.now);
+        self.presentation.advance(clock);
+        self.step_refresh(ctx);
+        self.carry_into_window(ctx);
+        self.keep_distance(ctx);
+        self.tell_window(ctx);
+    }
+
+    /// The end of what can be played, now. It moves with the clock between two readings of a playlist.
+    pub fn edge(&self, ctx: &Ctx) -> Option<Seconds> {
+        let live = self.live.as_ref()?;
+        if self.presentation.protocol == Protocol::Hls {
+            return self.list_edge(ctx.now);
+        }
+        self.presentation.edge(live.clock(ctx.now))
+    }
+
+    /// What can be sought.
+    pub fn window(&self, ctx: &Ctx) -> Option<(Seconds, Seconds)> {
+        let live = self.live.as_ref()?;
+        let (start, end) = match self.presentation.protocol {
+            Protocol::Hls => self.list_window(ctx.now)?,
+            _ => self.presentation.window(live.clock(ctx.now))?,
+        };
+        Some((start.max(0.0), end.max(start).max(0.0)))
+    }
+
+    /// Seconds by which playback is to stay behind: of the clock where the presentation is tied to it, else of the edge.
+    pub fn target_latency(&self, ctx: &Ctx) -> Seconds {
+        let widened = self.live.as_ref().map_or(0.0, |l| l.widened);
+        self.least_latency(ctx) + widened
+    }
+
+    fn least_latency(&self, ctx: &Ctx) -> Seconds {
+        if let Some(wanted) = ctx.config.live_latency {
+            return wanted;
+        }
+        let told = self.presentation.live.as_deref();
+        let asked = told.and_then(|l| l.latency.map(|l| l.target).or(l.delay));
+        asked.or_else(|| self.list_hold_back()).unwrap_or_else(|| {
+            let segment = self.streams.first().and_then(|s| self.segment_duration(s)).unwrap_or(4.0);
+            (segment * DEFAULT_SEGMENTS).max(LEAST_DELAY)
+        })
+    }
+
+    /// Seconds from what is happening to what is shown, as far as the manifest lets it be known.
+    pub fn latency(&self, ctx: &Ctx) -> Option<Seconds> {
+        Some(self.head_of_time(ctx)? - self.playhead.position(ctx.now))
+    }
+
+    /// The presentation time of now: of the clock for DASH, of the edge for HLS.
+    fn head_of_time(&self, ctx: &Ctx) -> Option<Seconds> {
+        let live = self.live.as_ref()?;
+        match self.presentation.protocol {
+            Protocol::Hls => self.list_edge(ctx.now),
+            _ => Some(live.clock(ctx.now) - self.presentation.live.as_ref()?.epoch.unwrap_or(0.0)),
+        }
+    }
+
+    /// Where playback at the edge is now. `None`: not known yet.
+    pub fn live_position(&self, ctx: &Ctx) -> Option<Seconds> {
+        if self.waits_for_clock(ctx.now) {
+            return None;
+        }
+        let (start, end) = self.window(ctx)?;
+        let wanted = self.head_of_time(ctx)? - self.target_latency(ctx);
+        Some(wanted.min(end).max(start))
+    }
+
+    /// Begins at the edge, or as far before it as was asked, once that is known.
+    pub fn start_at_edge(&mut self, ctx: &mut Ctx) {
+        if self.live.is_none() {
+            return;
+        }
+        let Some(position) = self.live_position(ctx) else { return };
+        let position = match self.wanted_start {
+            Some(before) => {
+                let start = self.window(ctx).map_or(0.0, |w| w.0);
+                (self.edge(ctx).unwrap_or(position) + before).clamp(start, position.max(start))
+            }
+            None => self.at_a_segment(ctx, position),
+        };
+        self.start = StartAt::Known;
+        self.begin_at(ctx, position);
+    }
+
+    /// The start of a segment near `position`: decoding begins there, and a picture shows sooner. Playlists forbid to be nearer to the
+    /// edge than they say (RFC 8216bis §6.3.3); in low latency every part of a second counts.
+    fn at_a_segment(&self, ctx: &Ctx, position: Seconds) -> Seconds {
+        if self.presentation.live.as_ref().is_some_and(|l| l.low_latency)
+            && self.presentation.protocol != Protocol::Hls
+        {
+            return position;
+        }
+        let known = self.streams.first().and_then(|s| {
+            let reps = &self.set(s.period, s.set)?.representations;
+            reps.iter().find(|r| !r.index.is_empty())
+        });
+        let Some(segment) = known.and_then(|r| r.index.at(position)) else { return position };
+        let end = segment.start + segment.duration;
+        let later = self.presentation.protocol != Protocol::Hls
+            && end - position < position - segment.start
+            && self.window(ctx).is_some_and(|w| end + segment.duration <= w.1 + 1e-3);
+        if later { end } else { segment.start.min(position) }
+    }
+
+    /// Goes to the edge.
+    pub fn go_live(&mut self, ctx: &mut Ctx) {
+        if let Some(position) = self.live_position(ctx) {
+            self.jump(ctx, position);
+        }
+    }
+
+    fn jump(&mut self, ctx: &mut Ctx, position: Seconds) {
+        self.playhead.seek(ctx, position);
+        self.on_seek(ctx, position);
+    }
+
+    /// Plays what was made at this time of the clock (seconds since 1970), or the nearest that can be played.
+    pub fn seek_to_date(&mut self, ctx: &mut Ctx, date: f64) {
+        let epoch = self.presentation.live.as_ref().and_then(|l| l.epoch);
+        let time = self.list_time_at(date).or_else(|| Some(date - epoch?));
+        if let (Some(time), Some((start, end))) = (time, self.window(ctx)) {
+            let latest = self.live_position(ctx).unwrap_or(end);
+            self.jump(ctx, time.clamp(start, latest.max(start)));
+        }
+    }
+
+    /// Clock time of a place in the presentation.
+    fn date_at(&self, time: Seconds) -> Option<f64> {
+        let epoch = self.presentation.live.as_ref().and_then(|l| l.epoch);
+        self.list_date_at(time).or_else(|| Some(epoch? + time))
+    }
+
+    /// A playhead that the window has left behind is carried: to the edge if it was there, else to the start of the window.
+    fn carry_into_window(&mut self, ctx: &mut Ctx) {
+        let started = self.playhead.first_frame_at().is_some() && self.start_known();
+        let (Some((start, _)), true) = (self.window(ctx), started && self.live()) else { return };
+        let position = self.playhead.position(ctx.now);
+        let buffered = self.playable_ranges().end_from(position, 0.0) > position + OUTSIDE;
+        if position >= start - OUTSIDE || buffered || self.playhead.media().ended {
+            return;
+        }
+        let shifted = self.live.as_ref().is_some_and(|l| l.shifted);
+        // A little inside: the window moves on while the first segment comes.
+        let to = match self.live_position(ctx) {
+            Some(edge) if !shifted => edge,
+            Some(edge) => (start + self.segment_duration(&self.streams[0]).unwrap_or(2.0)).min(edge),
+            None => return,
+        };
+        ctx.event(Event::Gap { reason: Reason::WindowLeft, from: position, to });
+        self.jump(ctx, to);
+    }
+
+    /// Keeps the distance from the edge by the rate, and learns from stalls how large it has to be.
+    fn keep_distance(&mut self, ctx: &mut Ctx) {
+        let least = self.least_latency(ctx);
+        let stalls = self.stats.stalls;
+        let (Some(latency), Some(live)) = (self.latency(ctx), &mut self.live) else { return };
+        if stalls != live.stalls {
+            live.stalls = stalls;
+            live.widened = (live.widened + least * WIDEN_BY).min(least);
+            live.widened_at = ctx.now;
+        } else if live.widened > 0.0 && ctx.now > live.widened_at + RELAX_AFTER {
+            live.widened = if live.widened > 0.05 { live.widened / 2.0 } else { 0.0 };
+            live.widened_at = ctx.now;
+        }
+        let distance = latency - least - live.widened;
+        let media = *self.playhead.media();
+        if !media.paused && self.playhead.moving() {
+            // Whoever is further back than any stall leads wants to be there.
+            let segment = self.streams.first().and_then(|s| self.segment_duration(s)).unwrap_or(4.0);
+            if let Some(live) = &mut self.live {
+                live.shifted = distance > JUMP_FROM.max(3.0 * segment);
+            }
+        }
+        let wanted = self.rate_for(ctx, distance);
+        let Some(live) = &mut self.live else { return };
+        // A rate that somebody else has set is theirs.
+        let theirs =
+            (media.rate - live.rate).abs() > RATE_STEP / 2.0 && (media.rate - 1.0).abs() > RATE_STEP / 2.0;
+        if (wanted - live.rate).abs() < RATE_STEP / 2.0 || theirs {
+            return;
+        }
+        live.rate = wanted;
+        ctx.command(Command::SetRate(wanted));
+    }
+
+    /// The rate that leads to the target; 1 where it is near, or where rates are left alone.
+    fn rate_for(&self, ctx: &Ctx, distance: Seconds) -> f64 {
+        let told = self.presentation.live.as_deref();
+        let low = told.is_some_and(|l| l.low_latency || l.rates.is_some()) || self.list_low_latency();
+        let Some(live) = &self.live else { return 1.0 };
+        if !ctx.config.catch_up.unwrap_or(low) || live.shifted || !self.playhead.moving() {
+            return 1.0;
+        }
+        let band = if live.rate == 1.0 { DEAD_BAND } else { SETTLED };
+        if distance.abs() < band {
+            return 1.0;
+        }
+        let (slowest, fastest) = told.and_then(|l| l.rates).unwrap_or(RATES);
+        let mut rate = (1.0 + distance * GAIN).clamp(slowest.clamp(0.5, 1.0), fastest.clamp(1.0, 2.0));
+        // Faster only where there is something to play faster: the buffer must not run dry for it.
+        let position = self.playhead.position(ctx.now);
+        let ahead = self.playable_ranges().end_from(position, super::buffer::SEAM) - position;
+        if rate > 1.0 && ahead < (distance.min(1.0) * 0.5).max(0.2) {
+            rate = 1.0;
+        }
+        (rate / RATE_STEP).round() * RATE_STEP
+    }
+
+    /// Tells the browser and the user where the window is.
+    fn tell_window(&mut self, ctx: &mut Ctx) {
+        /// Seconds of movement that are worth a command.
+        const MOVED: Seconds = 0.5;
+        let Some((start, end)) = self.window(ctx).filter(|_| self.is_growing()) else { return };
+        let made = self.buffers.iter().any(Option::is_some) && self.source_open;
+        let Some(live) = &mut self.live else { return };
+        let moved = (live.told.0 - start).abs() > MOVED || (live.told.1 - end).abs() > MOVED;
+        if made && moved {
+            live.told = (start, end);
+            ctx.command(Command::SetLiveSeekableRange { start, end });
+        }
+    }
+
+    /// What is told of a live presentation; once a second.
+    pub fn report_live(&mut self, ctx: &mut Ctx) {
+        /// Seconds between two events.
+        const INTERVAL: f64 = 1.0;
+        if !self.loaded || !self.is_growing() {
+            return;
+        }
+        let Some(window) = self.window(ctx) else { return };
+        let (target, latency, edge) = (self.target_latency(ctx), self.latency(ctx), self.edge(ctx));
+        let date = self.date_at(self.playhead.position(ctx.now));
+        let Some(live) = self.live.as_mut().filter(|l| ctx.now >= l.told_at + INTERVAL) else { return };
+        live.told_at = ctx.now;
+        let state = LiveState {
+            latency: latency.unwrap_or(0.0),
+            target,
+            edge: edge.unwrap_or(window.1),
+            window,
+            date,
+            rate: live.rate,
+            at_edge: !live.shifted,
+        };
+        ctx.event(Event::Live(state));
+    }
+
+    /// When `step_live` is next needed.
+    pub fn live_deadline(&self, ctx: &Ctx) -> Now {
+        let Some(live) = &self.live else { return f64::INFINITY };
+        if !self.live() {
+            return f64::INFINITY;
+        }
+        let waits = self.streams.iter().any(|s| matches!(s.activity, Activity::Idle));
+        let clock = live.clock(ctx.now);
+        let next = if waits { self.presentation.next_available(clock) } else { None };
+        let mut soonest = next.map_or(f64::INFINITY, |at| ctx.now + (at - clock).max(0.005));
+        if let Clock::Asked { since, .. } = &live.clock {
+            soonest = soonest.min(since + CLOCK_PATIENCE);
+        }
+        if self.loaded {
+            soonest = soonest.min(live.told_at + 1.0);
+        }
+        soonest.min(self.refresh_deadline(ctx))
+    }
+}

@@ -1,0 +1,405 @@
+//! Manifests that are read again: the MPD as a whole, or the media playlists that are in use.
+
+use super::io::*;
+use super::requests::Ticket;
+use super::session::{Ctx, Session};
+use super::stream::{Activity, RepKey};
+use crate::error::{PlayerError, Result};
+use crate::manifest::{Presentation, Protocol};
+use crate::time::Seconds;
+
+/// Seconds between two readings of an MPD at the least, whatever it asks for.
+const SHORTEST: f64 = 0.5;
+/// Seconds after which a reading that failed is tried again; doubled each time, up to the last.
+const PAUSES: (f64, f64) = (1.0, 10.0);
+
+/// An MPD and when it is read again.
+pub(super) struct Refresh {
+    ticket: Option<Ticket>,
+    body: Vec<u8>,
+    /// Where it comes from, after redirects.
+    url: String,
+    /// What is fetched are changes to `text`.
+    #[cfg(feature = "dash")]
+    patching: bool,
+    /// The MPD as it is now, where changes to it can be had.
+    #[cfg(feature = "dash")]
+    text: Vec<u8>,
+    begun: Now,
+    failures: u32,
+    /// It is wanted at once: an event, or the clock, says that it has changed.
+    hurried: bool,
+    #[cfg(feature = "hls")]
+    pub lists: super::lists::Lists,
+}
+
+impl Refresh {
+    pub fn new(now: Now) -> Self {
+        Self {
+            ticket: None,
+            body: Vec::new(),
+            url: String::new(),
+            #[cfg(feature = "dash")]
+            patching: false,
+            #[cfg(feature = "dash")]
+            text: Vec::new(),
+            begun: now,
+            failures: 0,
+            hurried: false,
+            #[cfg(feature = "hls")]
+            lists: super::lists::Lists::default(),
+        }
+    }
+
+    /// Reads again at once.
+    pub fn hurry(&mut self, now: Now) {
+        self.hurried = true;
+        self.begun = self.begun.min(now - SHORTEST);
+    }
+
+    /// Keeps the text of an MPD that patches can be had for.
+    #[cfg(feature = "dash")]
+    pub fn keep_text(&mut self, text: Vec<u8>) {
+        self.text = text;
+    }
+}
+
+impl Session {
+    /// Whether a stream stands at the end of what the manifest tells of.
+    fn wants_news(&self) -> bool {
+        self.streams.iter().any(|s| matches!(s.activity, Activity::Idle) && s.starved)
+    }
+
+    /// When the MPD is read again.
+    fn manifest_due(&self) -> Now {
+        let (Some(live), Some(told)) = (&self.live, &self.presentation.live) else { return f64::INFINITY };
+        let refresh = &live.refresh;
+        if refresh.ticket.is_some() || self.presentation.protocol != Protocol::Dash || !self.live() {
+            return f64::INFINITY;
+        }
+        if refresh.failures > 0 {
+            let pause = PAUSES.0 * f64::from(1u32 << (refresh.failures - 1).min(4));
+            return refresh.begun + pause.min(PAUSES.1);
+        }
+        if refresh.hurried {
+            return refresh.begun + SHORTEST;
+        }
+        match told.refresh {
+            None => f64::INFINITY,
+            // As often as something is missing, which segments set the pace of.
+            Some(0.0) if !self.wants_news() => f64::INFINITY,
+            Some(period) => {
+                let segment = self.streams.first().and_then(|s| self.segment_duration(s)).unwrap_or(2.0);
+                let least = if period == 0.0 { segment / 2.0 } else { SHORTEST };
+                refresh.begun + period.max(least.max(SHORTEST))
+            }
+        }
+    }
+
+    /// Reads what is due.
+    pub fn step_refresh(&mut self, ctx: &mut Ctx) {
+        #[cfg(feature = "hls")]
+        self.step_lists(ctx);
+        if ctx.now >= self.manifest_due() {
+            self.read_manifest(ctx);
+        }
+    }
+
+    pub fn refresh_deadline(&self, ctx: &Ctx) -> Now {
+        #[cfg(feature = "hls")]
+        return self.manifest_due().min(self.lists_due(ctx));
+        #[cfg(not(feature = "hls"))]
+        {
+            let _ = ctx;
+            self.manifest_due()
+        }
+    }
+
+    fn read_manifest(&mut self, ctx: &mut Ctx) {
+        let (Some(live), Some(told)) = (&mut self.live, &self.presentation.live) else { return };
+        let url = told.location.clone().unwrap_or_else(|| self.url.clone());
+        let refresh = &mut live.refresh;
+        #[cfg(feature = "dash")]
+        let url = match told.patch.as_ref().filter(|_| !refresh.text.is_empty() && refresh.failures == 0) {
+            Some(patch) => {
+                refresh.patching = true;
+                patch.url.clone()
+            }
+            None => {
+                refresh.patching = false;
+                url
+            }
+        };
+        refresh.begun = ctx.now;
+        refresh.hurried = false;
+        refresh.body.clear();
+        refresh.ticket = Some(self.requests.send(ctx.now, FetchKind::Manifest, url, None, ctx.out));
+    }
+
+    /// Whether a request is for something live: the time, the manifest, a playlist.
+    pub fn is_live_request(&self, ticket: Ticket) -> bool {
+        let Some(live) = &self.live else { return false };
+        #[cfg(feature = "hls")]
+        if live.refresh.lists.holds(ticket) {
+            return true;
+        }
+        live.is_clock(ticket) || live.refresh.ticket == Some(ticket)
+    }
+
+    /// Where such a response comes from, after redirects.
+    pub fn live_head(&mut self, ticket: Ticket, url: &str) {
+        let Some(live) = &mut self.live else { return };
+        if live.refresh.ticket == Some(ticket) {
+            url.clone_into(&mut live.refresh.url);
+        }
+        #[cfg(feature = "hls")]
+        live.refresh.lists.head(ticket, url);
+    }
+
+    /// Whether segments may still be added behind those of a representation.
+    pub fn may_grow(&self, key: RepKey) -> bool {
+        #[cfg(feature = "hls")]
+        if let Some(open) = self.list_is_open(key) {
+            return open;
+        }
+        let _ = key;
+        self.is_growing()
+    }
+
+    /// Bytes of such a response.
+    pub fn live_bytes(&mut self, ticket: Ticket, data: &[u8]) {
+        let Some(live) = &mut self.live else { return };
+        if live.is_clock(ticket) {
+            return self.clock_bytes(data);
+        }
+        if live.refresh.ticket == Some(ticket) {
+            live.refresh.body.extend_from_slice(data);
+        } else {
+            #[cfg(feature = "hls")]
+            live.refresh.lists.bytes(ticket, data);
+        }
+    }
+
+    /// What came of such a response is void: it is asked for again.
+    pub fn live_again(&mut self, ticket: Ticket) {
+        let Some(live) = &mut self.live else { return };
+        if live.refresh.ticket == Some(ticket) {
+            live.refresh.body.clear();
+        }
+        #[cfg(feature = "hls")]
+        live.refresh.lists.again(ticket);
+    }
+
+    /// Such a response is complete.
+    pub fn live_end(&mut self, ctx: &mut Ctx, ticket: Ticket) {
+        let Some(live) = &mut self.live else { return };
+        if live.is_clock(ticket) {
+            return self.clock_answered(ctx, true);
+        }
+        if live.refresh.ticket == Some(ticket) {
+            live.refresh.ticket = None;
+            let body = std::mem::take(&mut live.refresh.body);
+            let url = std::mem::take(&mut live.refresh.url);
+            if let Err(error) = self.manifest_read(ctx, body, &url) {
+                self.manifest_failed(ctx, error);
+            }
+        } else {
+            #[cfg(feature = "hls")]
+            self.list_read(ctx, ticket);
+        }
+    }
+
+    /// Such a response cannot be had.
+    pub fn live_failed(&mut self, ctx: &mut Ctx, ticket: Ticket, error: PlayerError) {
+        let Some(live) = &mut self.live else { return };
+        if live.is_clock(ticket) {
+            return self.clock_answered(ctx, false);
+        }
+        if live.refresh.ticket == Some(ticket) {
+            live.refresh.ticket = None;
+            self.manifest_failed(ctx, error);
+        } else {
+            #[cfg(feature = "hls")]
+            self.list_failed(ctx, ticket, error);
+        }
+    }
+
+    /// A reading failed: what is known goes on, and the user is told once.
+    fn manifest_failed(&mut self, ctx: &mut Ctx, error: PlayerError) {
+        let Some(live) = &mut self.live else { return };
+        live.refresh.failures += 1;
+        #[cfg(feature = "dash")]
+        if live.refresh.patching {
+            // The whole manifest tells the same, at once.
+            live.refresh.begun = ctx.now - PAUSES.0;
+            return;
+        }
+        if live.refresh.failures == 1 {
+            ctx.event(Event::Error(error.recoverable()));
+        }
+    }
+
+    #[cfg(feature = "dash")]
+    fn manifest_read(&mut self, ctx: &mut Ctx, body: Vec<u8>, url: &str) -> Result<()> {
+        use crate::manifest::dash;
+        let Some(live) = &mut self.live else { return Ok(()) };
+        let clock = live.clock(ctx.now);
+        let (text, base) = if live.refresh.patching {
+            (dash::patch(&live.refresh.text, &body)?, self.url.clone())
+        } else {
+            (body, url.to_owned())
+        };
+        let new = dash::parse_at(&text, &base, Some(clock))?;
+        live.refresh.failures = 0;
+        if new.live.as_ref().is_some_and(|l| l.patch.is_some()) {
+            live.refresh.text = text;
+        } else {
+            live.refresh.text = Vec::new();
+        }
+        if !live.refresh.patching {
+            self.url = base;
+        }
+        self.take_over(ctx, new);
+        Ok(())
+    }
+
+    #[cfg(not(feature = "dash"))]
+    fn manifest_read(&mut self, _: &mut Ctx, _: Vec<u8>, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// Goes on with a manifest that was read again.
+    #[cfg(feature = "dash")]
+    fn take_over(&mut self, ctx: &mut Ctx, new: Presentation) {
+        let update = self.presentation.update(new);
+        self.rekey(ctx, |key| {
+            let (period, set, rep) = update.map((key.period, key.set, key.rep))?;
+            Some(RepKey { period, set, rep })
+        });
+        if let Some(live) = &self.live {
+            let clock = live.clock(ctx.now);
+            self.presentation.advance(clock);
+        }
+        self.ask_types(ctx);
+        if !self.live() {
+            self.presentation_ended(ctx);
+        }
+    }
+
+    /// Nothing will be added: the end is known.
+    pub fn presentation_ended(&mut self, ctx: &mut Ctx) {
+        if let Some(live) = &mut self.live {
+            live.release_rate(ctx);
+        }
+        for stream in &mut self.streams {
+            stream.starved = false;
+        }
+    }
+
+    /// Everything that is held under the place of a representation moves to its new place.
+    #[cfg(feature = "dash")]
+    fn rekey(&mut self, ctx: &mut Ctx, map: impl Fn(RepKey) -> Option<RepKey>) {
+        if let Some(supported) = &mut self.supported {
+            *supported = supported.iter().filter_map(|key| map(*key)).collect();
+        }
+        // The types of a set: of any representation that is still there.
+        let place = |period: usize, set: usize, reps: usize| {
+            (0..reps).find_map(|rep| map(RepKey { period, set, rep })).map(|key| (key.period, key.set))
+        };
+        const MOST: usize = 256;
+        self.offsets.retain_mut(|(period, ..)| match place(*period, 0, MOST) {
+            Some((to, _)) => {
+                *period = to;
+                true
+            }
+            None => false,
+        });
+        for i in 0..self.streams.len() {
+            let stream = &mut self.streams[i];
+            let rep = stream.rep.unwrap_or(0);
+            let now = map(RepKey { period: stream.period, set: stream.set, rep });
+            let lost = match &mut stream.activity {
+                Activity::Index { key, .. } => match map(*key) {
+                    Some(to) => {
+                        *key = to;
+                        false
+                    }
+                    None => true,
+                },
+                Activity::Segment(job) => match map(job.key) {
+                    Some(to) => {
+                        job.key = to;
+                        false
+                    }
+                    None => true,
+                },
+                _ => false,
+            };
+            stream.failed.retain_mut(|(key, _)| match map(*key) {
+                Some(to) => {
+                    *key = to;
+                    true
+                }
+                None => false,
+            });
+            stream.held.retain_mut(|held| match map(held.key) {
+                Some(to) => {
+                    held.key = to;
+                    true
+                }
+                None => false,
+            });
+            stream.pipeline = stream.pipeline.take().and_then(|(key, pipeline)| Some((map(key)?, pipeline)));
+            let place = now.map(|k| (k.period, k.set)).or_else(|| place(stream.period, stream.set, MOST));
+            if now.is_none() {
+                stream.rep = None;
+            } else if stream.rep.is_some() {
+                stream.rep = now.map(|k| k.rep);
+            }
+            match place {
+                Some((period, set)) => (stream.period, stream.set) = (period, set),
+                None => {
+                    // Its period is over: it goes on where the cursor stands.
+                    let cursor = self.streams[i].cursor;
+                    self.cancel_stream(ctx, i);
+                    self.streams[i].move_to(cursor, false);
+                    self.streams[i].period = usize::MAX;
+                    continue;
+                }
+            }
+            if lost {
+                let cursor = self.streams[i].cursor;
+                self.cancel_stream(ctx, i);
+                self.streams[i].move_to(cursor, false);
+            }
+        }
+    }
+}
+
+/// Without playlists nothing is known of them.
+#[cfg(not(feature = "hls"))]
+impl Session {
+    pub fn list_edge(&self, _: Now) -> Option<Seconds> {
+        None
+    }
+
+    pub fn list_window(&self, _: Now) -> Option<(Seconds, Seconds)> {
+        None
+    }
+
+    pub fn list_hold_back(&self) -> Option<Seconds> {
+        None
+    }
+
+    pub fn list_low_latency(&self) -> bool {
+        false
+    }
+
+    pub fn list_time_at(&self, _: f64) -> Option<Seconds> {
+        None
+    }
+
+    pub fn list_date_at(&self, _: Seconds) -> Option<f64> {
+        None
+    }
+}
