@@ -149,6 +149,13 @@ impl Estimator {
         self.add(r.bytes, r.seconds.max(1e-4));
     }
 
+    /// Bytes that came in one go, and how long they took, of a response that waits for its source in between.
+    pub fn chunk(&mut self, bytes: usize, seconds: Seconds) {
+        if bytes as f64 >= TINY && seconds >= INSTANT {
+            self.add(bytes as f64, seconds);
+        }
+    }
+
     /// Bit/s. While a response stands still the estimate falls.
     pub fn estimate(&self, now: Seconds) -> f64 {
         let receiving = self.requests.iter().any(|r| r.first_byte.is_some());

@@ -85,6 +85,7 @@ impl Session {
         }
         let (key, segment) = (job.key, job.segment.clone());
         job.fruitful |= !pieces.is_empty();
+        job.pieces += pieces.len();
         stream.held.extend(pieces.into_iter().map(|piece| HeldPiece {
             piece,
             key,

@@ -131,7 +131,10 @@ impl Session {
                 }
             }
             self.match_audio_group(i);
-            let rep = self.choose(ctx, i);
+            let rep = match self.inside_a_segment(ctx, i) {
+                Some(rep) => rep,
+                None => self.choose(ctx, i),
+            };
             let stream = &self.streams[i];
             let key = RepKey { period: stream.period, set: stream.set, rep };
             let Some(r) = self.set(key.period, key.set).and_then(|s| s.representations.get(rep)) else {
@@ -199,6 +202,19 @@ impl Session {
             return self.start_job(ctx, i, key, segment);
         }
         Ok(())
+    }
+
+    /// The representation of the segment of which parts were fetched and others are to come: decoding cannot begin in its middle.
+    fn inside_a_segment(&self, ctx: &Ctx, i: usize) -> Option<usize> {
+        let stream = &self.streams[i];
+        let (key, fed) = (stream.pipeline.as_ref()?.0, stream.last_fed?);
+        let part = fed.part.filter(|_| stream.sequential && stream.rep == Some(key.rep))?;
+        let index = &self.set(key.period, key.set)?.representations.get(key.rep)?.index;
+        let inside = match index.after(fed.number, Some(part), fed.end) {
+            Some(next) => next.number == fed.number,
+            None => index.position(fed.number).is_none(),
+        };
+        (inside && !stream.avoids(key, ctx.now) && self.is_supported(key)).then_some(key.rep)
     }
 
     /// Goes on in another period. False if it has no set of this kind.
@@ -303,11 +319,13 @@ impl Session {
         stream.last_init = segment.init.clone();
         let (url, range) = (segment.url.clone(), segment.range);
         let ticket = self.requests.send(ctx.now, FetchKind::Segment, url, range, ctx.out);
-        ctx.abr.started(ticket, ctx.now);
+        if segment.ahead {
+            self.requests.wait_longer(ticket, segment.duration);
+        }
         let reason = stream.reason.take();
         let changed = stream.rep != Some(key.rep);
         stream.rep = Some(key.rep);
-        stream.activity = Activity::Segment(Box::new(Job {
+        let job = Box::new(Job {
             key,
             length: range.and_then(|r| r.len()),
             segment,
@@ -321,8 +339,14 @@ impl Session {
             fruitful: false,
             wanted_from: (!stream.sequential && !self.ranges_refused).then_some(stream.cursor),
             skipped_to: None,
+            chunk: None,
+            pieces: 0,
             starts: Vec::new(),
-        }));
+        });
+        if !job.is_paced() {
+            ctx.abr.started(ticket, ctx.now);
+        }
+        stream.activity = Activity::Segment(job);
         if i == 0 && changed {
             let reason = reason.unwrap_or(Reason::Start);
             self.note_quality(ctx, &id, reason);
@@ -390,11 +414,24 @@ impl Session {
                 let data = &data[..data.len().min(usize::try_from(rest).unwrap_or(usize::MAX))];
                 job.received += data.len() as u64;
                 job.first_byte.get_or_insert(ctx.now);
+                // What came first was on its way for an unknown time.
+                match &mut job.chunk {
+                    Some((_, bytes)) => *bytes += data.len(),
+                    None => job.chunk = Some((ctx.now, 0)),
+                }
                 if job.init.is_some() {
                     job.held.extend_from_slice(data);
                     return Ok(());
                 }
+                let before = job.pieces;
                 self.feed(ctx, i, data)?;
+                if let Activity::Segment(job) = &mut self.streams[i].activity
+                    && job.pieces > before
+                    && let Some((since, bytes)) = job.chunk.take()
+                    && job.is_paced()
+                {
+                    ctx.abr.chunk(bytes, ctx.now - since);
+                }
                 self.skip_ahead(ctx, i);
                 self.consider_abandoning(ctx, i);
             }

@@ -211,10 +211,21 @@ impl Session {
         let Some(live) = &self.live else { return };
         let clock = live.clock(ctx.now);
         self.presentation.advance(clock);
+        self.forget_the_past(ctx);
         self.step_refresh(ctx);
         self.carry_into_window(ctx);
         self.keep_distance(ctx);
         self.tell_window(ctx);
+    }
+
+    /// What lies behind the window is needed no more: days must not add up.
+    fn forget_the_past(&mut self, ctx: &Ctx) {
+        /// Discontinuities whose timelines are kept: more than a window has.
+        const TIMELINES: usize = 64;
+        let start = self.window(ctx).map_or(0.0, |w| w.0).min(self.playhead.position(ctx.now));
+        self.holes.retain(|h| h.range.end > start);
+        let most = self.offsets.len().saturating_sub(TIMELINES);
+        self.offsets.drain(..most);
     }
 
     /// The end of what can be played, now. It moves with the clock between two readings of a playlist.
@@ -318,6 +329,9 @@ impl Session {
     /// Goes to the edge.
     pub fn go_live(&mut self, ctx: &mut Ctx) {
         if let Some(position) = self.live_position(ctx) {
+            if let Some(live) = &mut self.live {
+                live.shifted = false;
+            }
             self.jump(ctx, position);
         }
     }
@@ -349,7 +363,9 @@ impl Session {
         let (Some((start, _)), true) = (self.window(ctx), started && self.live()) else { return };
         let position = self.playhead.position(ctx.now);
         let buffered = self.playable_ranges().end_from(position, 0.0) > position + OUTSIDE;
-        if position >= start - OUTSIDE || buffered || self.playhead.media().ended {
+        let media = self.playhead.media();
+        // A pause is left alone: it is carried once, when it ends.
+        if position >= start - OUTSIDE || buffered || media.ended || media.paused {
             return;
         }
         let shifted = self.live.as_ref().is_some_and(|l| l.shifted);
@@ -378,12 +394,8 @@ impl Session {
         }
         let distance = latency - least - live.widened;
         let media = *self.playhead.media();
-        if !media.paused && self.playhead.moving() {
-            // Whoever is further back than any stall leads wants to be there.
-            let segment = self.streams.first().and_then(|s| self.segment_duration(s)).unwrap_or(4.0);
-            if let Some(live) = &mut self.live {
-                live.shifted = distance > JUMP_FROM.max(3.0 * segment);
-            }
+        if self.jump_is_due(ctx, distance) {
+            return self.go_live(ctx);
         }
         let wanted = self.rate_for(ctx, distance);
         let Some(live) = &mut self.live else { return };
@@ -397,12 +409,35 @@ impl Session {
         ctx.command(Command::SetRate(wanted));
     }
 
+    /// Whether a stall has left a low-latency stream so far behind that no rate brings it back soon.
+    fn jump_is_due(&self, ctx: &Ctx, distance: Seconds) -> bool {
+        let following = self.live.as_ref().is_some_and(|l| !l.shifted) && self.playhead.moving();
+        following && distance > JUMP_FROM && self.catches_up(ctx)
+    }
+
+    /// The user has sought, or goes on after a pause: whether that is at the edge tells what becomes of playback later.
+    pub fn place_chosen(&mut self, ctx: &Ctx) {
+        /// Segments behind the target that still count as the edge.
+        const NEAR: f64 = 2.0;
+        let segment = self.streams.first().and_then(|s| self.segment_duration(s)).unwrap_or(4.0);
+        let Some(distance) = self.latency(ctx).map(|l| l - self.target_latency(ctx)) else { return };
+        if let Some(live) = &mut self.live {
+            live.shifted = distance > NEAR * segment;
+        }
+    }
+
+    /// Whether the distance is kept by the rate.
+    fn catches_up(&self, ctx: &Ctx) -> bool {
+        let told = self.presentation.live.as_deref();
+        let low = told.is_some_and(|l| l.low_latency || l.rates.is_some()) || self.list_low_latency();
+        ctx.config.catch_up.unwrap_or(low)
+    }
+
     /// The rate that leads to the target; 1 where it is near, or where rates are left alone.
     fn rate_for(&self, ctx: &Ctx, distance: Seconds) -> f64 {
         let told = self.presentation.live.as_deref();
-        let low = told.is_some_and(|l| l.low_latency || l.rates.is_some()) || self.list_low_latency();
         let Some(live) = &self.live else { return 1.0 };
-        if !ctx.config.catch_up.unwrap_or(low) || live.shifted || !self.playhead.moving() {
+        if !self.catches_up(ctx) || live.shifted || !self.playhead.moving() {
             return 1.0;
         }
         let band = if live.rate == 1.0 { DEAD_BAND } else { SETTLED };

@@ -225,8 +225,12 @@ impl Session {
         } else if !media.ended {
             head.told_end = false;
         }
+        let own = self.playhead.own_seek;
         if sought || jumped {
             self.on_seek(ctx, media.position);
+        }
+        if ((sought || jumped) && !own) || (before.paused && !media.paused && media.first_frame) {
+            self.place_chosen(ctx);
         }
     }
 

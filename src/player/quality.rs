@@ -36,6 +36,11 @@ impl Abr {
         self.estimator.bytes(ticket.number(), now, count);
     }
 
+    /// Part of a segment that comes as it is made: it was made at once, and so its bytes came as fast as the link has them.
+    pub fn chunk(&mut self, bytes: usize, seconds: f64) {
+        self.estimator.chunk(bytes, seconds);
+    }
+
     /// Complete, failed or cancelled: what had arrived counts all the same.
     pub fn finished(&mut self, ticket: Ticket, now: Now) {
         self.estimator.request_done(ticket.number(), now);

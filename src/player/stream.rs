@@ -44,6 +44,10 @@ pub(super) struct Job {
     pub wanted_from: Option<Seconds>,
     /// The media before this place was left out; another request fetches the rest of the segment.
     pub skipped_to: Option<Seconds>,
+    /// Of a segment that comes as it is made: when the chunk began to come that is on its way, and the bytes since.
+    pub chunk: Option<(Now, usize)>,
+    /// Pieces that came out of it.
+    pub pieces: usize,
     /// Where its media began, per buffer, on the presentation's timeline.
     pub starts: Vec<(BufferId, Seconds)>,
 }
@@ -56,6 +60,14 @@ pub(super) struct Fed {
     pub number: u64,
     pub part: Option<u32>,
     pub end: Seconds,
+}
+
+impl Job {
+    /// Whether it comes at the pace of its making, which tells nothing of the link.
+    pub fn is_paced(&self) -> bool {
+        let open = self.segment.range.is_some_and(|r| r.last.is_none());
+        self.segment.ahead && (self.segment.part.is_none() || open)
+    }
 }
 
 impl Fed {
