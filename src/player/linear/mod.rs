@@ -487,6 +487,8 @@ impl Session {
             fruitful: false,
             wanted_from: None,
             skipped_to: None,
+            chunk: None,
+            pieces: 0,
             starts: Vec::new(),
         }));
         stream.cursor = cursor;
