@@ -510,8 +510,7 @@ impl Session {
             }
             #[cfg(feature = "hls")]
             Ok(Some(Read::Live(list))) => {
-                rep.index = SegmentIndex::List(list.index.clone());
-                self.follow_list(ctx, key, url, &list);
+                self.follow_list(ctx, key, url, *list);
                 Ok(())
             }
             Ok(None) => {

@@ -106,8 +106,9 @@ impl Session {
     }
 
     /// A playlist that is not complete was read for the first time: from now on it is followed.
-    pub fn follow_list(&mut self, ctx: &mut Ctx, key: RepKey, url: &str, playlist: &MediaPlaylist) {
-        let reload = Reload::new(url, playlist, ctx.now);
+    pub fn follow_list(&mut self, ctx: &mut Ctx, key: RepKey, url: &str, mut playlist: MediaPlaylist) {
+        let mut reload = Reload::new(url, &mut playlist, ctx.now);
+        let mut index = playlist.index;
         if self.presentation.live.is_none() {
             self.presentation.live = Some(Box::new(Live::default()));
         }
@@ -120,17 +121,20 @@ impl Session {
         // All playlists lie on the timeline of the first one.
         let reference = self.lists().and_then(|lists| lists.all.iter().find(|l| l.key != key));
         let shift =
-            reference.and_then(|r| Some(reload.offset_to(playlist, &r.reload, self.list_index(r.key)?)));
-        let mut reload = reload;
-        if let (Some(shift), Some(SegmentIndex::List(index))) = (shift, self.index_mut(key)) {
-            reload.shift(index, shift);
+            reference.and_then(|r| Some(reload.offset_to(&index, &r.reload, self.list_index(r.key)?)));
+        if let Some(shift) = shift {
+            reload.shift(&mut index, shift);
+        }
+        let index = SegmentIndex::List(index);
+        let end = index.end();
+        if let Some(place) = self.index_mut(key) {
+            *place = index;
         }
         if let Some(live) = &mut self.presentation.live {
             live.low_latency |= reload.is_low_latency();
             live.epoch = live.epoch.or_else(|| reload.date_at(0.0));
         }
         let target = reload.target_duration();
-        let end = self.list_index(key).and_then(|i| SegmentIndex::List(i.clone()).end());
         let Some(lists) = self.lists_mut() else { return };
         lists.all.retain(|l| l.key != key);
         let first = lists.all.is_empty();

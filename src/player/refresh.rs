@@ -6,6 +6,7 @@ use super::session::{Ctx, Session};
 use super::stream::{Activity, RepKey};
 use crate::error::{PlayerError, Result};
 use crate::manifest::{Presentation, Protocol};
+#[cfg(not(feature = "hls"))]
 use crate::time::Seconds;
 
 /// Seconds between two readings of an MPD at the least, whatever it asks for.

@@ -202,7 +202,7 @@ impl Session {
             #[cfg(feature = "hls")]
             Kept::Playlist(list) => {
                 let url = self.url.clone();
-                self.follow_list(ctx, RepKey { period: 0, set: 0, rep: 0 }, &url, &list);
+                self.follow_list(ctx, RepKey { period: 0, set: 0, rep: 0 }, &url, *list);
             }
         }
     }

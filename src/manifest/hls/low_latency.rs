@@ -50,6 +50,12 @@ pub struct Part {
     pub independent: bool,
     /// Does not exist on the server.
     pub gap: bool,
+    /// As of a segment at this place.
+    pub discontinuity: u32,
+    /// Index into the initialization segments.
+    pub init: Option<u32>,
+    /// Index into the sets of keys.
+    pub keys: Option<u32>,
 }
 
 /// EXT-X-PRELOAD-HINT: what will come next.

@@ -156,10 +156,6 @@ pub(super) fn parse(text: &str, url: &str, parent: &Variables) -> Result<MediaPl
     reader.finish()
 }
 
-/// Dates and low-latency tags are read by tools. The player of this version, on demand, has no use for them: in a page their readers
-/// would be 1.5 kB on the wire for nothing.
-const READS_LIVE_TAGS: bool = cfg!(not(target_arch = "wasm32"));
-
 /// How far back initialization segments and key sets are compared before another copy is kept. Playlists that come and go
 /// between a programme and its adverts have two or three; a bound keeps hostile input linear.
 const MAX_COMPARED: usize = 32;
@@ -241,9 +237,6 @@ impl<'a> Reader<'a> {
         let (name, value) = tag.split_once(':').unwrap_or((tag, ""));
         let value = value.trim_ascii();
         match name {
-            "PROGRAM-DATE-TIME" | "DATERANGE" | "SERVER-CONTROL" | "PART-INF" | "PART" | "PRELOAD-HINT"
-            | "RENDITION-REPORT" | "SKIP"
-                if !READS_LIVE_TAGS => {}
             "BYTERANGE" => {
                 self.byte_range = Some(self.number(byte_range(value), "EXT-X-BYTERANGE is not <n>[@<o>].")?)
             }
@@ -514,7 +507,21 @@ impl<'a> Reader<'a> {
                 };
                 let duration = seconds("DURATION").ok_or_else(|| needs("EXT-X-PART has no DURATION."))?;
                 let (independent, gap) = (yes("INDEPENDENT"), yes("GAP"));
-                ll.parts.push(Part { segment, uri, range, duration, independent, gap });
+                if std::mem::take(&mut self.keys_changed) {
+                    self.keys_index = self.share_keys();
+                }
+                let (discontinuity, init, keys) = (self.discontinuity, self.init, self.keys_index);
+                ll.parts.push(Part {
+                    segment,
+                    uri,
+                    range,
+                    duration,
+                    independent,
+                    gap,
+                    discontinuity,
+                    init,
+                    keys,
+                });
             }
             "PRELOAD-HINT" => ll.preload_hints.push(PreloadHint {
                 map: get("TYPE") == Some("MAP"),

@@ -227,7 +227,7 @@ fn the_type_can_be_said() {
         w.load_with(LoadRequest {
             url: "https://media.test/x".into(),
             kind: Some(kind.into()),
-            start_time: None,
+            ..LoadRequest::default()
         });
         if works {
             w.play_to_end(20.0);

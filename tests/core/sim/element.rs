@@ -294,6 +294,8 @@ impl Element {
             width: self.width,
             height: self.height,
             first_frame: self.first_frame,
+            hidden: false,
+            wall: 0.0,
         });
     }
 

@@ -118,7 +118,11 @@ impl World {
     }
 
     pub fn load_at(&mut self, url: &str, start: f64) {
-        self.load_with(LoadRequest { url: url.to_owned(), kind: None, start_time: Some(start) });
+        self.load_with(LoadRequest {
+            url: url.to_owned(),
+            start_time: Some(start),
+            ..LoadRequest::default()
+        });
     }
 
     pub fn load_with(&mut self, request: LoadRequest) {
@@ -348,6 +352,7 @@ impl World {
                         content_type: Some(content_type),
                         length,
                         ranges,
+                        date: None,
                         icy: icy.as_ref(),
                     },
                 ),
