@@ -337,6 +337,42 @@ fn reading_goes_on_with_the_next_cluster_after_damage() {
 }
 
 #[test]
+fn reading_begins_anywhere_with_the_next_cluster() {
+    // A seek without an index ends inside of something, and any bytes may look like an element there.
+    for name in ["gst-vp8-vorbis-stream.webm", "hevc-ac3-eac3.mkv"] {
+        let data = fixture(name);
+        let found = clusters(&data);
+        let head = found[0];
+        let step = (data.len() / 4000).max(1);
+        for from in (head..data.len()).step_by(step) {
+            let mut demuxer = WebmDemuxer::default();
+            let mut recorder = Recorder::default();
+            demuxer.push(&data[..head], &mut recorder).unwrap();
+            demuxer.reset();
+            demuxer.push(&data[from..], &mut recorder).unwrap();
+            demuxer.finish(&mut recorder).unwrap();
+            let all = whole(&data);
+            let next = found.iter().find(|c| **c >= from);
+            let mut expected = Recorder::default();
+            if let Some(next) = next {
+                let mut demuxer = WebmDemuxer::default();
+                demuxer.push(&data[..head], &mut expected).unwrap();
+                demuxer.reset();
+                demuxer.push(&data[*next..], &mut expected).unwrap();
+                demuxer.finish(&mut expected).unwrap();
+            }
+            for info in tracks(&all) {
+                assert_eq!(
+                    recorder.samples(info.id).len(),
+                    expected.samples(info.id).len(),
+                    "{name} from {from}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn a_stream_that_is_joined_at_a_cluster_goes_on_after_its_header() {
     for name in ["avc-aac-srt.mkv", "vp9-opus-live.webm", "gst-avc-opus.mkv"] {
         let data = fixture(name);

@@ -114,6 +114,12 @@ impl Default for WebmDemuxer {
     }
 }
 
+/// Whether an element stands at the top of a file or of its Segment. Those of one byte (Void, CRC-32) are not worth the doubt.
+fn is_top(id: u32) -> bool {
+    use id::{ATTACHMENTS, CHAPTERS, CLUSTER, CUES, EBML, INFO, SEEK_HEAD, SEGMENT, TAGS, TRACKS};
+    [EBML, SEGMENT, SEEK_HEAD, INFO, TRACKS, CLUSTER, CUES, CHAPTERS, TAGS, ATTACHMENTS].contains(&id)
+}
+
 impl Demuxer for WebmDemuxer {
     fn push(&mut self, chunk: &[u8], sink: &mut dyn Sink) -> Result<()> {
         if let State::Failed(error) = &self.state {
@@ -197,6 +203,11 @@ impl WebmDemuxer {
                 }
                 match ebml::header(bytes) {
                     Read::Short => return Ok(Step::Needs(bytes.len() + 1)),
+                    // After a seek without an index the first bytes are of anything, and look like an element often enough.
+                    Read::Got(header) if self.pos == 0 && !self.tracks.is_empty() && !is_top(header.id) => {
+                        self.damage("reading begins inside an element", sink)?;
+                        self.take(bytes, 1);
+                    }
                     Read::Bad => {
                         let first = bytes.first().copied().unwrap_or(0);
                         self.damage("no EBML element where one must be", sink)?;
