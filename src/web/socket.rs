@@ -201,6 +201,7 @@ async fn receive(shell: Weak<Shell>, id: FetchId, url: String, inbox: Rc<RefCell
                     content_type,
                     length,
                     ranges: false,
+                    date: None,
                     icy: None,
                 });
             }
