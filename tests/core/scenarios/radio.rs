@@ -64,6 +64,18 @@ fn a_file_of_unknown_length_is_not_played_twice() {
     assert_eq!(w.errors(), []);
 }
 
+#[test]
+fn a_station_that_greets_each_listener_alike_is_joined_again() {
+    let mut site = heavy(24.0).ts_file();
+    site.put_icy(TS, IcyHeaders { interval: 0, fields: vec![("name".to_owned(), "Test FM".to_owned())] });
+    let mut w = World::new(site);
+    w.fault(TS, Fault::Endless, 3);
+    w.fault(TS, Fault::Status(404), ALWAYS);
+    w.load(TS);
+    w.play_to_end(120.0);
+    assert_eq!(w.played('v').len(), 3 * 600, "{}", w.story());
+}
+
 const RADIO: &str = "https://cdn.test/radio.ts";
 
 /// The stream of `RADIO` with a text every `interval` bytes, from what it is at each; `None`: what was said before.
@@ -102,11 +114,12 @@ fn titles_are_told_when_they_are_heard() {
     let title =
         |i: usize| format!("StreamTitle='Song {}';StreamUrl='https://cdn.test/{}';", i / 160, i / 160);
     let mut w = World::new(with_titles(8192, move |i| (i % 5 == 0).then(|| title(i))));
-    w.fault(RADIO, Fault::Endless, ALWAYS);
+    w.fault(RADIO, Fault::Endless, 1);
+    w.fault(RADIO, Fault::Status(404), ALWAYS);
     w.load(RADIO);
     w.play_to_end(60.0);
     w.assert_played_all('v', &[750]);
-    assert_eq!(w.errors(), [], "{}", w.story());
+    assert_eq!(w.errors(), [Code::HttpClient], "{}", w.story());
     let told = notes(&w);
     let station = &told[0].1;
     assert_eq!((station.kind, station.title.as_deref(), station.at), ("station", Some("Test FM"), 0.0));
