@@ -87,6 +87,9 @@ pub(super) struct Loading {
     length: Option<u64>,
     #[cfg(feature = "progressive")]
     ranges: bool,
+    /// The request for the stream of a radio server that did not let its page be read, once that was tried.
+    #[cfg(feature = "progressive")]
+    detour: Option<Ticket>,
     pub variables: Variables,
 }
 
@@ -120,6 +123,8 @@ impl Loading {
             length: None,
             #[cfg(feature = "progressive")]
             ranges: false,
+            #[cfg(feature = "progressive")]
+            detour: None,
             variables: Variables::default(),
         }
     }
@@ -137,7 +142,7 @@ impl Loading {
                 Outcome::Pending
             }
             Ok(None) => Outcome::Pending,
-            Err(verdict) => self.verdict(verdict),
+            Err(verdict) => self.verdict(ctx, verdict),
         }
     }
 
@@ -216,17 +221,22 @@ impl Loading {
             }
             return Some(Outcome::Sources(urls));
         }
-        // SHOUTcast answers browsers with a page, and with the stream where the path is a semicolon.
-        let host = self.url.split_once("://").map_or("", |(_, rest)| rest);
-        let bare = !host.is_empty() && host.find('/').is_none_or(|at| at + 1 == host.len());
-        if bare && self.body.trim_ascii_start().starts_with(b"<") && !looks_like_dash(&self.body) {
-            let slash = if self.url.ends_with('/') { ";" } else { "/;" };
-            let url = [self.url.as_str(), slash].concat();
-            self.ticket = self.requests.send(ctx.now, FetchKind::Manifest, url, None, ctx.out);
-            self.body.clear();
+        if self.body.trim_ascii_start().starts_with(b"<")
+            && !looks_like_dash(&self.body)
+            && let Some(url) = at_semicolon(&self.url)
+        {
+            self.ask(ctx, url);
             return Some(Outcome::Pending);
         }
         None
+    }
+
+    /// Asks for another URL in place of what was asked for.
+    #[cfg(feature = "progressive")]
+    fn ask(&mut self, ctx: &mut Ctx, url: String) {
+        self.requests.cancel(self.ticket, ctx.out);
+        self.ticket = self.requests.send(ctx.now, FetchKind::Manifest, url, None, ctx.out);
+        self.body.clear();
     }
 
     #[cfg(not(feature = "progressive"))]
@@ -240,6 +250,17 @@ impl Loading {
         if self.requests.end(id) != Some(self.ticket) {
             return Outcome::Pending;
         }
+        let outcome = self.whole(ctx);
+        #[cfg(feature = "progressive")]
+        if self.detour == Some(self.ticket) && matches!(outcome, Outcome::Failed(_)) {
+            self.ask(ctx, self.request.url.clone());
+            return Outcome::Pending;
+        }
+        outcome
+    }
+
+    /// What a response is that is complete.
+    fn whole(&mut self, ctx: &mut Ctx) -> Outcome {
         if let Some(outcome) = self.as_signpost(ctx) {
             return outcome;
         }
@@ -277,16 +298,27 @@ impl Loading {
         }
     }
 
-    pub fn failed(&mut self, ctx: &Ctx, id: FetchId, failure: FetchFailure, message: &str) -> Outcome {
+    pub fn failed(&mut self, ctx: &mut Ctx, id: FetchId, failure: FetchFailure, message: &str) -> Outcome {
+        // Between origins the page of a SHOUTcast server may not be read, for want of CORS headers; the stream may, for it has them.
+        #[cfg(feature = "progressive")]
+        if self.detour.is_none()
+            && failure == FetchFailure::Network
+            && self.requests.ticket_of(id) == Some(self.ticket)
+            && let Some(url) = at_semicolon(&self.request.url)
+        {
+            self.ask(ctx, url);
+            self.detour = Some(self.ticket);
+            return Outcome::Pending;
+        }
         match self.requests.failed(ctx.now, id, failure, message, ctx.policy()) {
-            Some(verdict) => self.verdict(verdict),
+            Some(verdict) => self.verdict(ctx, verdict),
             None => Outcome::Pending,
         }
     }
 
     pub fn tick(&mut self, ctx: &mut Ctx) -> Outcome {
         for verdict in self.requests.tick(ctx.now, ctx.policy(), ctx.out) {
-            if let Outcome::Failed(error) = self.verdict(verdict) {
+            if let Outcome::Failed(error) = self.verdict(ctx, verdict) {
                 return Outcome::Failed(error);
             }
         }
@@ -297,7 +329,13 @@ impl Loading {
         self.requests.deadline(ctx.policy())
     }
 
-    fn verdict(&mut self, verdict: Verdict) -> Outcome {
+    #[cfg_attr(not(feature = "progressive"), expect(unused_variables, reason = "nothing else is asked for"))]
+    fn verdict(&mut self, ctx: &mut Ctx, verdict: Verdict) -> Outcome {
+        #[cfg(feature = "progressive")]
+        if self.detour == Some(self.ticket) {
+            self.ask(ctx, self.request.url.clone());
+            return Outcome::Pending;
+        }
         match verdict {
             Verdict::Again(_) => {
                 self.body.clear();
@@ -349,6 +387,16 @@ impl Loading {
             None
         }
     }
+}
+
+/// Where the stream of a SHOUTcast server is whose host is all that a URL names: it answers browsers with a page there, and with the stream where
+/// the path is a semicolon.
+#[cfg(feature = "progressive")]
+fn at_semicolon(url: &str) -> Option<String> {
+    let (scheme, host) = url.split_once("://")?;
+    let bare = !host.is_empty() && host.find('/').is_none_or(|at| at + 1 == host.len());
+    let slash = if host.ends_with('/') { ";" } else { "/;" };
+    (bare && scheme.starts_with("http") && !host.contains(['?', '#'])).then(|| [url, slash].concat())
 }
 
 fn named(kind: &str) -> Option<Kind> {

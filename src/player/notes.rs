@@ -21,6 +21,11 @@ pub(super) struct Notes {
 }
 
 impl Notes {
+    /// Whether a radio server has told of its station, or of what it plays.
+    pub fn of_radio(&self) -> bool {
+        self.last.iter().any(|n| matches!(n.kind, "station" | "icy"))
+    }
+
     /// Keeps a note until the playhead comes to it. One that says the same as the last of its kind is dropped.
     pub fn add(&mut self, note: Note) {
         if matches!(note.kind, "station" | "icy" | "comments") {

@@ -3,6 +3,7 @@
 // In helpers of tests too: clippy's own exception stops at functions marked `#[test]`.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod counting;
 #[cfg(feature = "dash")]
 mod dash;
 #[cfg(feature = "progressive")]

@@ -1,9 +1,9 @@
-// Real servers for the tests: icecast2, and nginx with its RTMP module, each fed by ffmpeg. Everything runs in a Household, which ends it.
+// Real servers for the tests: icecast2, fed by ffmpeg and by GStreamer, and nginx with its RTMP module. Everything runs in a Household, which ends it.
 import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { tool } from './setup.mjs';
-import { Told } from './steps.mjs';
+import { Told, root } from './steps.mjs';
 
 /** A port that nobody listens on at present. */
 export function freePort() {
@@ -24,15 +24,38 @@ async function until(check, what, child, timeoutMs = 20_000) {
   }
 }
 
-const ffmpeg = (household, ...args) => household.spawn(tool('ffmpeg'), ['-hide_banner', '-loglevel', 'warning', '-nostdin', '-re', ...args]);
+const ffmpeg = (household, args, options) => household.spawn(tool('ffmpeg'), ['-hide_banner', '-loglevel', 'warning', '-nostdin', '-re', ...args], options);
 
-/** Encoder options and Content-Type of what a mount can carry. */
+const tone = (frequency) => ['-f', 'lavfi', '-i', `sine=frequency=${frequency}:sample_rate=48000`, '-ac', '2'];
+/** No package that Debian 12 has enabled encodes HE-AAC: what was encoded once goes round. */
+const again = (name) => () => ['-stream_loop', '-1', '-f', 'aac', '-i', path.join(root, 'tests/fixtures/packed', name), '-c', 'copy', '-f', 'adts'];
+
+/** For ffmpeg: input, encoder and Content-Type of what a mount can carry. Short pages, as live sources write them. */
+const ogg = ['-b:a', '96k', '-page_duration', '200000', '-f', 'ogg'];
 const codecs = {
-  mp3: { type: 'audio/mpeg', args: ['-c:a', 'libmp3lame', '-b:a', '96k', '-f', 'mp3'] },
-  aac: { type: 'audio/aac', args: ['-c:a', 'aac', '-b:a', '96k', '-f', 'adts'] },
-  opus: { type: 'audio/ogg', args: ['-c:a', 'libopus', '-b:a', '96k', '-page_duration', '200000', '-f', 'ogg'] },
-  vorbis: { type: 'audio/ogg', args: ['-c:a', 'libvorbis', '-b:a', '96k', '-page_duration', '200000', '-f', 'ogg'] },
+  mp3: { type: 'audio/mpeg', args: (frequency) => [...tone(frequency), '-c:a', 'libmp3lame', '-b:a', '96k', '-f', 'mp3'] },
+  aac: { type: 'audio/aac', args: (frequency) => [...tone(frequency), '-c:a', 'aac', '-b:a', '96k', '-f', 'adts'] },
+  'aac+': { type: 'audio/aacp', args: again('fdk-he.aac') },
+  'aac+ v2': { type: 'audio/aacp', args: again('fdk-he-v2.aac') },
+  opus: { type: 'audio/ogg', args: (frequency) => [...tone(frequency), '-c:a', 'libopus', ...ogg] },
+  vorbis: { type: 'audio/ogg', args: (frequency) => [...tone(frequency), '-c:a', 'libvorbis', ...ogg] },
+  flac: { type: 'audio/ogg', args: (frequency) => [...tone(frequency), '-c:a', 'flac', ...ogg] },
 };
+
+/** For GStreamer: from raw audio to what shout2send takes, which AAC is not among. */
+const pages = 'oggmux max-delay=200000000 max-page-delay=200000000';
+const encoders = {
+  mp3: 'lamemp3enc target=bitrate bitrate=96 cbr=true ! mpegaudioparse',
+  opus: `opusenc bitrate=96000 ! ${pages}`,
+  vorbis: `vorbisenc bitrate=96000 ! ${pages}`,
+  flac: `flacenc ! ${pages}`,
+};
+
+/** An endless stream of a codec on the standard output of the process that comes back. */
+export const encode = (household, codec, { frequency = 440 } = {}) => ffmpeg(household, [...codecs[codec].args(frequency), 'pipe:1'], { binary: true });
+
+/** The Content-Type of a codec's stream. */
+export const streamType = (codec) => codecs[codec].type;
 
 /** Starts icecast2 on a port of its own; `headers` go with all that it answers. */
 export async function startIcecast(household, { headers = { 'Access-Control-Allow-Origin': '*' }, port: wanted } = {}) {
@@ -41,7 +64,7 @@ export async function startIcecast(household, { headers = { 'Access-Control-Allo
   // Icecast refuses to run as root.
   const owner = process.getuid?.() === 0 ? '<security><changeowner><user>icecast2</user><group>icecast</group></changeowner></security>' : '';
   writeFileSync(file, `<icecast>
-    <limits><clients>50</clients><sources>10</sources><burst-size>65535</burst-size></limits>
+    <limits><clients>50</clients><sources>20</sources><burst-size>65535</burst-size></limits>
     <authentication><source-password>source</source-password><admin-user>admin</admin-user><admin-password>admin</admin-password></authentication>
     <hostname>127.0.0.1</hostname>
     <listen-socket><bind-address>127.0.0.1</bind-address><port>${port}</port></listen-socket>
@@ -57,11 +80,14 @@ export async function startIcecast(household, { headers = { 'Access-Control-Allo
   await until(async () => (await fetch(`${url}/status-json.xsl`)).ok, 'icecast2 answers', child);
   return {
     url, port, child,
-    /** Feeds a mount with a tone until the household ends. */
-    async feed(mount, codec, { name = 'Test FM', title, frequency = 440 } = {}) {
-      const { type, args } = codecs[codec];
-      const source = ffmpeg(household, '-f', 'lavfi', '-i', `sine=frequency=${frequency}:sample_rate=48000`, '-ac', '2', ...args,
-        ...(title ? ['-metadata', `title=${title}`] : []), '-content_type', type, '-ice_name', name, '-ice_genre', 'Tones', `icecast://source:source@127.0.0.1:${port}${mount}`);
+    /** Feeds a mount with a tone until the household ends; `by` is 'ffmpeg' or 'gstreamer'. */
+    async feed(mount, codec, { by = 'ffmpeg', name = 'Test FM', title, frequency = 440 } = {}) {
+      const source = by === 'gstreamer'
+        ? household.spawn(tool('gst-launch-1.0'), ['-q', ...`audiotestsrc is-live=true freq=${frequency} ! audio/x-raw,rate=48000,channels=2 ! audioconvert`.split(' '),
+          ...(title ? ['!', 'taginject', `tags="title=\\"${title}\\""`] : []), ...`! ${encoders[codec]} ! shout2send ip=127.0.0.1 port=${port} password=source mount=${mount}`.split(' '),
+          `streamname=${name}`, 'genre=Tones'])
+        : ffmpeg(household, [...codecs[codec].args(frequency), ...(title ? ['-metadata', `title=${title}`] : []), '-content_type', streamType(codec),
+          '-ice_name', name, '-ice_genre', 'Tones', `icecast://source:source@127.0.0.1:${port}${mount}`]);
       await until(async () => (await mounts()).includes(mount), `${mount} is fed`, source);
       return source;
     },
@@ -93,9 +119,9 @@ export async function startRtmp(household) {
     url: (name) => `rtmp://127.0.0.1:${port}/live/${name}`,
     /** Publishes a test picture and a tone until the household ends. */
     publish(name) {
-      return ffmpeg(household, '-f', 'lavfi', '-i', 'testsrc2=size=320x180:rate=25', '-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000',
+      return ffmpeg(household, ['-f', 'lavfi', '-i', 'testsrc2=size=320x180:rate=25', '-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000',
         '-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-g', '25', '-b:v', '300k', '-pix_fmt', 'yuv420p', '-c:a', 'aac', '-b:a', '64k', '-ac', '2',
-        '-f', 'flv', `rtmp://127.0.0.1:${port}/live/${name}`);
+        '-f', 'flv', `rtmp://127.0.0.1:${port}/live/${name}`]);
     },
   };
 }

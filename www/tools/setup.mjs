@@ -48,7 +48,8 @@ const packages = {
     ['gstreamer1.0-plugins-base', gst('libgstplayback.so')], ['gstreamer1.0-plugins-good', gst('libgstisomp4.so')],
     ['gstreamer1.0-plugins-bad', gst('libgstvideoparsersbad.so')], ['gstreamer1.0-libav', gst('libgstlibav.so')],
   ],
-  servers: [['icecast2', 'icecast2'], ['nginx', '/usr/sbin/nginx'], ['libnginx-mod-rtmp', '/usr/lib/nginx/modules/ngx_rtmp_module.so']],
+  servers: [['icecast2', 'icecast2'], ['gstreamer1.0-tools', 'gst-launch-1.0'], ['gstreamer1.0-plugins-base', gst('libgstogg.so')], ['gstreamer1.0-plugins-good', gst('libgstshout2.so')],
+    ['nginx', '/usr/sbin/nginx'], ['libnginx-mod-rtmp', '/usr/lib/nginx/modules/ngx_rtmp_module.so']],
 };
 
 async function aptInstall(missing) {

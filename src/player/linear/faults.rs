@@ -147,12 +147,14 @@ impl Session {
             return Ok(());
         }
         // Servers of endless streams end them when they are started anew, and nothing tells that from the end of a file whose length was not
-        // told: it is asked for once more, and a file is known by its first bytes.
+        // told: it is asked for once more, and a file is known by its first bytes. Stations are no files, but may greet each listener alike.
         let goes_on = linear.live() && linear.encore.is_none() && self.streams[i].has_media;
         if goes_on && linear.rejoins < MAX_REJOINS {
             let pause = (FIRST_PAUSE * f64::from(1u32 << linear.rejoins.min(3))).min(LONGEST_PAUSE);
             self.rejoin(ctx, i, pause)?;
-            if let Some(linear) = &mut self.linear {
+            if let Some(linear) = &mut self.linear
+                && !self.notes.of_radio()
+            {
                 linear.encore = Some(Vec::new());
             }
             return Ok(());

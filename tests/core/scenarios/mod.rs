@@ -1,6 +1,8 @@
 //! The player's state machine in scenarios that read as scripts.
 
 mod bad_input;
+#[cfg(feature = "progressive")]
+mod days;
 mod faults;
 #[cfg(feature = "progressive")]
 mod files;

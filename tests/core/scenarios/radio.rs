@@ -64,6 +64,18 @@ fn a_file_of_unknown_length_is_not_played_twice() {
     assert_eq!(w.errors(), []);
 }
 
+#[test]
+fn a_station_that_greets_each_listener_alike_is_joined_again() {
+    let mut site = heavy(24.0).ts_file();
+    site.put_icy(TS, IcyHeaders { interval: 0, fields: vec![("name".to_owned(), "Test FM".to_owned())] });
+    let mut w = World::new(site);
+    w.fault(TS, Fault::Endless, 3);
+    w.fault(TS, Fault::Status(404), ALWAYS);
+    w.load(TS);
+    w.play_to_end(120.0);
+    assert_eq!(w.played('v').len(), 3 * 600, "{}", w.story());
+}
+
 const RADIO: &str = "https://cdn.test/radio.ts";
 
 /// The stream of `RADIO` with a text every `interval` bytes, from what it is at each; `None`: what was said before.
@@ -102,11 +114,12 @@ fn titles_are_told_when_they_are_heard() {
     let title =
         |i: usize| format!("StreamTitle='Song {}';StreamUrl='https://cdn.test/{}';", i / 160, i / 160);
     let mut w = World::new(with_titles(8192, move |i| (i % 5 == 0).then(|| title(i))));
-    w.fault(RADIO, Fault::Endless, ALWAYS);
+    w.fault(RADIO, Fault::Endless, 1);
+    w.fault(RADIO, Fault::Status(404), ALWAYS);
     w.load(RADIO);
     w.play_to_end(60.0);
     w.assert_played_all('v', &[750]);
-    assert_eq!(w.errors(), [], "{}", w.story());
+    assert_eq!(w.errors(), [Code::HttpClient], "{}", w.story());
     let told = notes(&w);
     let station = &told[0].1;
     assert_eq!((station.kind, station.title.as_deref(), station.at), ("station", Some("Test FM"), 0.0));
@@ -170,6 +183,60 @@ fn the_page_of_a_radio_server_is_passed_by() {
     let mut w = World::new(site);
     w.load("http://radio.test:8000/index");
     assert_eq!(w.run_to_error(5.0).code, Code::FormatUnknown);
+}
+
+#[test]
+fn a_radio_server_whose_page_may_not_be_read_is_asked_for_its_stream() {
+    for url in ["http://radio.test:8000/", "http://radio.test:8000"] {
+        let stream = heavy(8.0).ts_file().get(TS).unwrap().1;
+        let mut site = Site::default();
+        site.put("http://radio.test:8000/;", "audio/mpeg", stream);
+        let mut w = World::new(site);
+        // A page without CORS headers: no more is told.
+        w.fault(url, Fault::Refused, 1);
+        w.load(url);
+        w.play_to_end(20.0);
+        w.assert_played_all('v', &[200]);
+        let asked: Vec<_> = w.requests().iter().map(|r| r.url.as_str()).collect();
+        assert_eq!(asked[..2], [url, "http://radio.test:8000/;"]);
+        assert_eq!(w.errors(), []);
+    }
+}
+
+#[test]
+fn a_host_without_a_stream_fails_for_its_own_reasons() {
+    let urls = |w: &World| w.requests().iter().map(|r| r.url.clone()).collect::<Vec<_>>();
+    let (url, other) = ("http://radio.test:8000/", "http://radio.test:8000/;");
+    // Away altogether; away for a moment; with a page elsewhere; silent at the other place.
+    let mut w = World::new(Site::default());
+    w.fault(url, Fault::Refused, ALWAYS);
+    w.load(url);
+    let error = w.run_to_error(30.0);
+    assert_eq!((error.code, error.url.as_deref()), (Code::Network, Some(url)));
+    assert_eq!(urls(&w)[..3], [url, other, url]);
+    assert_eq!(urls(&w).iter().filter(|u| *u == other).count(), 1);
+
+    for there in [
+        Fault::Status(404),
+        Fault::Status(503),
+        Fault::Silence,
+        Fault::Refused,
+        Fault::Content(b"<html>Hello</html>"),
+    ] {
+        let mut site = Site::default();
+        site.put(other, "text/html", "");
+        site.put(url, "application/dash+xml", heavy(8.0).dash(Addressing::Number).get(MPD).unwrap().1);
+        let mut w = World::new(site);
+        w.fault(other, there.clone(), ALWAYS);
+        w.fault(url, Fault::Refused, 1);
+        w.load(url);
+        assert!(
+            w.run_until(30.0, |w| w.events.iter().any(|t| matches!(t.event, Event::Loaded { .. }))),
+            "{there:?}\n{}",
+            w.story()
+        );
+        assert_eq!(urls(&w)[..3], [url, other, url], "{there:?}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! Section numbers are those of the W3C recommendation.
 
 use super::media::Mark;
+use millrace::codec::mpeg_audio::MpegAudioHeader;
 use millrace::container::mp4::FragmentDemuxer;
 use millrace::container::{Demuxer, Sample, Sink, TrackId, TrackInfo};
 use millrace::time::TimeRanges;
@@ -112,24 +113,34 @@ impl SourceBuffer {
     }
 
     /// MPEG audio frames as they are, in sequence mode.
-    fn append_raw(&mut self, data: &[u8], offset: f64, window: (f64, f64)) -> Result<(), Refusal> {
+    fn append_raw(&mut self, mut data: &[u8], offset: f64, window: (f64, f64)) -> Result<(), Refusal> {
         // Setting the same offset again does nothing: the shell leaves it out.
         let mut next = match self.counted {
             Some((set, next)) if set == offset => next,
             _ => offset,
         };
         self.has_init = true;
-        for frame in data.chunks(384) {
-            let mark = Mark::read(frame).filter(|_| frame.starts_with(&[0xff, 0xfb, 0x94]));
-            let Some(mark) = mark else { return Err(Refusal::Parse("not a frame".into())) };
-            let duration = 1152.0 / 48_000.0;
-            let (pts, size) = (next, frame.len());
+        while !data.is_empty() {
+            let header = data.first_chunk().and_then(MpegAudioHeader::parse);
+            let size = header.map_or(0, |h| usize::from(h.frame_size));
+            let Some((header, mark)) = header.zip(data.get(..size).and_then(Mark::read)) else {
+                return Err(Refusal::Parse("not a frame".into()));
+            };
+            data = &data[size..];
+            let duration = f64::from(header.samples()) / f64::from(header.sampling_rate);
+            let pts = next;
             self.coded_frame(Stored { mark, pts, dts: pts, duration, sync: true, size }, window);
             next += duration;
         }
         self.counted = Some((offset, next));
         self.measure();
         Ok(())
+    }
+
+    /// Forgets what was put in long ago.
+    pub fn forget(&mut self) {
+        self.log.drain(..self.log.len().saturating_sub(1000));
+        self.dropped.clear();
     }
 
     pub fn bytes(&self) -> usize {
@@ -270,10 +281,19 @@ impl SourceBuffer {
         if lost.is_empty() {
             return;
         }
+        let mut syncs: Vec<f64> = self.samples.iter().filter(|s| s.sync).map(|s| s.dts).collect();
+        syncs.sort_by(f64::total_cmp);
+        let next =
+            |dts: f64| syncs.get(syncs.partition_point(|s| *s <= dts)).copied().unwrap_or(f64::INFINITY);
+        let mut lost: Vec<(f64, f64)> = lost.into_iter().map(|dts| (dts, next(dts))).collect();
+        lost.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // One after the other they are one.
         let mut doomed: Vec<(f64, f64)> = Vec::new();
-        for dts in lost {
-            let next = self.samples.iter().filter(|s| s.sync && s.dts > dts).map(|s| s.dts);
-            doomed.push((dts, next.fold(f64::INFINITY, f64::min)));
+        for (from, to) in lost {
+            match doomed.last_mut() {
+                Some(last) if from <= last.1 => last.1 = last.1.max(to),
+                _ => doomed.push((from, to)),
+            }
         }
         // What was just appended in this group is not touched: it is newer than what it replaces.
         let group = self.group_start();

@@ -33,6 +33,10 @@ pub enum Fault {
     Delay(f64),
     /// The server tells no length, and has no ranges.
     Endless,
+    /// The same, and the connection breaks after so many bytes.
+    EndlessUntil(usize),
+    /// The same, and no byte comes after so many.
+    EndlessSilence(usize),
 }
 
 /// A fault, for URLs that contain a text.
@@ -177,7 +181,10 @@ impl Network {
             None => (404, "text/html", b"<html>not found</html>".to_vec()),
         };
         let mut body = whole;
-        let no_ranges = matches!(fault, Some(Fault::IgnoreRange | Fault::Endless));
+        let no_ranges = matches!(
+            fault,
+            Some(Fault::IgnoreRange | Fault::Endless | Fault::EndlessUntil(_) | Fault::EndlessSilence(_))
+        );
         match &fault {
             Some(Fault::Content(bytes)) => body = bytes.to_vec(),
             Some(Fault::ShortFile(n)) => body.truncate(*n),
@@ -233,6 +240,16 @@ impl Network {
             Some(Fault::Silence) => head_at = f64::INFINITY,
             Some(Fault::Delay(seconds)) => head_at += seconds,
             Some(Fault::Endless) => announced = None,
+            Some(Fault::EndlessUntil(n)) => {
+                body.truncate(n);
+                announced = None;
+                end = End::Failed(FetchFailure::Network);
+            }
+            Some(Fault::EndlessSilence(n)) => {
+                body.truncate(n);
+                announced = None;
+                end = End::Never;
+            }
             _ => {}
         }
         if !(200..300).contains(&status) && status != 0 {

@@ -5,6 +5,7 @@ use super::media::Mark;
 use super::mse::Refusal;
 use super::network::{Delivery, Fault, Network, Request};
 use super::site::Site;
+use crate::counting;
 use millrace::error::{Code, PlayerError, Severity};
 use millrace::player::*;
 use std::collections::VecDeque;
@@ -339,8 +340,9 @@ impl World {
         self.last_input = self.now;
         assert!(self.spins < SPIN, "the core spins at {:.3}\n{}", self.now, self.story());
         let now = self.now;
+        let element = &self.element;
         let player = &mut self.player;
-        match input {
+        counting::inside(|| match input {
             Pending::Load(request) => player.handle_input(now, Input::Load(request)),
             Pending::Net(Delivery::Head { id, status, url, content_type, length, ranges, icy }) => player
                 .handle_input(
@@ -366,7 +368,7 @@ impl World {
             Pending::SourceOpen => player.handle_input(now, Input::SourceOpen),
             Pending::Types(answers) => player.handle_input(now, Input::TypesChecked(&answers)),
             Pending::Done(buffer) => {
-                let found = self.element.source.as_ref().and_then(|s| s.buffer(buffer));
+                let found = element.source.as_ref().and_then(|s| s.buffer(buffer));
                 let Some(found) = found else { return };
                 player.handle_input(now, Input::BufferDone { buffer, buffered: found.buffered() });
             }
@@ -379,12 +381,12 @@ impl World {
             }
             Pending::Intent(intent) => player.handle_input(now, Input::Intent(intent)),
             Pending::Timeout => player.handle_input(now, Input::Timeout),
-        }
+        });
     }
 
     fn drain(&mut self) {
         for _ in 0..10_000 {
-            match self.player.poll_output() {
+            match counting::inside(|| self.player.poll_output()) {
                 Output::Command(command) => self.execute(command),
                 Output::Event(event) => self.tell(event),
                 Output::Wait { until } => {
@@ -558,6 +560,19 @@ impl World {
             .filter(|r| r.kind == FetchKind::Segment)
             .map(|r| r.url.trim_start_matches("https://media.test/").to_owned())
             .collect()
+    }
+
+    /// Forgets what has happened, so that a test may run for days.
+    pub fn forget(&mut self) {
+        self.events.clear();
+        self.load_began = 0;
+        self.commands.clear();
+        self.seeks.clear();
+        let played = self.element.played.len();
+        self.element.played.drain(..played.saturating_sub(1));
+        for (_, buffer) in self.element.source.iter_mut().flat_map(|s| &mut s.buffers) {
+            buffer.forget();
+        }
     }
 
     pub fn requests(&self) -> &[Request] {
