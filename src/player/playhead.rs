@@ -225,8 +225,12 @@ impl Session {
             head.told_end = false;
         }
         if sought || jumped {
+            if !self.playhead.own_seek {
+                self.notes.restart(media.position);
+            }
             self.on_seek(ctx, media.position);
         }
+        self.playhead.own_seek &= media.seeking;
     }
 
     /// Begins and ends stalls.

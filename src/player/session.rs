@@ -7,7 +7,6 @@ use super::io::*;
 #[cfg(feature = "progressive")]
 use super::linear::Linear;
 use super::loading::Loading;
-#[cfg(feature = "progressive")]
 use super::notes::Notes;
 use super::playhead::Playhead;
 use super::quality::Abr;
@@ -101,7 +100,6 @@ pub(super) struct Session {
     #[cfg(feature = "progressive")]
     pub linear: Option<Box<Linear>>,
     /// What the user is told when the playhead comes to it.
-    #[cfg(feature = "progressive")]
     pub notes: Notes,
     pub ended_signalled: bool,
     pub last_quality: Option<String>,
@@ -154,8 +152,7 @@ impl Session {
             asking: None,
             #[cfg(feature = "progressive")]
             linear: None,
-            #[cfg(feature = "progressive")]
-            notes: Notes::default(),
+            notes: Notes::starting(position),
             ended_signalled: false,
             last_quality: None,
             played_weight: (0.0, 0.0),
@@ -264,7 +261,6 @@ impl Session {
             buffer.pump(ctx.out);
         }
         self.finish_source(ctx)?;
-        #[cfg(feature = "progressive")]
         self.tell_notes(ctx);
         self.report(ctx);
         Ok(())
@@ -312,6 +308,7 @@ impl Session {
     /// Sets the place where playback begins, before it has.
     fn begin_at(&mut self, ctx: &mut Ctx, position: Seconds) {
         self.playhead.begin_at(position);
+        self.notes.restart(position);
         for i in 0..self.streams.len() {
             self.cancel_stream(ctx, i);
             self.streams[i].move_to(position, false);
@@ -473,9 +470,9 @@ impl Session {
         }
         #[cfg(feature = "progressive")]
         {
-            soonest = soonest.min(self.linear_deadline(ctx)).min(self.notes_deadline(ctx));
+            soonest = soonest.min(self.linear_deadline(ctx));
         }
-        soonest.min(self.restart_deadline(ctx.now))
+        soonest.min(self.notes_deadline(ctx)).min(self.restart_deadline(ctx.now))
     }
 }
 
