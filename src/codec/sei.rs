@@ -60,8 +60,13 @@ pub fn captions_of_sample(sample: &[u8], length_size: usize, hevc: bool, out: &m
             });
         }
     }
-    if out[before..].as_chunks().0.iter().all(is_padding) {
-        out.truncate(before);
+    drop_padding(out, before);
+}
+
+/// Drops the triplets from `from` on, if all of them are padding.
+pub fn drop_padding(out: &mut Vec<u8>, from: usize) {
+    if out.get(from..).is_some_and(|added| added.as_chunks().0.iter().all(is_padding)) {
+        out.truncate(from);
     }
 }
 

@@ -1,10 +1,12 @@
 //! MPEG-2 transport streams (ISO/IEC 13818-1), in packets of 188, 192 (a time stamp in front, as discs and recorders write) or 204 bytes (an
 //! outer code behind).
 //!
-//! packets (this file) → sections ([`psi`], [`programs`]) or PES packets ([`stream`], [`pes`]) → elementary streams ([`nal`], [`opus`],
+//! packets (this file) → sections ([`psi`], [`programs`]) or PES packets ([`stream`], [`pes`]) → elementary streams ([`nal`], [`av1`], [`opus`],
 //! `super::adts`, `super::frames`) → samples.
 //! Everything works packet by packet on whole packets, so the samples do not depend on how the input was split.
 
+#[cfg(feature = "ts-extra")]
+mod av1;
 mod data;
 mod nal;
 #[cfg(feature = "ts-extra")]

@@ -1,5 +1,7 @@
 //! One elementary stream of the program: continuity, PES packets, and which reader takes their payload.
 
+#[cfg(feature = "ts-extra")]
+use super::av1::Av1Reader;
 use super::data::DataReader;
 use super::nal::NalReader;
 #[cfg(feature = "ts-extra")]
@@ -35,6 +37,8 @@ pub(super) enum Reader {
     Framed(Box<FrameReader>),
     #[cfg(feature = "ts-extra")]
     Opus(Box<OpusReader>),
+    #[cfg(feature = "ts-extra")]
+    Av1(Box<Av1Reader>),
     Data(DataReader),
 }
 
@@ -86,6 +90,8 @@ pub(super) enum Kind {
     Adts,
     #[cfg(feature = "ts-extra")]
     Framed(Frames),
+    #[cfg(feature = "ts-extra")]
+    Av1,
     /// Opus with so many channels.
     #[cfg(feature = "ts-extra")]
     Opus(u8),
@@ -112,10 +118,11 @@ impl Kind {
             (0x06, Some(b"KLVA")) => Self::Data(true),
             #[cfg(feature = "ts-extra")]
             (0x03 | 0x04, _) => Self::Framed(Frames::Mpeg),
-            (0x06, Some(b"AV01")) => Self::Other("AV1 in MPEG-TS is not supported"),
             #[cfg(not(feature = "ts-extra"))]
             (0x03 | 0x04 | 0x11 | 0x24 | 0x81 | 0x84 | 0x87, _)
-            | (0x06, Some(b"Opus" | b"AC-3" | b"EAC3" | b"HEVC")) => Self::Other(super::ABSENT),
+            | (0x06, Some(b"Opus" | b"AC-3" | b"EAC3" | b"HEVC" | b"AV01" | b"AV1G")) => {
+                Self::Other(super::ABSENT)
+            }
             (0x01 | 0x02, _) => Self::Other("MPEG-1/2 video is not supported"),
             (0x10, _) => Self::Other("MPEG-4 part 2 video is not supported"),
             // HLS sample encryption.
@@ -133,6 +140,8 @@ impl Kind {
             (0x81 | 0x87 | 0x84, _) | (0x06, Some(b"AC-3" | b"EAC3")) => Self::Framed(Frames::Ac3),
             (0x24, _) | (0x06, Some(b"HEVC")) => Self::Video(Codec::Hevc),
             (0x11, _) => Self::Framed(Frames::Latm),
+            // GStreamer before the identifier was registered.
+            (0x06, Some(b"AV01" | b"AV1G")) => Self::Av1,
             (0x06, Some(b"Opus")) => match entry.opus_channels.unwrap_or(2) {
                 channels @ 1..=8 => Self::Opus(channels),
                 // Dual mono.
@@ -145,6 +154,10 @@ impl Kind {
     }
 
     pub fn is_video(self) -> bool {
+        #[cfg(feature = "ts-extra")]
+        if self == Self::Av1 {
+            return true;
+        }
         matches!(self, Self::Video(_))
     }
 
@@ -172,6 +185,8 @@ impl Stream {
             Kind::Framed(frames) => Reader::Framed(Box::new(FrameReader::new(frames, track, language))),
             #[cfg(feature = "ts-extra")]
             Kind::Opus(channels) => Reader::Opus(Box::new(OpusReader::new(track, language, channels))),
+            #[cfg(feature = "ts-extra")]
+            Kind::Av1 => Reader::Av1(Box::new(Av1Reader::new(track, language))),
             Kind::Data(klv) => Reader::Data(DataReader::new(klv)),
             Kind::Scte35 => Reader::Data(DataReader::sections()),
             Kind::Other(what) => return Err(what),
@@ -192,6 +207,8 @@ impl Stream {
             Reader::Framed(r) => r.announced(),
             #[cfg(feature = "ts-extra")]
             Reader::Opus(r) => r.announced(),
+            #[cfg(feature = "ts-extra")]
+            Reader::Av1(r) => r.announced(),
             Reader::Data(_) => false,
         }
     }
@@ -205,6 +222,8 @@ impl Stream {
             Reader::Framed(r) => r.damage(),
             #[cfg(feature = "ts-extra")]
             Reader::Opus(r) => r.damage(),
+            #[cfg(feature = "ts-extra")]
+            Reader::Av1(r) => r.damage(),
             Reader::Data(r) => r.damage(),
         }
     }
@@ -220,6 +239,8 @@ impl Stream {
             Reader::Framed(r) => r.reset(),
             #[cfg(feature = "ts-extra")]
             Reader::Opus(r) => r.reset(),
+            #[cfg(feature = "ts-extra")]
+            Reader::Av1(r) => r.reset(),
             Reader::Data(r) => r.damage(),
         }
     }
@@ -290,6 +311,8 @@ impl Stream {
                 Reader::Framed(r) => r.begin_pes(pts),
                 #[cfg(feature = "ts-extra")]
                 Reader::Opus(r) => r.begin_pes(pts, offset, sink),
+                #[cfg(feature = "ts-extra")]
+                Reader::Av1(r) => r.begin_pes(pts, offset, sink),
                 Reader::Data(r) => r.begin_pes(pts.or(clock.now), sink),
             }
             payload = &whole[header.size..];
@@ -324,6 +347,13 @@ impl Stream {
                     r.end_pes(offset, sink);
                 }
             }
+            #[cfg(feature = "ts-extra")]
+            Reader::Av1(r) => {
+                r.push(payload);
+                if matches!(self.pes, Pes::Body(Some(0))) {
+                    r.end_pes(offset, sink);
+                }
+            }
             Reader::Data(r) => r.push(payload, matches!(self.pes, Pes::Body(Some(0))), sink),
         }
     }
@@ -352,6 +382,10 @@ impl Stream {
             Reader::Opus(r) if cut => r.damage(),
             #[cfg(feature = "ts-extra")]
             Reader::Opus(r) => r.end_pes(offset, sink),
+            #[cfg(feature = "ts-extra")]
+            Reader::Av1(r) if cut => r.damage(),
+            #[cfg(feature = "ts-extra")]
+            Reader::Av1(r) => r.end_pes(offset, sink),
             Reader::Data(r) => r.finish(cut, sink),
         }
         cut
