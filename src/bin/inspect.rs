@@ -435,6 +435,11 @@ mod media {
             let buffer = std::mem::take(self.buffer(track));
             let start = buffer.len().saturating_sub(sample.size as usize);
             self.add(track, sample, &buffer[start..]);
+            let info = self.tracks.iter().find(|(t, ..)| t.id == track);
+            let captions = info.map_or_else(Vec::new, |(t, ..)| container::captions(t, &buffer[start..]));
+            if !captions.is_empty() {
+                self.metadata(Some(track), Some(sample.pts), Metadata::Captions(captions));
+            }
         }
 
         fn metadata(&mut self, track: Option<TrackId>, at: Option<Ticks>, data: Metadata) {
@@ -448,6 +453,13 @@ mod media {
                 Metadata::Scte35(data) => bytes("scte35", data),
                 Metadata::Klv(data) => bytes("klv", data),
                 Metadata::Captions(data) => bytes("captions", data),
+                Metadata::Event(e) => {
+                    let event = json!({
+                        "schemeIdUri": e.scheme_id_uri, "value": e.value, "id": e.id, "duration": e.duration,
+                        "data": bytes("", &e.data).1,
+                    });
+                    ("emsg".to_owned(), event)
+                }
                 Metadata::Comments(list) => pairs("comments", list),
                 Metadata::Script(list) => pairs("script", list),
             };

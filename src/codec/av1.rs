@@ -17,6 +17,10 @@ pub mod obu {
     pub const METADATA: u8 = 5;
     /// Frame: header and tiles.
     pub const FRAME: u8 = 6;
+    /// A frame header once more.
+    pub const REDUNDANT_FRAME_HEADER: u8 = 7;
+    /// For large scale tile decoding.
+    pub const TILE_LIST: u8 = 8;
     /// Padding.
     pub const PADDING: u8 = 15;
 }
@@ -53,6 +57,26 @@ pub fn leb128(bytes: &[u8]) -> Option<(u64, usize)> {
         }
     }
     None
+}
+
+impl Obu<'_> {
+    /// Appends it with its size, which it may be without.
+    pub fn write_sized(&self, out: &mut Vec<u8>) {
+        let Some((&header, rest)) = self.whole.split_first() else { return };
+        if header & 2 != 0 {
+            return out.extend_from_slice(self.whole);
+        }
+        out.push(header | 2);
+        // obu_extension_header
+        out.extend_from_slice(&rest[..rest.len() - self.payload.len()]);
+        let mut size = self.payload.len();
+        while size > 0x7f {
+            out.push(size as u8 | 0x80);
+            size >>= 7;
+        }
+        out.push(size as u8);
+        out.extend_from_slice(self.payload);
+    }
 }
 
 impl Obus<'_> {
@@ -364,6 +388,16 @@ mod tests {
         assert!(!obus(&unit).is_broken() && obus(&[0x32, 0x7f, 0]).is_broken() && obus(&[0x80]).is_broken());
         // Without a size: to the end.
         assert_eq!(obus(&[0x30, 1, 2, 3]).next().unwrap().payload, [1, 2, 3]);
+        for (bare, sized) in [
+            (vec![0x30, 1, 2], vec![0x32, 2, 1, 2]),
+            (vec![0x34, 0x20, 1, 2], vec![0x36, 0x20, 2, 1, 2]),
+            ([vec![0x30], vec![7; 300]].concat(), [vec![0x32, 0xac, 2], vec![7; 300]].concat()),
+            (vec![0x32, 2, 1, 2], vec![0x32, 2, 1, 2]),
+        ] {
+            let mut out = Vec::new();
+            obus(&bare).next().unwrap().write_sized(&mut out);
+            assert_eq!(out, sized);
+        }
         assert_eq!(leb128(&[0xe5, 0x8e, 0x26]), Some((624_485, 3)));
         assert_eq!([leb128(&[]), leb128(&[0x80; 9])], [None, None]);
     }

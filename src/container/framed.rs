@@ -111,7 +111,7 @@ impl FrameReader {
     }
 
     /// Whether the sink knows the track.
-    #[cfg_attr(not(feature = "ts"), allow(dead_code, reason = "asked by MPEG-TS alone"))]
+    #[cfg(feature = "ts-extra")]
     pub fn announced(&self) -> bool {
         self.out.info.is_some()
     }
@@ -134,6 +134,7 @@ impl FrameReader {
     }
 
     /// Bytes were lost: gives up the access unit in progress.
+    #[cfg(any(feature = "ts-extra", feature = "progressive"))]
     pub fn damage(&mut self) {
         self.scanner.reset(false);
         self.out.drop_unit();

@@ -4,6 +4,7 @@
 
 #[cfg(any(feature = "ts", feature = "packed"))]
 mod adts;
+mod captions;
 #[cfg(feature = "progressive")]
 pub mod flac;
 #[cfg(feature = "flv")]
@@ -23,6 +24,8 @@ pub mod packed;
 pub mod ts;
 #[cfg(feature = "webm")]
 pub mod webm;
+
+pub use captions::captions;
 
 use crate::error::Result;
 use crate::time::{Seconds, Ticks, Timescale};
@@ -119,12 +122,29 @@ pub enum Metadata {
     /// KLV units (SMPTE 336, MISB ST 1402) of one access unit.
     Klv(Vec<u8>),
     /// CEA-608 and CEA-708 triplets of one picture, as `cc_data()` has them (ATSC A/53 part 4 §6.2.3.1): a byte with `cc_valid` and
-    /// `cc_type`, and two of data, each.
+    /// `cc_type`, and two of data, each. Demuxers leave them in the samples: see [`captions()`].
     Captions(Vec<u8>),
+    /// An event message of MP4.
+    Event(Box<EventMessage>),
     /// Names and values, as Vorbis comments and Icecast have them.
     Comments(Vec<(String, String)>),
     /// Names and values of a script message, such as FLV's `onMetaData`.
     Script(Vec<(String, String)>),
+}
+
+/// An event message (`emsg`, ISO/IEC 23009-1 §5.10.3.3), but for its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventMessage {
+    /// Names who defines `value` and `data`.
+    pub scheme_id_uri: String,
+    /// As the scheme defines it.
+    pub value: String,
+    /// The same in each message of one event.
+    pub id: u32,
+    /// Ticks of 90 kHz; `None`: not known.
+    pub duration: Option<Ticks>,
+    /// `message_data`, as the scheme defines it.
+    pub data: Vec<u8>,
 }
 
 /// One access unit. Its bytes are the last `size` bytes that were written to the sink's buffer of its track.

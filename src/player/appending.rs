@@ -2,10 +2,11 @@
 
 use super::io::*;
 use super::session::{Ctx, Fatal, Session};
-use super::stream::{Activity, Fed, HeldPiece};
+use super::stream::{Activity, Fed, HeldAside, HeldPiece};
 use crate::error::{Code, PlayerError};
-use crate::manifest::ByteRange;
+use crate::manifest::{ByteRange, SegmentRef};
 use crate::time::Seconds;
+use std::rc::Rc;
 
 /// The append window begins this many seconds before a period: rounding must not cost the first keyframe.
 const WINDOW_SLACK: Seconds = 0.01;
@@ -86,6 +87,15 @@ impl Session {
         let (key, segment) = (job.key, job.segment.clone());
         job.fruitful |= !pieces.is_empty();
         job.pieces += pieces.len();
+        let asides = pipeline.take_metadata();
+        if !asides.is_empty() {
+            let segment = Rc::new(segment.clone());
+            stream.asides.extend(asides.into_iter().map(|aside| HeldAside {
+                aside,
+                period: key.period,
+                segment: segment.clone(),
+            }));
+        }
         stream.held.extend(pieces.into_iter().map(|piece| HeldPiece {
             piece,
             key,
@@ -185,6 +195,7 @@ impl Session {
                     self.streams[i].has_media = true;
                 }
             }
+            self.note_held(i);
         }
         #[cfg(feature = "hls")]
         for (key, number, drift) in drifts {
@@ -192,21 +203,28 @@ impl Session {
         }
     }
 
+    /// What is known to tie the media time of a stream's segment to the presentation.
+    pub fn known_offset(&self, i: usize, period: usize, segment: &SegmentRef) -> Option<Seconds> {
+        if segment.timestamp_offset.is_some() {
+            return segment.timestamp_offset;
+        }
+        // Packed audio without time stamps lies where the manifest says.
+        if self.streams[i].pipeline.as_ref().is_some_and(|(_, pipeline)| pipeline.is_untimed()) {
+            return Some(0.0);
+        }
+        let place = (period, segment.discontinuity);
+        self.offsets.iter().find(|(p, d, _)| (*p, *d) == place).map(|(.., offset)| *offset)
+    }
+
     /// What ties the media time of a stream's next piece to the presentation. `None`: not known yet.
     fn offset_for(&mut self, i: usize) -> Option<Seconds> {
         let stream = &self.streams[i];
         let held = stream.held.first()?;
-        if let Some(offset) = held.segment.timestamp_offset {
-            return Some(offset);
-        }
-        // Packed audio without time stamps lies where the manifest says.
-        if stream.pipeline.as_ref().is_some_and(|(_, pipeline)| pipeline.is_untimed()) {
-            return Some(0.0);
+        let known = self.known_offset(i, held.key.period, &held.segment);
+        if known.is_some() {
+            return known;
         }
         let place = (held.key.period, held.segment.discontinuity);
-        if let Some((.., offset)) = self.offsets.iter().find(|(p, d, _)| (*p, *d) == place) {
-            return Some(*offset);
-        }
         // Pictures lead: sound that begins a little before them is cut, a hole before them would not be.
         let leads = if i == 0 {
             let has_video = stream.buffers.iter().any(|(b, _)| *b == BufferId::Video);

@@ -493,11 +493,13 @@ pub struct Stats {
 /// A piece of metadata.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Note {
-    /// `"station"` (response headers of a radio server), `"icy"`, `"comments"` (Vorbis comments and tags), `"script"` (FLV), `"id3"`, `"scte35"` or
-    /// `"klv"`.
+    /// `"station"` (response headers of a radio server), `"icy"`, `"comments"` (Vorbis comments and tags), `"script"` (FLV), `"id3"`, `"scte35"`,
+    /// `"klv"`, `"captions"` (CEA-608 and CEA-708 triplets of a picture) or `"emsg"` (event messages of MP4).
     pub kind: &'static str,
     /// Where in the presentation it belongs.
     pub at: Seconds,
+    /// How long an event lasts, where that is known.
+    pub duration: Option<Seconds>,
     /// For people: what is played.
     pub title: Option<String>,
     /// Of the station, or of what is played.
@@ -506,6 +508,13 @@ pub struct Note {
     pub values: Vec<(String, String)>,
     /// As it came, where it is no text.
     pub data: Vec<u8>,
+}
+
+impl Note {
+    /// One that tells nothing yet.
+    pub fn new(kind: &'static str, at: Seconds) -> Self {
+        Self { kind, at, duration: None, title: None, url: None, values: Vec::new(), data: Vec::new() }
+    }
 }
 
 /// Where a live presentation is now. Times on its own timeline are seconds, as `currentTime`.
@@ -581,7 +590,6 @@ pub enum Event {
         to: Seconds,
     },
     /// What goes along with the media, told when the playhead comes to it.
-    #[cfg(feature = "progressive")]
     Metadata(Note),
     /// The URL is of a list, and these are its entries: what plays is the first of them that can be played.
     #[cfg(feature = "progressive")]

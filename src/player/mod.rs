@@ -6,6 +6,8 @@ mod appending;
 mod buffer;
 mod failures;
 mod fetching;
+#[cfg(feature = "progressive")]
+mod icy;
 mod indexes;
 mod io;
 #[cfg(feature = "progressive")]
@@ -14,7 +16,6 @@ mod linear;
 mod lists;
 mod live;
 mod loading;
-#[cfg(feature = "progressive")]
 mod notes;
 mod playhead;
 mod quality;
@@ -62,7 +63,7 @@ pub struct Player {
     /// Kept from the last report, for a load that begins on an element that is laid out already.
     media: MediaState,
     #[cfg(feature = "progressive")]
-    icy: notes::Icy,
+    icy: icy::Icy,
     now: Now,
 }
 
@@ -81,7 +82,7 @@ impl Player {
             fixed: None,
             media: MediaState::default(),
             #[cfg(feature = "progressive")]
-            icy: notes::Icy::default(),
+            icy: icy::Icy::default(),
             now: 0.0,
         }
     }
@@ -261,7 +262,7 @@ impl Player {
                 session.playhead.lay_out(&media);
                 session.set_linear(*found);
                 for note in self.take_early_notes() {
-                    session.notes.add(note);
+                    session.notes.add(note, f64::INFINITY);
                 }
                 self.state = State::Playing(Box::new(session));
             }

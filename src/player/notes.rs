@@ -1,183 +1,264 @@
-//! What goes along with the media, told when it is heard rather than when it was fetched: titles of radio stations, tags, timed metadata.
+//! What goes along with the media, told when it is heard rather than when it was fetched: timed metadata, captions, events, and of
+//! radio stations titles and tags.
 
-use super::Player;
 use super::io::*;
 use super::session::{Ctx, Session};
+use super::stream::HeldAside;
 use crate::container::Metadata;
-use crate::container::icy::{IcyMetadata, IcyReader, Piece};
-use crate::time::Seconds;
+use crate::time::{Seconds, Timescale};
 use std::collections::VecDeque;
 
-/// Notes that wait for the playhead. Larger: memory, where a stream has more of them than are played.
-const MAX_WAITING: usize = 500;
+/// Bytes of notes that are kept. Larger: memory, where a stream has more of them than are played.
+const MAX_BYTES: usize = 4 << 20;
+/// What a note counts besides its data: its parts and their allocations.
+const NOTE_BYTES: usize = 200;
+/// Scheme of the events by which segments tell that the MPD has changed (ISO/IEC 23009-1 §5.10.4).
+const MPD_EVENT: &str = "urn:mpeg:dash:event:2012";
+/// An element's clock and ours differ by less, in seconds.
+const CLOSE: Seconds = 0.02;
+/// Times of one note that came twice differ by less, in seconds. Smaller than a picture: captions say the same twice in a row.
+const SAME: Seconds = 0.005;
 
-/// Notes of one load.
+/// Notes of one load. They stay while there is room: the playhead may come to them again.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     /// In the order of their times.
-    waiting: VecDeque<Note>,
-    /// The last of each kind that is said again and again.
-    last: Vec<Note>,
+    list: VecDeque<Entry>,
+    bytes: usize,
+    /// Where the playhead was put last: what lies before it is not told, unless it still lasts.
+    from: Seconds,
+}
+
+#[derive(Debug)]
+struct Entry {
+    note: Note,
+    /// Until when it holds.
+    until: Seconds,
+    told: bool,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        let values = self.note.values.iter().map(|(name, value)| name.len() + value.len());
+        NOTE_BYTES + self.note.data.len() + values.sum::<usize>()
+    }
+
+    /// Whether another one tells the same.
+    fn tells(&self, other: &Self) -> bool {
+        let (a, b) = (&self.note, &other.note);
+        if a.kind != b.kind || a.values != b.values {
+            return false;
+        }
+        // Sections have no time of their own, but that of what comes before them, which each rendition has another of.
+        let near = (a.at - b.at).abs() < if a.kind == "scte35" { 0.5 } else { SAME };
+        match a.kind {
+            // Later segments tell of an event again, as long as it lasts.
+            "emsg" => near || (a.at < other.until && b.at < self.until),
+            _ => near && a.data == b.data,
+        }
+    }
 }
 
 impl Notes {
-    /// Whether a radio server has told of its station, or of what it plays.
-    pub fn of_radio(&self) -> bool {
-        self.last.iter().any(|n| matches!(n.kind, "station" | "icy"))
+    /// Nothing, before the playhead is at `from`.
+    pub fn starting(from: Seconds) -> Self {
+        Self { from, ..Self::default() }
     }
 
-    /// Keeps a note until the playhead comes to it. One that says the same as the last of its kind is dropped.
-    pub fn add(&mut self, note: Note) {
-        if matches!(note.kind, "station" | "icy" | "comments") {
-            match self.last.iter_mut().find(|n| n.kind == note.kind) {
-                Some(last) if last.values == note.values => return,
-                Some(last) => last.clone_from(&note),
-                None => self.last.push(note.clone()),
+    /// Keeps a note until the playhead comes to it. One that is there already is dropped. It is also told where the playhead begins behind
+    /// it, but before `until`.
+    pub fn add(&mut self, note: Note, until: Seconds) {
+        let entry = Entry { note, until, told: false };
+        let place = self.list.iter().rposition(|e| e.note.at <= entry.note.at).map_or(0, |i| i + 1);
+        let known = match entry.note.kind {
+            // Said again and again.
+            kind @ ("station" | "icy" | "comments") => {
+                let last = self.list.range(..place).rev().find(|e| e.note.kind == kind);
+                last.is_some_and(|last| last.note.values == entry.note.values)
             }
+            _ => self.list.iter().any(|e| e.tells(&entry)),
+        };
+        if known {
+            return;
         }
-        if self.waiting.len() >= MAX_WAITING {
-            self.waiting.pop_front();
+        self.bytes += entry.bytes();
+        self.list.insert(place, entry);
+        while self.bytes > MAX_BYTES
+            && let Some(first) = self.list.pop_front()
+        {
+            self.bytes -= first.bytes();
         }
-        let place = self.waiting.iter().rposition(|n| n.at <= note.at).map_or(0, |i| i + 1);
-        self.waiting.insert(place, note);
+    }
+
+    /// Whether a radio server has told of its station, or of what it plays.
+    #[cfg(feature = "progressive")]
+    pub fn of_radio(&self) -> bool {
+        self.list.iter().any(|e| matches!(e.note.kind, "station" | "icy"))
+    }
+
+    /// The playhead is put at another place, and comes anew to what follows.
+    pub fn restart(&mut self, from: Seconds) {
+        self.from = from;
+        for entry in &mut self.list {
+            entry.told &= entry.note.at < from - CLOSE;
+        }
     }
 }
 
-/// Text in a stream of a radio server.
-#[derive(Debug, Default)]
-pub(super) struct Icy {
-    reader: Option<(FetchId, IcyReader)>,
-    /// What was told before it was known what plays.
-    early: Vec<Note>,
-}
-
-fn text_note(kind: &'static str, at: Seconds, values: Vec<(String, String)>) -> Note {
-    Note { kind, at, title: None, url: None, values, data: Vec::new() }
-}
-
-fn value<'a>(values: &'a [(String, String)], name: &str) -> Option<&'a str> {
+#[cfg(feature = "progressive")]
+pub(super) fn value<'a>(values: &'a [(String, String)], name: &str) -> Option<&'a str> {
     let found = values.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
     found.map(|(_, v)| v.trim()).filter(|v| !v.is_empty())
 }
 
-fn station(headers: &IcyHeaders) -> Note {
-    let mut note = text_note("station", 0.0, headers.fields.clone());
-    note.title = value(&note.values, "name").map(str::to_owned);
-    note.url = value(&note.values, "url").map(str::to_owned);
-    note
-}
-
-fn title(metadata: IcyMetadata, at: Seconds) -> Note {
-    let (title, url) = (metadata.title().map(str::to_owned), metadata.url().map(str::to_owned));
-    Note { title, url, ..text_note("icy", at, metadata.fields) }
-}
-
-/// What a demuxer found; `None`: nothing that is told.
-fn aside(data: Metadata, at: Seconds) -> Option<Note> {
-    let binary = |kind, data| Some(Note { data, ..text_note(kind, at, Vec::new()) });
-    match data {
+/// What a demuxer found, as it is told.
+fn aside(data: Metadata, at: Seconds) -> Note {
+    let mut note = Note::new("", at);
+    (note.kind, note.data) = match data {
+        Metadata::Id3(data) => ("id3", data),
+        Metadata::Scte35(data) => ("scte35", data),
+        Metadata::Klv(data) => ("klv", data),
+        Metadata::Captions(data) => ("captions", data),
+        Metadata::Event(event) => {
+            note.duration = event.duration.map(|ticks| Timescale::MPEG.seconds(ticks));
+            let named = [
+                ("scheme_id_uri", event.scheme_id_uri),
+                ("value", event.value),
+                ("id", event.id.to_string()),
+            ];
+            note.values.extend(named.map(|(name, value)| (name.to_owned(), value)));
+            ("emsg", event.data)
+        }
+        #[cfg(feature = "progressive")]
         Metadata::Comments(values) => {
-            let mut note = text_note("comments", at, values);
-            let of = |name| value(&note.values, name);
+            let of = |name| value(&values, name);
             note.title = match (of("ARTIST"), of("TITLE")) {
                 (Some(artist), Some(title)) => Some([artist, " - ", title].concat()),
                 (artist, title) => title.or(artist).map(str::to_owned),
             };
-            Some(note)
+            note.values = values;
+            ("comments", Vec::new())
         }
-        Metadata::Script(values) => Some(text_note("script", at, values)),
-        Metadata::Id3(data) => binary("id3", data),
-        Metadata::Scte35(data) => binary("scte35", data),
-        Metadata::Klv(data) => binary("klv", data),
-        Metadata::Captions(_) => None,
-    }
+        #[cfg(feature = "progressive")]
+        Metadata::Script(values) => {
+            note.values = values;
+            ("script", Vec::new())
+        }
+        #[cfg(not(feature = "progressive"))]
+        Metadata::Comments(_) | Metadata::Script(_) => ("", Vec::new()),
+    };
+    note
 }
 
 impl Session {
+    /// Takes what a demuxer found; `at` is where it belongs, `None`: it concerns all from `from` on.
+    fn note_aside(&mut self, data: Metadata, at: Option<Seconds>, from: Seconds) {
+        let note = aside(data, at.unwrap_or(from).max(0.0));
+        let until = match note.kind {
+            "emsg" => note.at + note.duration.unwrap_or(f64::INFINITY),
+            "comments" => f64::INFINITY,
+            _ if at.is_none() => f64::INFINITY,
+            _ => note.at,
+        };
+        self.notes.add(note, until);
+    }
+
     /// Takes what the demuxer of a plain stream found, for the place where it belongs.
+    #[cfg(feature = "progressive")]
     pub fn note_asides(&mut self, i: usize, edge: Seconds) {
         let Some(linear) = &self.linear else { return };
         let offset = linear.offset();
         let Some((_, pipeline)) = &mut self.streams[i].pipeline else { return };
         for (at, data) in pipeline.take_metadata() {
-            let at = at.zip(offset).map_or(edge, |(at, offset)| at + offset);
-            if let Some(note) = aside(data, at.max(0.0)) {
-                self.notes.add(note);
+            let at = at.zip(offset).map(|(at, offset)| at + offset);
+            self.note_aside(data, at, edge);
+        }
+    }
+
+    /// Takes what the demuxer of a stream's segments found, as far as their timeline is tied to the presentation.
+    pub fn note_held(&mut self, i: usize) {
+        while let Some(held) = self.streams[i].asides.first() {
+            let Some(offset) = self.known_offset(i, held.period, &held.segment) else { return };
+            let HeldAside { segment, aside: (at, data), .. } = self.streams[i].asides.remove(0);
+            if let Metadata::Event(event) = &data
+                && event.scheme_id_uri == MPD_EVENT
+            {
+                self.manifest_expires();
             }
+            // What belongs to no time comes at the start of its segment.
+            self.note_aside(data, Some(at.map_or(segment.start, |at| at + offset)), segment.start);
+        }
+    }
+
+    /// Takes the events that the manifest itself tells of.
+    pub fn note_manifest_events(&mut self) {
+        let events = self.presentation.periods.iter_mut().flat_map(|p| std::mem::take(&mut p.events));
+        for event in events {
+            let until = event.start + event.duration.unwrap_or(0.0);
+            let named = [("scheme_id_uri", &*event.scheme), ("value", &*event.value), ("id", &event.id)];
+            let values = named.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            let note =
+                Note { duration: event.duration, values, data: event.data, ..Note::new("emsg", event.start) };
+            self.notes.add(note, until);
         }
     }
 
     /// Tells what the playhead has come to.
     pub fn tell_notes(&mut self, ctx: &mut Ctx) {
-        /// An element's clock and ours differ by less, in seconds.
-        const CLOSE: Seconds = 0.02;
+        if !self.loaded {
+            return;
+        }
         let position = self.playhead.position(ctx.now);
-        while self.loaded && self.notes.waiting.front().is_some_and(|n| n.at <= position + CLOSE) {
-            let Some(note) = self.notes.waiting.pop_front() else { return };
-            ctx.event(Event::Metadata(note));
+        let from = self.notes.from;
+        for entry in &mut self.notes.list {
+            if entry.note.at > position + CLOSE {
+                break;
+            }
+            let passed = entry.note.at < from - CLOSE && entry.until <= position;
+            if !passed && !std::mem::replace(&mut entry.told, true) {
+                ctx.event(Event::Metadata(entry.note.clone()));
+            }
         }
     }
 
     /// When the next is due.
     pub fn notes_deadline(&self, ctx: &Ctx) -> Now {
-        match self.notes.waiting.front() {
-            Some(note) if self.loaded && self.playhead.moving() => {
+        let position = self.playhead.position(ctx.now);
+        match self.notes.list.iter().find(|e| e.note.at > position + CLOSE) {
+            Some(next) if self.loaded && self.playhead.moving() => {
                 let rate = self.playhead.media().rate.max(0.1);
-                ctx.now + ((note.at - self.playhead.position(ctx.now)) / rate).max(0.02)
+                ctx.now + ((next.note.at - position) / rate).max(CLOSE)
             }
             _ => f64::INFINITY,
         }
     }
 }
 
-impl Player {
-    /// The head of a response: from here on there may be text between the bytes.
-    pub(super) fn icy_head(&mut self, id: FetchId, headers: &IcyHeaders) {
-        self.icy.reader = IcyReader::new(headers.interval).map(|reader| (id, reader));
-        if !headers.fields.is_empty() {
-            self.add_note(station(headers));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_notes_stays_within_its_bound() {
+        let mut notes = Notes::default();
+        for i in 0..30_000u32 {
+            let data = vec![1; (i as usize * 7919) % 5000];
+            notes.add(Note { data, ..Note::new("klv", f64::from(i * 7919 % 30_000)) }, 0.0);
         }
+        let kept: usize = notes.list.iter().map(Entry::bytes).sum();
+        assert!(kept == notes.bytes && kept <= MAX_BYTES && kept > MAX_BYTES / 2, "{kept}");
+        assert!(notes.list.iter().map(|e| e.note.at).is_sorted());
+        notes.add(Note { data: vec![0; 2 * MAX_BYTES], ..Note::new("id3", 0.0) }, 0.0);
+        assert!(notes.bytes <= MAX_BYTES);
     }
 
-    /// Bytes of such a response: text is taken out, and the rest goes on. False: they are of another one.
-    pub(super) fn icy_body(&mut self, now: Now, id: FetchId, mut data: &[u8]) -> bool {
-        let Some((_, mut reader)) = self.icy.reader.take_if(|(of, _)| *of == id) else { return false };
-        while let Some(piece) = reader.next(&mut data) {
-            match piece {
-                Piece::Media(data) => self.take_input(now, Input::FetchBody { id, data }),
-                Piece::Metadata(metadata) => {
-                    let note = title(metadata, self.media_edge());
-                    self.add_note(note);
-                }
-            }
+    #[test]
+    fn titles_that_are_said_again_are_dropped_and_others_are_not() {
+        let mut notes = Notes::default();
+        for (at, title) in [(0.0, "a"), (1.0, "a"), (2.0, "b"), (3.0, "a"), (2.5, "b")] {
+            let values = vec![("StreamTitle".to_owned(), title.to_owned())];
+            notes.add(Note { values, ..Note::new("icy", at) }, f64::INFINITY);
         }
-        self.icy.reader = Some((id, reader));
-        true
-    }
-
-    /// Where the media ends that was taken so far.
-    fn media_edge(&self) -> Seconds {
-        match &self.state {
-            super::State::Playing(session) => session.linear.as_ref().map_or(0.0, |l| l.edge()),
-            _ => 0.0,
-        }
-    }
-
-    fn add_note(&mut self, note: Note) {
-        match &mut self.state {
-            super::State::Playing(session) => session.notes.add(note),
-            super::State::Loading(_) => self.icy.early.push(note),
-            super::State::Idle => {}
-        }
-    }
-
-    /// What was told before it was known what plays; the load has found out.
-    pub(super) fn take_early_notes(&mut self) -> Vec<Note> {
-        std::mem::take(&mut self.icy.early)
-    }
-
-    /// Another load begins.
-    pub(super) fn forget_icy(&mut self) {
-        self.icy = Icy::default();
+        assert_eq!(notes.list.iter().map(|e| e.note.at).collect::<Vec<_>>(), [0.0, 2.0, 3.0]);
     }
 }

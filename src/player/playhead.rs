@@ -227,11 +227,15 @@ impl Session {
         }
         let own = self.playhead.own_seek;
         if sought || jumped {
+            if !self.playhead.own_seek {
+                self.notes.restart(media.position);
+            }
             self.on_seek(ctx, media.position);
         }
         if ((sought || jumped) && !own) || (before.paused && !media.paused && media.first_frame) {
             self.place_chosen(ctx);
         }
+        self.playhead.own_seek &= media.seeking;
     }
 
     /// Begins and ends stalls.

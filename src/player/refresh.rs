@@ -66,6 +66,13 @@ impl Refresh {
 }
 
 impl Session {
+    /// A segment tells that the manifest has changed.
+    pub fn manifest_expires(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.refresh.hurried = true;
+        }
+    }
+
     /// Whether a stream stands at the end of what the manifest tells of.
     fn wants_news(&self) -> bool {
         self.streams.iter().any(|s| matches!(s.activity, Activity::Idle) && s.starved)
@@ -273,6 +280,7 @@ impl Session {
     #[cfg(feature = "dash")]
     fn take_over(&mut self, ctx: &mut Ctx, new: Presentation) {
         let update = self.presentation.update(new);
+        self.note_manifest_events();
         self.rekey(ctx, |key| {
             let (period, set, rep) = update.map((key.period, key.set, key.rep))?;
             Some(RepKey { period, set, rep })

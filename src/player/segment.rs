@@ -118,7 +118,6 @@ impl Pipeline {
     }
 
     /// See [`Muxer::take_metadata`].
-    #[cfg(feature = "progressive")]
     pub fn take_metadata(&mut self) -> Vec<crate::remux::Aside> {
         match &mut self.kind {
             Kind::Remux { muxer, .. } => muxer.take_metadata(),

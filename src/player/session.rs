@@ -8,7 +8,6 @@ use super::io::*;
 use super::linear::Linear;
 use super::live::Live;
 use super::loading::{Kept, Loading};
-#[cfg(feature = "progressive")]
 use super::notes::Notes;
 use super::playhead::Playhead;
 use super::quality::Abr;
@@ -116,7 +115,6 @@ pub(super) struct Session {
     #[cfg(feature = "progressive")]
     pub linear: Option<Box<Linear>>,
     /// What the user is told when the playhead comes to it.
-    #[cfg(feature = "progressive")]
     pub notes: Notes,
     pub ended_signalled: bool,
     pub last_quality: Option<String>,
@@ -174,8 +172,7 @@ impl Session {
             wanted_start: wanted,
             #[cfg(feature = "progressive")]
             linear: None,
-            #[cfg(feature = "progressive")]
-            notes: Notes::default(),
+            notes: Notes::starting(position),
             ended_signalled: false,
             last_quality: None,
             played_weight: (0.0, 0.0),
@@ -188,6 +185,7 @@ impl Session {
 
     /// What is kept to read the manifest again.
     pub fn keep_for_reloads(&mut self, ctx: &mut Ctx, kept: Kept) {
+        self.note_manifest_events();
         if self.presentation.kind == PresentationType::Dynamic {
             self.begin_live(ctx);
         }
@@ -306,7 +304,6 @@ impl Session {
             buffer.pump(ctx.out);
         }
         self.finish_source(ctx)?;
-        #[cfg(feature = "progressive")]
         self.tell_notes(ctx);
         self.report(ctx);
         self.report_live(ctx);
@@ -359,6 +356,7 @@ impl Session {
     /// Sets the place where playback begins, before it has.
     pub fn begin_at(&mut self, ctx: &mut Ctx, position: Seconds) {
         self.playhead.begin_at(position);
+        self.notes.restart(position);
         for i in 0..self.streams.len() {
             // An index is needed wherever it begins.
             if !matches!(self.streams[i].activity, Activity::Index { .. }) {
@@ -523,9 +521,10 @@ impl Session {
         }
         #[cfg(feature = "progressive")]
         {
-            soonest = soonest.min(self.linear_deadline(ctx)).min(self.notes_deadline(ctx));
+            soonest = soonest.min(self.linear_deadline(ctx));
         }
-        soonest.min(self.restart_deadline(ctx.now)).min(self.live_deadline(ctx))
+        soonest = soonest.min(self.notes_deadline(ctx)).min(self.live_deadline(ctx));
+        soonest.min(self.restart_deadline(ctx.now))
     }
 }
 

@@ -6,6 +6,7 @@ use super::io::{BufferId, Now, Reason};
 use super::requests::Ticket;
 use super::segment::Pipeline;
 use crate::manifest::{ContentType, InitRef, SegmentRef};
+use crate::remux::Aside;
 use crate::time::Seconds;
 use std::rc::Rc;
 
@@ -111,6 +112,13 @@ pub(super) struct HeldPiece {
     pub segment: SegmentRef,
 }
 
+/// Metadata that waits for the same.
+pub(super) struct HeldAside {
+    pub aside: Aside,
+    pub period: usize,
+    pub segment: Rc<SegmentRef>,
+}
+
 pub(super) struct Stream {
     /// What the set holds; video where it is muxed.
     pub content: ContentType,
@@ -133,6 +141,7 @@ pub(super) struct Stream {
     /// Representations that failed, and until when they are avoided.
     pub failed: Vec<(RepKey, Now)>,
     pub held: Vec<HeldPiece>,
+    pub asides: Vec<HeldAside>,
     /// The buffers that it fills, once known.
     pub buffers: Vec<(BufferId, Rc<str>)>,
     pub has_media: bool,
@@ -170,6 +179,7 @@ impl Stream {
             inits: Vec::new(),
             failed: Vec::new(),
             held: Vec::new(),
+            asides: Vec::new(),
             buffers: Vec::new(),
             has_media: false,
             reason: None,
@@ -231,6 +241,7 @@ impl Stream {
         if !sequential {
             self.last_fed = None;
             self.held.clear();
+            self.asides.clear();
             self.skipped = 0;
         }
     }

@@ -12,12 +12,8 @@ mod timing;
 mod webm;
 
 use crate::bytes::{ByteWriter, MediaBytes};
-#[cfg(feature = "progressive")]
-use crate::container::Metadata;
-use crate::container::{Sample, Sink, TrackId, TrackInfo};
-use crate::time::Ticks;
-#[cfg(feature = "progressive")]
-use crate::time::{Seconds, Timescale};
+use crate::container::{Metadata, Sample, Sink, TrackId, TrackInfo, TrackKind, captions};
+use crate::time::{Seconds, Ticks, Timescale};
 
 use timing::{Clock, Opening};
 
@@ -240,19 +236,16 @@ pub struct Muxer {
     opens: bool,
     complete: bool,
     warnings: Vec<Warning>,
-    #[cfg(feature = "progressive")]
     metadata: Vec<Aside>,
     /// Takes payload that belongs to no known track.
     stray: Vec<u8>,
 }
 
-#[cfg(feature = "progressive")]
 /// Data that goes along with the samples, and its presentation time in seconds of the media (`None`: from where it came on).
 pub type Aside = (Option<Seconds>, Metadata);
 
-#[cfg(feature = "progressive")]
-/// Asides that are kept until they are taken. Larger: memory where nobody takes them.
-const MAX_ASIDES: usize = 64;
+/// Asides that are kept until they are taken: the captions of ten seconds. Larger: memory where nobody takes them.
+const MAX_ASIDES: usize = 600;
 
 impl Muxer {
     /// No tracks.
@@ -284,8 +277,7 @@ impl Muxer {
         std::mem::take(&mut self.warnings)
     }
 
-    #[cfg(feature = "progressive")]
-    /// What goes along with the samples and came since the last call; the first `MAX_ASIDES` of it. Not the captions that come with each picture.
+    /// What goes along with the samples and came since the last call; the first `MAX_ASIDES` of it.
     pub fn take_metadata(&mut self) -> Vec<Aside> {
         std::mem::take(&mut self.metadata)
     }
@@ -388,6 +380,7 @@ impl Muxer {
             state.clock = Clock::default();
             state.opening = Opening::default();
         }
+        self.metadata.clear();
         self.stray = Vec::new();
     }
 
@@ -472,15 +465,13 @@ impl Sink for Muxer {
         self.complete = true;
     }
 
-    #[cfg(feature = "progressive")]
     fn metadata(&mut self, track: Option<TrackId>, at: Option<Ticks>, data: Metadata) {
-        if self.metadata.len() >= MAX_ASIDES || matches!(data, Metadata::Captions(_)) {
-            return;
+        if self.metadata.len() >= MAX_ASIDES {
+            return self.warn(None, "more metadata than is kept");
         }
-        let scale =
-            track.and_then(|id| self.infos.iter().find(|t| t.id == id)).map(|t| (t.timescale, t.edit_start));
-        let at = at.map(|at| match scale {
-            Some((scale, edit)) => scale.seconds(at.saturating_sub(edit)),
+        let info = track.and_then(|id| self.infos.iter().find(|t| t.id == id));
+        let at = at.map(|at| match info {
+            Some(info) => info.timescale.seconds(at.saturating_sub(info.edit_start)),
             None => Timescale::MPEG.seconds(at),
         });
         self.metadata.push((at, data));
@@ -494,6 +485,9 @@ impl Sink for Muxer {
     }
 
     fn sample(&mut self, track: TrackId, mut sample: Sample) {
+        // Of several tracks with pictures the first one is played.
+        let shown = self.infos.iter().find(|t| t.kind == TrackKind::Video).is_some_and(|t| t.id == track);
+        let pts = sample.pts;
         let Some(state) = self.states.iter_mut().find(|t| t.id == track) else {
             self.stray.clear();
             return self.warn(None, "a sample of an unknown track was dropped");
@@ -510,6 +504,7 @@ impl Sink for Muxer {
         if size < written {
             run.buffer.drain(run.done..run.done + (written - size));
         }
+        let captions = if shown { captions(&run.info, &run.buffer[run.done..]) } else { Vec::new() };
         let previous = run.samples.last_mut().or_else(|| earlier.last_mut()?.samples.last_mut());
         let (mut entry, timing_warning) = clock.place(&run.info, &sample, previous);
         entry.size = size as u32;
@@ -520,6 +515,9 @@ impl Sink for Muxer {
         }
         if let Some(what) = timing_warning {
             self.warn(None, what);
+        }
+        if !captions.is_empty() {
+            self.metadata(Some(track), Some(pts), Metadata::Captions(captions));
         }
     }
 

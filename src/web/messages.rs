@@ -106,7 +106,6 @@ pub(super) fn event(event: &Event) -> JsValue {
         Event::Ended => ("ended", Bag::new()),
         Event::Stats(s) => ("stats", stats(s)),
         Event::Live(l) => ("live", live(l)),
-        #[cfg(feature = "progressive")]
         Event::Metadata(n) => ("metadata", note(n)),
         #[cfg(feature = "progressive")]
         Event::Sources(urls) => {
@@ -146,7 +145,6 @@ fn audio_track(t: &AudioTrack) -> JsValue {
         .into()
 }
 
-#[cfg(feature = "progressive")]
 fn note(n: &crate::player::Note) -> Bag {
     let values = n.values.iter().fold(Bag::new(), |bag, (name, value)| bag.with(name, value.as_str()));
     let data = if n.data.is_empty() {
@@ -157,6 +155,7 @@ fn note(n: &crate::player::Note) -> Bag {
     Bag::new()
         .with("kind", n.kind)
         .with("time", n.at)
+        .with("duration", n.duration)
         .with("title", text(n.title.as_deref()))
         .with("url", text(n.url.as_deref()))
         .with("values", JsValue::from(values))

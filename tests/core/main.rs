@@ -28,6 +28,8 @@ mod support;
 #[cfg(feature = "ts")]
 mod ts;
 #[cfg(feature = "ts")]
+mod ts_av1;
+#[cfg(feature = "ts")]
 mod ts_cases;
 #[cfg(feature = "ts")]
 mod ts_more;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use millrace::container::mp4::{FragmentDemuxer, SampleTable, progressive, sidx};
-use millrace::container::{Demuxer, Sample, Sink, TrackId, TrackInfo, TrackKind};
+use millrace::container::{Demuxer, Metadata, Sample, Sink, TrackId, TrackInfo, TrackKind};
 use millrace::error::{Code, PlayerError};
 use millrace::remux::{Fragment, Muxer};
 
@@ -701,4 +701,42 @@ fn what_lies_before_the_keyframe_of_a_time_can_be_left_out() {
     assert_eq!(after(3.5, 1, media + 1500).0, None, "its keyframe is past");
     assert_eq!(after(5.5, 3000, media + 1500), (None, (0..8).collect()), "too little to gain");
     assert_eq!(after(5.5, 1, media - 9).0, None, "the data has not begun");
+}
+
+#[test]
+fn event_messages_are_metadata_at_any_split_and_those_that_lie_are_passed_over() {
+    let file = fixture("avc-cmaf");
+    let plain = demux_whole(&file);
+    let moof = file.windows(4).position(|w| w == b"moof").unwrap() - 4;
+    let (_, first) = plain.samples(TrackId(1)).iter().map(|(s, _)| (s.dts, s.pts)).min().unwrap();
+    let scale = i64::from(plain.tracks().next().unwrap().timescale.get());
+    let boxed = |body: &[u8]| [&(body.len() as u32 + 8).to_be_bytes(), b"emsg", body].concat();
+    let relative = boxed(b"\0\0\0\0urn:x\x001\0\0\0\x03\xe8\0\0\x01\xf4\0\0\x07\xd0\0\0\0\x07data");
+    let absolute =
+        boxed(b"\x01\0\0\0\0\0\x03\xe8\0\0\0\0\0\0\x13\x88\xff\xff\xff\xff\0\0\0\x08urn:x\x001\0more");
+    let lying = boxed(b"\0\0\0\0urn:x");
+    let huge = boxed(&vec![0; 300 << 10]);
+    let mut data = file[..moof].to_vec();
+    data.extend([&relative[..], &lying, &huge, &absolute, &file[moof..], &relative].concat());
+    let whole = demux_whole(&data);
+    let told: Vec<_> = whole
+        .calls
+        .iter()
+        .filter_map(|c| match c {
+            Call::Metadata(track, at, Metadata::Event(e)) => Some((track.map(|t| t.0), at.unwrap(), e.id)),
+            _ => None,
+        })
+        .collect();
+    // Half a second into the segment, also where the box comes late; and five seconds of the presentation.
+    let half = (Some(1), first + scale / 2, 7);
+    assert_eq!(told, [(None, 450_000, 8), half, half]);
+    let warnings = whole.calls.iter().filter(|c| matches!(c, Call::Warning(..))).count();
+    assert_eq!(warnings, 2);
+    let mut others = whole.calls.clone();
+    others.retain(|c| !matches!(c, Call::Metadata(..) | Call::Warning(..)));
+    assert_eq!(others, plain.calls);
+    let mut random = Random(5);
+    for most in [1, 7, 300, 5000] {
+        assert_eq!(demux(random.split(&data, most)).0.calls, whole.calls, "pieces up to {most}");
+    }
 }

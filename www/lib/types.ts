@@ -136,16 +136,21 @@ export interface Live {
 
 /** What goes along with the media. */
 export interface Metadata {
-  /** `'station'`: headers of a radio server. `'icy'`: its titles. `'comments'`: Vorbis comments and tags. `'script'`: messages in FLV. The others as they are in the stream. */
-  readonly kind: 'station' | 'icy' | 'comments' | 'script' | 'id3' | 'scte35' | 'klv';
+  /**
+   * `'station'`: headers of a radio server. `'icy'`: its titles. `'comments'`: Vorbis comments and tags. `'script'`: messages in FLV. `'emsg'`: an event message of MP4.
+   * `'captions'`: CEA-608 and CEA-708 data of a picture. The others as they are in the stream.
+   */
+  readonly kind: 'station' | 'icy' | 'comments' | 'script' | 'id3' | 'scte35' | 'klv' | 'captions' | 'emsg';
   /** Seconds: where it belongs in what is played. */
   readonly time: number;
+  /** Seconds that an event lasts, where it is told. */
+  readonly duration?: number;
   /** What is played, or the name of the station. */
   readonly title?: string;
   readonly url?: string;
-  /** All that was told, names as they came. */
+  /** All that was told, names as they came; of an event `scheme_id_uri`, `value` and `id`. */
   readonly values: Readonly<Record<string, string>>;
-  /** As it came, where it is no text: an ID3v2 tag, a `splice_info_section`, KLV units. */
+  /** As it came, where it is no text: an ID3v2 tag, a `splice_info_section`, KLV units, `message_data`, the triplets of `cc_data()`. */
   readonly data?: Uint8Array;
 }
 

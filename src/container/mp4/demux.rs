@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use crate::container::{Demuxer, Sink, TrackId};
 use crate::error::{Code, PlayerError, Result};
-use crate::time::Seconds;
+use crate::time::{Seconds, Ticks, Timescale};
 
 use super::boxes::{BoxHeader, FourCc, HeaderRead};
+use super::emsg::{self, Emsg};
 use super::moof::{self, Pending, TrackState};
 use super::moov::{self, Moov};
 #[cfg(feature = "progressive")]
@@ -22,7 +23,7 @@ const MAX_BOX: u64 = 64 << 20;
 /// of the error is that of the box behind the data, which is most likely the `moov`.
 ///
 /// `finish` ends a segment: positions in errors count from its start. A fragment whose data offsets are absolute in a file
-/// of which only a range was fetched is read all the same. `emsg`, `prft`, `sidx` and unknown boxes are passed over.
+/// of which only a range was fetched is read all the same. `emsg` becomes metadata; `prft`, `sidx` and unknown boxes are passed over.
 #[derive(Debug, Default)]
 pub struct FragmentDemuxer {
     state: State,
@@ -41,6 +42,10 @@ pub struct FragmentDemuxer {
     data_seen: bool,
     /// The samples of the last fragment may be moved to where its data is.
     movable: bool,
+    /// Where the media of this segment begins: the first time of a track.
+    begins: Option<(TrackId, Ticks)>,
+    /// Event messages whose time counts from there.
+    events: Vec<Emsg>,
     /// The input begins as a file does.
     is_file: bool,
     /// The last `moov` announced fragments.
@@ -176,6 +181,13 @@ impl FragmentDemuxer {
                 self.enter_data(end, sink)?;
                 State::Data { end }
             }
+            name if *name == emsg::NAME => match header.body {
+                Some(n @ 0..=emsg::MAX_SIZE) => State::Collect { name: *name, start, body: n as usize },
+                _ => {
+                    sink.warning(start, emsg::PASSED_OVER);
+                    State::Skip { end }
+                }
+            },
             name => {
                 self.is_file |= *name == *b"ftyp";
                 State::Skip { end }
@@ -253,6 +265,7 @@ impl FragmentDemuxer {
         self.state = State::Header;
         match &name {
             b"moov" => self.read_moov(whole, start, sink)?,
+            name if *name == emsg::NAME => self.read_emsg(whole, start, sink),
             _ => self.read_moof(whole, start, sink)?,
         }
         Ok(true)
@@ -308,6 +321,11 @@ impl FragmentDemuxer {
                 sink.track(state.track.info.clone());
             }
         }
+        if let (None, Some(first)) = (self.begins, samples.first()) {
+            let of_track = samples.iter().filter(|p| p.track == first.track).map(|p| p.sample.pts);
+            self.begins = of_track.min().map(|time| (first.track, time));
+            self.tell_events(sink);
+        }
         self.fragment_seen = true;
         self.data_seen = false;
         // Of several fragments whose data is still to come, none can be moved by itself.
@@ -317,6 +335,29 @@ impl FragmentDemuxer {
             self.pending = by_offset(self.pending.drain(..).collect()).into();
         }
         Ok(())
+    }
+
+    fn read_emsg(&mut self, body: &[u8], start: u64, sink: &mut dyn Sink) {
+        match emsg::parse(body) {
+            // On the timeline of the presentation, edit lists applied.
+            Some(emsg) if !emsg.relative => sink.metadata(None, Some(emsg.time), emsg.message),
+            Some(emsg) if self.events.len() < emsg::MAX_WAITING => {
+                self.events.push(emsg);
+                self.tell_events(sink);
+            }
+            _ => sink.warning(start, emsg::PASSED_OVER),
+        }
+    }
+
+    /// Tells the event messages whose time counts from the start of the segment, once that is known.
+    fn tell_events(&mut self, sink: &mut dyn Sink) {
+        let Some((track, begins)) = self.begins else { return };
+        let Some(state) = self.tracks.iter().find(|t| t.track.info.id == track) else { return };
+        let scale = state.track.info.timescale;
+        for emsg in self.events.drain(..) {
+            let time = begins.saturating_add(scale.ticks(Timescale::MPEG.seconds(emsg.time)));
+            sink.metadata(Some(track), Some(time), emsg.message);
+        }
     }
 
     fn read_data(&mut self, chunk: &mut &[u8], end: Option<u64>, sink: &mut dyn Sink) -> Result<bool> {
@@ -401,6 +442,8 @@ impl FragmentDemuxer {
         self.fragment_seen = false;
         self.data_seen = false;
         self.movable = false;
+        self.begins = None;
+        self.events.clear();
         self.is_file = false;
         #[cfg(feature = "progressive")]
         {

@@ -3,6 +3,7 @@
 
 pub(crate) mod boxes;
 mod demux;
+mod emsg;
 #[cfg(feature = "progressive")]
 mod layout;
 mod moof;

@@ -1,12 +1,13 @@
 //! MPEG-2 transport streams (ISO/IEC 13818-1), in packets of 188, 192 (a time stamp in front, as discs and recorders write) or 204 bytes (an
 //! outer code behind).
 //!
-//! packets (this file) → sections ([`psi`], [`programs`]) or PES packets ([`stream`], [`pes`]) → elementary streams ([`nal`], [`opus`],
+//! packets (this file) → sections ([`psi`], [`programs`]) or PES packets ([`stream`], [`pes`]) → elementary streams ([`nal`], [`av1`], [`opus`],
 //! `super::adts`, `super::frames`) → samples.
 //! Everything works packet by packet on whole packets, so the samples do not depend on how the input was split.
 
 #[cfg(feature = "ts-extra")]
-mod extra;
+mod av1;
+mod data;
 mod nal;
 #[cfg(feature = "ts-extra")]
 mod opus;
@@ -19,10 +20,10 @@ mod stream;
 
 use self::programs::Programs;
 use self::psi::Pmt;
-use self::stream::{Pes, Reader, Stream};
+use self::stream::{Clock, Pes, Reader, Stream};
 use super::{Demuxer, Sink};
 use crate::error::{Code, PlayerError, Result};
-use crate::time::{PtsUnwrapper, Ticks};
+use crate::time::Ticks;
 
 /// Bytes of a transport packet (§2.4.3.2).
 const PACKET: usize = 188;
@@ -75,11 +76,9 @@ pub struct TsDemuxer {
     streams: Vec<Stream>,
     /// Packets from before the first PMT.
     early: Vec<u8>,
-    unwrapper: PtsUnwrapper,
+    clock: Clock,
     /// `tracks_complete` was called for the current PMT.
     complete: bool,
-    /// First and latest time stamp since the PMT.
-    span: Option<(Ticks, Ticks)>,
     warned_scrambled: bool,
     /// Without a stream that this build does not read, there is no sound or no picture.
     #[cfg(not(feature = "ts-extra"))]
@@ -108,9 +107,8 @@ impl TsDemuxer {
             current: None,
             streams: Vec::new(),
             early: Vec::new(),
-            unwrapper: PtsUnwrapper::default(),
+            clock: Clock::default(),
             complete: false,
-            span: None,
             warned_scrambled: false,
             #[cfg(not(feature = "ts-extra"))]
             absent: false,
@@ -242,7 +240,7 @@ impl TsDemuxer {
                     return;
                 }
                 if stream.check_continuity(control & 15, offset, sink) {
-                    stream.payload(unit_start, payload, offset, &mut self.unwrapper, &mut self.span, sink);
+                    stream.payload(unit_start, payload, offset, &mut self.clock, sink);
                 }
                 if !self.complete {
                     self.check_complete(sink);
@@ -254,7 +252,7 @@ impl TsDemuxer {
     fn check_complete(&mut self, sink: &mut dyn Sink) {
         let announced = self.streams.iter().filter(|s| s.announced()).count();
         let media = self.streams.iter().filter(|s| s.is_media()).count();
-        let waited_enough = self.span.is_some_and(|(first, last)| last - first > TRACK_PATIENCE);
+        let waited_enough = self.clock.span.is_some_and(|(first, last)| last - first > TRACK_PATIENCE);
         if announced == media || (announced > 0 && waited_enough) {
             self.complete = true;
             sink.tracks_complete();
@@ -339,14 +337,15 @@ impl TsDemuxer {
         {
             let absent =
                 |entry: &psi::PmtStream| matches!(stream::Kind::of(entry), stream::Kind::Other(ABSENT));
-            self.absent = self.streams.len() < 2 && pmt.streams.iter().any(absent);
+            let media = self.streams.iter().filter(|s| s.is_media()).count();
+            self.absent = media < 2 && pmt.streams.iter().any(absent);
         }
         for mut gone in old {
             gone.finish(offset, sink);
         }
         self.current = Some(pmt);
         self.complete = false;
-        self.span = None;
+        self.clock.span = None;
         self.check_complete(sink);
     }
 }
@@ -436,6 +435,8 @@ impl Demuxer for TsDemuxer {
         self.skip = 0;
         self.programs.reset();
         self.early.clear();
+        // What comes next is of another time.
+        self.clock.now = None;
         for stream in &mut self.streams {
             stream.reset();
         }

@@ -9,7 +9,7 @@ use super::sets::{Codec, MAX_SET, Sets};
 use super::{PACKET, start_code};
 use crate::codec::avc::{self, SliceStart};
 use crate::codec::{hevc, sei};
-use crate::container::{Metadata, Sample, Sink, TrackId};
+use crate::container::{Sample, Sink, TrackId};
 use crate::time::Ticks;
 
 /// Bytes of a slice that tell the second field of a frame from a new frame; only asked for where fields may occur.
@@ -122,8 +122,6 @@ pub struct NalReader {
     set: Vec<u8>,
     prefix: Vec<u8>,
     recovery_point: bool,
-    /// Captions from SEI before the picture.
-    captions: Vec<u8>,
 
     unit: AccessUnit,
     /// Time stamps of the PES packet, for the first access unit that begins in it.
@@ -150,7 +148,6 @@ impl NalReader {
             set: Vec::new(),
             prefix: Vec::new(),
             recovery_point: false,
-            captions: Vec::new(),
             unit: AccessUnit::default(),
             next_time: None,
             last_time: None,
@@ -390,7 +387,6 @@ impl NalReader {
             && (self.recovery_point || (self.sets.saw_sps && avc::is_intra_start(first_byte)));
         let sync = random_access || gradual;
         (self.recovery_point, self.sets.saw_sps) = (false, false);
-        let captions = std::mem::take(&mut self.captions);
         let time = self.next_time.take().or_else(|| {
             // Not the first picture of its PES packet: one frame later (§2.4.3.7 leaves it to the decoder).
             let (pts, dts) = self.last_time?;
@@ -422,9 +418,6 @@ impl NalReader {
         }
         self.last_time = Some((pts, dts));
         let first = self.sets.slice_start(head);
-        if !captions.is_empty() {
-            sink.metadata(Some(self.track), Some(pts), Metadata::Captions(captions));
-        }
         self.unit = AccessUnit { open: true, size: 0, sync, pts, dts, first, second_field: false };
         true
     }
@@ -507,17 +500,7 @@ impl NalReader {
     fn take_sei(&mut self) {
         let header = self.codec.header();
         let body = self.prefix.get(self.length_at + 4 + header..).unwrap_or_default();
-        sei::messages(body, |kind, payload| match kind {
-            sei::RECOVERY_POINT => self.recovery_point = true,
-            sei::USER_DATA_ITU_T_T35 if cfg!(feature = "ts-extra") => {
-                if let Some(triplets) = sei::captions(payload)
-                    && self.captions.len() <= MAX_ASIDE
-                {
-                    self.captions.extend_from_slice(triplets);
-                }
-            }
-            _ => {}
-        });
+        sei::messages(body, |kind, _| self.recovery_point |= kind == sei::RECOVERY_POINT);
     }
 
     /// Gives out the access unit in progress.
@@ -550,7 +533,6 @@ impl NalReader {
         self.target = Target::Nowhere;
         self.zeros = 0;
         self.recovery_point = false;
-        self.captions.clear();
         self.sets.saw_sps = false;
         self.next_time = None;
     }

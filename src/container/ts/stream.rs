@@ -1,8 +1,11 @@
 //! One elementary stream of the program: continuity, PES packets, and which reader takes their payload.
 
 #[cfg(feature = "ts-extra")]
-use super::extra::Extra;
+use super::av1::Av1Reader;
+use super::data::DataReader;
 use super::nal::NalReader;
+#[cfg(feature = "ts-extra")]
+use super::opus::OpusReader;
 use super::pes::{self, Parsed};
 use super::psi::PmtStream;
 use super::sets::Codec;
@@ -33,7 +36,40 @@ pub(super) enum Reader {
     #[cfg(feature = "ts-extra")]
     Framed(Box<FrameReader>),
     #[cfg(feature = "ts-extra")]
-    Extra(Extra),
+    Opus(Box<OpusReader>),
+    #[cfg(feature = "ts-extra")]
+    Av1(Box<Av1Reader>),
+    Data(DataReader),
+}
+
+/// Time stamps of the streams of a program differ by less at one place, in ticks.
+const TOGETHER: Ticks = 5 * 90_000;
+
+/// Time stamps of all streams of a program.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    unwrapper: PtsUnwrapper,
+    /// First and latest since the PMT.
+    pub span: Option<(Ticks, Ticks)>,
+    /// The latest on the present time line.
+    pub now: Option<Ticks>,
+}
+
+impl Clock {
+    fn unwrap(&mut self, pts: Option<u64>, dts: Option<u64>) -> (Option<Ticks>, Option<Ticks>) {
+        let dts = dts.map(|t| self.unwrapper.unwrap(t));
+        let pts = pts.map(|t| self.unwrapper.unwrap(t));
+        if let Some(t) = dts.or(pts) {
+            let (first, last) = self.span.get_or_insert((t, t));
+            (*first, *last) = ((*first).min(t), (*last).max(t));
+            self.now = Some(match self.now {
+                // Streams lie apart a little; further back is another time line.
+                Some(now) if (0..TOGETHER).contains(&(now - t)) => now,
+                _ => t,
+            });
+        }
+        (pts, dts)
+    }
 }
 
 /// One elementary stream.
@@ -54,13 +90,13 @@ pub(super) enum Kind {
     Adts,
     #[cfg(feature = "ts-extra")]
     Framed(Frames),
+    #[cfg(feature = "ts-extra")]
+    Av1,
     /// Opus with so many channels.
     #[cfg(feature = "ts-extra")]
     Opus(u8),
     /// ID3, or KLV (`true`).
-    #[cfg(feature = "ts-extra")]
     Data(bool),
-    #[cfg(feature = "ts-extra")]
     Scte35,
     /// Not read; with a name for the warning, empty for what is passed over silently.
     Other(&'static str),
@@ -77,17 +113,21 @@ impl Kind {
         match (entry.stream_type, entry.registration.as_ref()) {
             (0x1b, _) => Self::Video(Codec::Avc),
             (0x0f, _) => Self::Adts,
+            (0x15, _) => Self::Data(false),
+            (0x86, _) => Self::Scte35,
+            (0x06, Some(b"KLVA")) => Self::Data(true),
             #[cfg(feature = "ts-extra")]
             (0x03 | 0x04, _) => Self::Framed(Frames::Mpeg),
-            (0x06, Some(b"AV01")) => Self::Other("AV1 in MPEG-TS is not supported"),
             #[cfg(not(feature = "ts-extra"))]
             (0x03 | 0x04 | 0x11 | 0x24 | 0x81 | 0x84 | 0x87, _)
-            | (0x06, Some(b"Opus" | b"AC-3" | b"EAC3" | b"HEVC")) => Self::Other(super::ABSENT),
+            | (0x06, Some(b"Opus" | b"AC-3" | b"EAC3" | b"HEVC" | b"AV01" | b"AV1G")) => {
+                Self::Other(super::ABSENT)
+            }
             (0x01 | 0x02, _) => Self::Other("MPEG-1/2 video is not supported"),
             (0x10, _) => Self::Other("MPEG-4 part 2 video is not supported"),
             // HLS sample encryption.
             (0xdb | 0xcf | 0xc1 | 0xc2, _) => Self::Other("encrypted elementary streams are not supported"),
-            (0x05 | 0x06 | 0x0b..=0x0d | 0x15 | 0x86, _) => Self::Other(""),
+            (0x05 | 0x06 | 0x0b..=0x0d, _) => Self::Other(""),
             _ => Self::Other("a stream of unknown type is passed over"),
         }
     }
@@ -100,21 +140,24 @@ impl Kind {
             (0x81 | 0x87 | 0x84, _) | (0x06, Some(b"AC-3" | b"EAC3")) => Self::Framed(Frames::Ac3),
             (0x24, _) | (0x06, Some(b"HEVC")) => Self::Video(Codec::Hevc),
             (0x11, _) => Self::Framed(Frames::Latm),
-            (0x15, _) => Self::Data(false),
-            (0x86, _) => Self::Scte35,
+            // GStreamer before the identifier was registered.
+            (0x06, Some(b"AV01" | b"AV1G")) => Self::Av1,
             (0x06, Some(b"Opus")) => match entry.opus_channels.unwrap_or(2) {
                 channels @ 1..=8 => Self::Opus(channels),
                 // Dual mono.
                 0 => Self::Opus(2),
                 _ => Self::Other("Opus with a channel layout of its own is not supported"),
             },
-            (0x06, Some(b"KLVA")) => Self::Data(true),
             (0x06, _) if has(0x6a) || has(0x7a) => Self::Framed(Frames::Ac3),
             _ => return None,
         })
     }
 
     pub fn is_video(self) -> bool {
+        #[cfg(feature = "ts-extra")]
+        if self == Self::Av1 {
+            return true;
+        }
         matches!(self, Self::Video(_))
     }
 
@@ -141,11 +184,11 @@ impl Stream {
             #[cfg(feature = "ts-extra")]
             Kind::Framed(frames) => Reader::Framed(Box::new(FrameReader::new(frames, track, language))),
             #[cfg(feature = "ts-extra")]
-            Kind::Opus(channels) => Reader::Extra(Extra::opus(track, language, channels)),
+            Kind::Opus(channels) => Reader::Opus(Box::new(OpusReader::new(track, language, channels))),
             #[cfg(feature = "ts-extra")]
-            Kind::Data(klv) => Reader::Extra(Extra::data(klv)),
-            #[cfg(feature = "ts-extra")]
-            Kind::Scte35 => Reader::Extra(Extra::sections()),
+            Kind::Av1 => Reader::Av1(Box::new(Av1Reader::new(track, language))),
+            Kind::Data(klv) => Reader::Data(DataReader::new(klv)),
+            Kind::Scte35 => Reader::Data(DataReader::sections()),
             Kind::Other(what) => return Err(what),
         };
         Ok(Self { pid: entry.pid, stream_type: entry.stream_type, continuity: None, pes: Pes::Skip, reader })
@@ -153,11 +196,7 @@ impl Stream {
 
     /// Whether a track comes of it.
     pub fn is_media(&self) -> bool {
-        match &self.reader {
-            #[cfg(feature = "ts-extra")]
-            Reader::Extra(r) => r.is_media(),
-            _ => true,
-        }
+        !matches!(self.reader, Reader::Data(_))
     }
 
     pub fn announced(&self) -> bool {
@@ -167,7 +206,10 @@ impl Stream {
             #[cfg(feature = "ts-extra")]
             Reader::Framed(r) => r.announced(),
             #[cfg(feature = "ts-extra")]
-            Reader::Extra(r) => r.announced(),
+            Reader::Opus(r) => r.announced(),
+            #[cfg(feature = "ts-extra")]
+            Reader::Av1(r) => r.announced(),
+            Reader::Data(_) => false,
         }
     }
 
@@ -179,7 +221,10 @@ impl Stream {
             #[cfg(feature = "ts-extra")]
             Reader::Framed(r) => r.damage(),
             #[cfg(feature = "ts-extra")]
-            Reader::Extra(r) => r.damage(),
+            Reader::Opus(r) => r.damage(),
+            #[cfg(feature = "ts-extra")]
+            Reader::Av1(r) => r.damage(),
+            Reader::Data(r) => r.damage(),
         }
     }
 
@@ -193,7 +238,10 @@ impl Stream {
             #[cfg(feature = "ts-extra")]
             Reader::Framed(r) => r.reset(),
             #[cfg(feature = "ts-extra")]
-            Reader::Extra(r) => r.reset(),
+            Reader::Opus(r) => r.reset(),
+            #[cfg(feature = "ts-extra")]
+            Reader::Av1(r) => r.reset(),
+            Reader::Data(r) => r.damage(),
         }
     }
 
@@ -218,13 +266,11 @@ impl Stream {
         unit_start: bool,
         payload: &[u8],
         offset: u64,
-        unwrapper: &mut PtsUnwrapper,
-        span: &mut Option<(Ticks, Ticks)>,
+        clock: &mut Clock,
         sink: &mut dyn Sink,
     ) {
-        #[cfg(feature = "ts-extra")]
-        if let Reader::Extra(r) = &mut self.reader
-            && r.take_section(unit_start, payload, span.map(|(_, last)| last), offset, sink)
+        if let Reader::Data(r) = &mut self.reader
+            && r.take_section(unit_start, payload, clock.now, offset, sink)
         {
             return;
         }
@@ -257,19 +303,17 @@ impl Stream {
                 }
                 Parsed::Header(header) => header,
             };
-            let dts = header.dts.map(|t| unwrapper.unwrap(t));
-            let pts = header.pts.map(|t| unwrapper.unwrap(t));
-            if let Some(t) = dts.or(pts) {
-                let (first, last) = span.get_or_insert((t, t));
-                (*first, *last) = ((*first).min(t), (*last).max(t));
-            }
+            let (pts, dts) = clock.unwrap(header.pts, header.dts);
             match &mut self.reader {
                 Reader::Nal(r) => r.begin_pes(pts, dts, offset, sink),
                 Reader::Adts(r) => r.begin_pes(pts),
                 #[cfg(feature = "ts-extra")]
                 Reader::Framed(r) => r.begin_pes(pts),
                 #[cfg(feature = "ts-extra")]
-                Reader::Extra(r) => r.begin_pes(pts, span.map(|(_, last)| last), offset, sink),
+                Reader::Opus(r) => r.begin_pes(pts, offset, sink),
+                #[cfg(feature = "ts-extra")]
+                Reader::Av1(r) => r.begin_pes(pts, offset, sink),
+                Reader::Data(r) => r.begin_pes(pts.or(clock.now), sink),
             }
             payload = &whole[header.size..];
             self.pes = Pes::Body(header.payload);
@@ -297,14 +341,25 @@ impl Stream {
             #[cfg(feature = "ts-extra")]
             Reader::Framed(r) => r.push(payload, offset, sink),
             #[cfg(feature = "ts-extra")]
-            Reader::Extra(r) => {
-                let complete = matches!(self.pes, Pes::Body(Some(0)));
-                r.push(payload, complete, offset, sink);
+            Reader::Opus(r) => {
+                r.push(payload);
+                if matches!(self.pes, Pes::Body(Some(0))) {
+                    r.end_pes(offset, sink);
+                }
             }
+            #[cfg(feature = "ts-extra")]
+            Reader::Av1(r) => {
+                r.push(payload);
+                if matches!(self.pes, Pes::Body(Some(0))) {
+                    r.end_pes(offset, sink);
+                }
+            }
+            Reader::Data(r) => r.push(payload, matches!(self.pes, Pes::Body(Some(0))), sink),
         }
     }
 
     /// The segment has ended. Returns whether it cut a PES packet that told its length.
+    #[cfg_attr(not(feature = "ts-extra"), expect(unused_variables, reason = "what it places is not read"))]
     pub fn finish(&mut self, offset: u64, sink: &mut dyn Sink) -> bool {
         self.continuity = None;
         let cut = matches!(self.pes, Pes::Body(Some(1..)) | Pes::Header(_));
@@ -324,7 +379,14 @@ impl Stream {
                 r.finish(offset, sink);
             }
             #[cfg(feature = "ts-extra")]
-            Reader::Extra(r) => r.finish(cut, offset, sink),
+            Reader::Opus(r) if cut => r.damage(),
+            #[cfg(feature = "ts-extra")]
+            Reader::Opus(r) => r.end_pes(offset, sink),
+            #[cfg(feature = "ts-extra")]
+            Reader::Av1(r) if cut => r.damage(),
+            #[cfg(feature = "ts-extra")]
+            Reader::Av1(r) => r.end_pes(offset, sink),
+            Reader::Data(r) => r.finish(cut, sink),
         }
         cut
     }

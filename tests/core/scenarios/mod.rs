@@ -8,6 +8,7 @@ mod faults;
 mod files;
 mod lifecycle;
 mod memory;
+mod metadata;
 mod playback;
 mod quality;
 #[cfg(feature = "progressive")]

@@ -187,12 +187,20 @@ impl Track {
         muxer.init_segment(TrackId(1)).unwrap()
     }
 
-    /// `moof` and `mdat` with the frames that `keep` lets pass; empty if there are none.
-    pub fn segment(&self, from: u32, to: u32, keep: impl Fn(&Frame) -> bool) -> Vec<u8> {
+    /// `moof` and `mdat` with the frames that `keep` lets pass, each behind its `front`; empty if there are none.
+    pub fn segment(
+        &self,
+        from: u32,
+        to: u32,
+        keep: impl Fn(&Frame) -> bool,
+        front: impl Fn(&Frame) -> Vec<u8>,
+    ) -> Vec<u8> {
         let mut muxer = Muxer::new();
         muxer.track(self.info(1));
         muxer.tracks_complete();
         for frame in self.frames(from, to).into_iter().filter(|f| keep(f)) {
+            let front = front(&frame);
+            muxer.buffer(TrackId(1)).extend_from_slice(&front);
             muxer.buffer(TrackId(1)).extend_from_slice(&frame.payload());
             muxer.sample(
                 TrackId(1),
@@ -201,7 +209,7 @@ impl Track {
                     pts: frame.pts,
                     duration: Some(frame.duration),
                     sync: frame.sync,
-                    size: frame.size,
+                    size: frame.size + front.len() as u32,
                 },
             );
         }
@@ -211,6 +219,54 @@ impl Track {
         }
         bytes
     }
+}
+
+/// What goes along with the media.
+#[derive(Clone, Debug)]
+pub enum Aside {
+    Id3(&'static str),
+    Klv(Vec<u8>),
+    /// With a byte that tells it from others.
+    Scte35(u8),
+    /// Triplets of the picture at that time.
+    Captions(Vec<u8>),
+    Emsg {
+        version: u8,
+        id: u32,
+        duration: Option<f64>,
+        data: &'static str,
+    },
+}
+
+impl Aside {
+    /// As it stands in a transport stream.
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Id3(text) => {
+                let size = text.len() as u8;
+                let mut tag = vec![b'I', b'D', b'3', 4, 0, 0, 0, 0, 0, size + 11];
+                tag.extend([b'T', b'I', b'T', b'2', 0, 0, 0, size + 1, 0, 0, 3]);
+                tag.extend(text.as_bytes());
+                tag
+            }
+            Self::Klv(value) => [&[6, 0x0e, 0x2b, 0x34], &value[..]].concat(),
+            Self::Scte35(mark) => {
+                vec![0xfc, 0x30, 0x15, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xf0, 0, 0, 0, 0, 0, 0, *mark]
+            }
+            Self::Captions(triplets) => sei(triplets),
+            Self::Emsg { .. } => unreachable!("not in transport streams"),
+        }
+    }
+}
+
+/// An SEI NAL unit with triplets of captions.
+fn sei(triplets: &[u8]) -> Vec<u8> {
+    let mut nal = vec![6, 4, triplets.len() as u8 + 11];
+    nal.extend(b"\xb5\x00\x31GA94\x03");
+    nal.extend([0x40 | (triplets.len() / 3) as u8, 0xff]);
+    nal.extend(triplets);
+    nal.extend([0xff, 0x80]);
+    nal
 }
 
 impl Frame {

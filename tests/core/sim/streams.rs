@@ -1,6 +1,6 @@
 //! Whole presentations of synthetic media, as DASH and as HLS.
 
-use super::media::{Codec, Mark, Track};
+use super::media::{Aside, Codec, Mark, Track};
 use super::site::Site;
 use super::ts;
 use millrace::bytes::ByteWriter;
@@ -47,6 +47,8 @@ pub struct Stream {
     pub late: f64,
     /// Segments marked EXT-X-GAP, by position.
     pub gaps: Vec<usize>,
+    /// What goes along with the first part, by seconds in it.
+    pub asides: Vec<(f64, Aside)>,
 }
 
 /// How a DASH manifest names its segments.
@@ -96,6 +98,7 @@ impl Stream {
             b_frames: false,
             late: 0.0,
             gaps: Vec::new(),
+            asides: Vec::new(),
         }
     }
 
@@ -182,7 +185,54 @@ impl Stream {
 
     fn fmp4(&self, track: &Track, n: usize) -> Vec<u8> {
         let (from, to) = self.frames_of(track, n);
-        track.segment(from, to, self.kept(track))
+        let asides = self.asides_of(track, n);
+        let front = |frame: &super::media::Frame| {
+            let captions = asides.iter().find(|(at, a)| *at == frame.pts && matches!(a, Aside::Captions(_)));
+            captions.filter(|_| track.is_video()).map_or_else(Vec::new, |(_, aside)| {
+                let nal = aside.bytes();
+                [&(nal.len() as u32).to_be_bytes()[..], &nal].concat()
+            })
+        };
+        let mut out = ByteWriter::new();
+        for (at, aside) in &asides {
+            self.emsg(&mut out, track, n, *at, aside);
+        }
+        out.bytes(&track.segment(from, to, self.kept(track), front));
+        out.into_vec()
+    }
+
+    /// What goes along with a segment, by media time in ticks of 90 kHz. Event messages of version 1 are said again in the next one.
+    fn asides_of(&self, track: &Track, n: usize) -> Vec<(i64, Aside)> {
+        let begins = n as f64 * self.segment;
+        let within = |(at, aside): &&(f64, Aside)| {
+            let again = matches!(aside, Aside::Emsg { version: 1, .. }) && at + self.segment >= begins;
+            track.part == 0 && *at < begins + self.segment && (*at >= begins || again)
+        };
+        let ticks = |at: f64| ((track.base + at) * 90_000.0).round() as i64;
+        self.asides.iter().filter(within).map(|(at, aside)| (ticks(*at), aside.clone())).collect()
+    }
+
+    fn emsg(&self, w: &mut ByteWriter, track: &Track, n: usize, at: i64, aside: &Aside) {
+        let Aside::Emsg { version, id, duration, data } = aside else { return };
+        let texts = |w: &mut ByteWriter| w.bytes(b"urn:millrace:test\x00one\0");
+        let begins = self.time_of(track, n) as f64 / f64::from(track.timescale());
+        w.full_boxed(b"emsg", *version, 0, |w| {
+            if *version == 0 {
+                texts(w);
+            }
+            w.u32(1000);
+            let ms = at as f64 / 90.0;
+            match version {
+                0 => w.u32((ms - begins * 1000.0).round() as u32),
+                _ => w.u64(ms.round() as u64),
+            }
+            w.u32(duration.map_or(u32::MAX, |d| (d * 1000.0) as u32));
+            w.u32(*id);
+            if *version == 1 {
+                texts(w);
+            }
+            w.bytes(data.as_bytes());
+        });
     }
 
     fn tracks(&self) -> Vec<(String, Track)> {
@@ -468,11 +518,16 @@ impl Stream {
     fn transport(&self, track: &Track, n: usize) -> Vec<u8> {
         let (from, to) = self.frames_of(track, n);
         if !track.is_video() {
-            return ts::segment(None, Some((track, from, to)), self.kept(track));
+            return ts::segment(None, Some((track, from, to)), self.kept(track), &self.asides_of(track, n));
         }
         let sound = self.audio(track.part as usize, 0);
         let (a, b) = self.frames_of(&sound, n);
-        ts::segment(Some((track, from, to)), self.muxed.then_some((&sound, a, b)), self.kept(track))
+        ts::segment(
+            Some((track, from, to)),
+            self.muxed.then_some((&sound, a, b)),
+            self.kept(track),
+            &self.asides_of(track, n),
+        )
     }
 
     fn multivariant(&self) -> String {

@@ -1,16 +1,21 @@
 //! MPEG transport streams of synthetic samples (ISO/IEC 13818-1): PAT, PMT, one PES packet per frame.
 
-use super::media::{Codec, Frame, PPS, SPS, Track};
+use super::media::{Aside, Codec, Frame, PPS, SPS, Track};
 
 const VIDEO_PID: u16 = 0x100;
 const AUDIO_PID: u16 = 0x101;
 const PMT_PID: u16 = 0x1000;
+const ID3_PID: u16 = 0x102;
+const SCTE_PID: u16 = 0x103;
+const KLV_PID: u16 = 0x104;
 
-/// A segment with the frames of both tracks that `keep` lets pass, in order of decoding time.
+/// A segment with the frames of both tracks that `keep` lets pass, in order of decoding time, and with what goes along with them at its
+/// presentation time in ticks of 90 kHz.
 pub fn segment(
     video: Option<(&Track, u32, u32)>,
     audio: Option<(&Track, u32, u32)>,
     keep: impl Fn(&Frame) -> bool,
+    asides: &[(i64, Aside)],
 ) -> Vec<u8> {
     let mut units: Vec<(u16, i64, Frame, u32)> = Vec::new();
     for (pid, track) in [(VIDEO_PID, video), (AUDIO_PID, audio)] {
@@ -30,12 +35,38 @@ pub fn segment(
             program.extend([kind, 0xe0 | (pid >> 8) as u8, pid as u8, 0xf0, 0]);
         }
     }
+    if !asides.is_empty() {
+        program.extend([0x15, 0xe0 | (ID3_PID >> 8) as u8, ID3_PID as u8, 0xf0, 0]);
+        program.extend([0x86, 0xe0 | (SCTE_PID >> 8) as u8, SCTE_PID as u8, 0xf0, 0]);
+        program.extend([0x06, 0xe0 | (KLV_PID >> 8) as u8, KLV_PID as u8, 0xf0, 6]);
+        program.extend(b"\x05\x04KLVA");
+    }
     psi(&mut out, PMT_PID, &program, 2);
 
     let mut sent = [0usize; 2];
+    let mut told = [0usize; 3];
+    let mut others: Vec<_> = asides.iter().filter(|(_, a)| !matches!(a, Aside::Captions(_))).collect();
+    others.sort_by_key(|(at, _)| *at);
+    let mut others = others.into_iter().peekable();
     for (i, (pid, dts, frame, scale)) in units.iter().enumerate() {
+        while let Some((at, aside)) = others.next_if(|(at, _)| at <= dts) {
+            let bytes = aside.bytes();
+            match aside {
+                Aside::Scte35(_) => section(&mut out, SCTE_PID, bytes, &mut told[1]),
+                _ => {
+                    let (pid, count) = match aside {
+                        Aside::Id3(_) => (ID3_PID, &mut told[0]),
+                        _ => (KLV_PID, &mut told[2]),
+                    };
+                    let pes = pes(pid, *at, *at, &bytes);
+                    packetize(&mut out, pid, &pes, pes.len().div_ceil(184), count);
+                }
+            }
+        }
         let pts = frame.pts * 90_000 / i64::from(*scale);
-        let data = if *pid == VIDEO_PID { annex_b(frame) } else { adts(frame) };
+        let captions = asides.iter().find(|(at, a)| *at == pts && matches!(a, Aside::Captions(_)));
+        let sei = captions.map(|(_, aside)| aside.bytes()).unwrap_or_default();
+        let data = if *pid == VIDEO_PID { annex_b(frame, &sei) } else { adts(frame) };
         let pes = pes(*pid, pts, *dts, &data);
         let count = &mut sent[usize::from(*pid == AUDIO_PID)];
         let last = !units[i + 1..].iter().any(|u| u.0 == *pid);
@@ -70,13 +101,19 @@ pub fn packed(track: &Track, from: u32, to: u32, timed: bool, keep: impl Fn(&Fra
 
 fn psi(out: &mut Vec<u8>, pid: u16, body: &[u8], table: u8) {
     let length = 5 + body.len() + 4;
-    let mut section = vec![table, 0xb0 | (length >> 8) as u8, length as u8, 0, 1, 0xc1, 0, 0];
-    section.extend_from_slice(body);
+    let mut bytes = vec![table, 0xb0 | (length >> 8) as u8, length as u8, 0, 1, 0xc1, 0, 0];
+    bytes.extend_from_slice(body);
+    section(out, pid, bytes, &mut 0);
+}
+
+/// A section, but for its CRC.
+fn section(out: &mut Vec<u8>, pid: u16, mut section: Vec<u8>, count: &mut usize) {
     let crc = crc32(&section);
     section.extend(crc.to_be_bytes());
-    out.extend([0x47, 0x40 | (pid >> 8) as u8, pid as u8, 0x10, 0]);
+    out.extend([0x47, 0x40 | (pid >> 8) as u8, pid as u8, 0x10 | (*count % 16) as u8, 0]);
     out.extend_from_slice(&section);
     out.resize(out.len().next_multiple_of(188), 0xff);
+    *count += 1;
 }
 
 /// ISO/IEC 13818-1 annex A.
@@ -140,8 +177,8 @@ fn packetize(out: &mut Vec<u8>, pid: u16, pes: &[u8], packets: usize, count: &mu
     }
 }
 
-/// Access unit delimiter, parameter sets before an IDR picture, one slice.
-fn annex_b(frame: &Frame) -> Vec<u8> {
+/// Access unit delimiter, parameter sets before an IDR picture, SEI, one slice.
+fn annex_b(frame: &Frame, sei: &[u8]) -> Vec<u8> {
     const START: [u8; 4] = [0, 0, 0, 1];
     let mut out = Vec::new();
     out.extend(START);
@@ -151,6 +188,10 @@ fn annex_b(frame: &Frame) -> Vec<u8> {
         out.extend(SPS);
         out.extend(START);
         out.extend(PPS);
+    }
+    if !sei.is_empty() {
+        out.extend(START);
+        out.extend(sei);
     }
     out.extend(START);
     let order = (frame.mark.number * 2 % 256) as u8;
