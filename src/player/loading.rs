@@ -22,6 +22,7 @@ pub(super) struct Head<'a> {
     pub url: &'a str,
     pub content_type: Option<&'a str>,
     pub length: Option<u64>,
+    #[cfg_attr(not(feature = "progressive"), expect(dead_code, reason = "only plain files ask"))]
     pub ranges: bool,
     pub date: Option<f64>,
 }

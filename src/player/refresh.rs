@@ -5,7 +5,9 @@ use super::requests::Ticket;
 use super::session::{Ctx, Session};
 use super::stream::{Activity, RepKey};
 use crate::error::{PlayerError, Result};
-use crate::manifest::{Presentation, Protocol};
+#[cfg(feature = "dash")]
+use crate::manifest::Presentation;
+use crate::manifest::Protocol;
 #[cfg(not(feature = "hls"))]
 use crate::time::Seconds;
 
