@@ -8,7 +8,7 @@ pub fn date_time(text: &str) -> Option<f64> {
     let month: i64 = fields.next()?.parse().ok()?;
     let year: i64 = fields.next()?.parse().ok()?;
     let (clock, zone) = match time.find(['Z', '+', '-']) {
-        Some(i) => time.split_at(i),
+        Some(i) => time.split_at_checked(i)?,
         None => (time, ""),
     };
     let offset = match zone.strip_prefix(['+', '-']) {

@@ -348,7 +348,7 @@ impl Session {
         let lists = self.lists()?;
         let end = self.list_window(now)?.1;
         let most = self.main_list().map_or(0.0, |l| l.reload.target_duration());
-        Some((now + lists.lead?).clamp(end, end + most))
+        Some((now + lists.lead?).max(end).min(end + most))
     }
 
     pub fn list_window(&self, _: Now) -> Option<(Seconds, Seconds)> {

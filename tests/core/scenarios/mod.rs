@@ -7,6 +7,7 @@ mod faults;
 #[cfg(feature = "progressive")]
 mod files;
 mod lifecycle;
+mod live;
 mod memory;
 mod metadata;
 mod playback;
@@ -17,6 +18,7 @@ mod random;
 mod seeking;
 mod timeline;
 
+pub use crate::sim::live::*;
 pub use crate::sim::media::*;
 pub use crate::sim::network::*;
 pub use crate::sim::streams::*;

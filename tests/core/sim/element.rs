@@ -15,11 +15,21 @@ pub struct Source {
     complete: bool,
     pub duration: f64,
     pub buffers: Vec<(BufferId, SourceBuffer)>,
+    /// `setLiveSeekableRange()`.
+    pub live_range: Option<(f64, f64)>,
 }
 
 impl Source {
     pub fn new(number: u32) -> Self {
-        Self { number, open: false, ended: false, complete: false, duration: f64::NAN, buffers: Vec::new() }
+        Self {
+            number,
+            open: false,
+            ended: false,
+            complete: false,
+            duration: f64::NAN,
+            buffers: Vec::new(),
+            live_range: None,
+        }
     }
 
     pub fn buffer(&self, id: BufferId) -> Option<&SourceBuffer> {
@@ -57,6 +67,13 @@ impl Source {
                     return misuse("duration below what is buffered");
                 }
                 self.duration = seconds;
+                return Ok(true);
+            }
+            Command::SetLiveSeekableRange { start, end } => {
+                if self.ended || !(0.0..=end).contains(&start) {
+                    return misuse("an impossible live seekable range, or after the end");
+                }
+                self.live_range = Some((start, end));
                 return Ok(true);
             }
             Command::EndOfStream => {
@@ -158,6 +175,7 @@ pub struct Element {
     pub source: Option<Source>,
     pub position: f64,
     pub paused: bool,
+    pub hidden: bool,
     pub rate: f64,
     pub ready_state: u8,
     pub seeking: bool,
@@ -211,6 +229,7 @@ impl Element {
             source: None,
             position: 0.0,
             paused: false,
+            hidden: false,
             rate: 1.0,
             ready_state: 0,
             seeking: false,
@@ -294,7 +313,7 @@ impl Element {
             width: self.width,
             height: self.height,
             first_frame: self.first_frame,
-            hidden: false,
+            hidden: self.hidden,
             wall: 0.0,
         });
     }

@@ -3,6 +3,7 @@
 pub mod element;
 #[cfg(feature = "progressive")]
 pub mod files;
+pub mod live;
 pub mod media;
 pub mod mse;
 pub mod network;

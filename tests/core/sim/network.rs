@@ -130,6 +130,8 @@ pub struct Network {
     pub rates: Vec<(f64, f64)>,
     rules: Vec<Rule>,
     running: Vec<Running>,
+    /// The server's clock less this one: the machine slept, and its own stood still.
+    pub skew: f64,
     pub requests: Vec<Request>,
     now: f64,
 }
@@ -142,6 +144,7 @@ impl Network {
             rates: vec![(0.0, 10e6)],
             rules: Vec::new(),
             running: Vec::new(),
+            skew: 0.0,
             requests: Vec::new(),
             now: 0.0,
         }
@@ -150,6 +153,16 @@ impl Network {
     /// Adds a fault for the next `times` requests whose URL contains `pattern`.
     pub fn fault(&mut self, pattern: &str, fault: Fault, times: u32) {
         self.rules.push(Rule { pattern: pattern.to_owned(), fault, left: times });
+    }
+
+    /// No faults any more.
+    pub fn heal(&mut self) {
+        self.rules.clear();
+    }
+
+    /// Time goes by in which nothing is carried.
+    pub fn skip(&mut self, seconds: f64) {
+        self.now += seconds;
     }
 
     fn rate_at(&self, t: f64) -> f64 {
@@ -175,10 +188,10 @@ impl Network {
             Some(Fault::Redirect(to)) => (*to).to_owned(),
             _ => url.to_owned(),
         };
-        let found = self.site.get(&target);
-        let (mut status, content_type, whole) = match found {
-            Some((content_type, bytes)) => (200, content_type, bytes),
-            None => (404, "text/html", b"<html>not found</html>".to_vec()),
+        let found = self.site.answer(&target, now + self.skew);
+        let (mut status, content_type, whole, at) = match found {
+            Some(a) => (200, a.content_type, a.bytes, a.at - self.skew),
+            None => (404, "text/html", b"<html>not found</html>".to_vec(), now),
         };
         let mut body = whole;
         let no_ranges = matches!(
@@ -213,7 +226,7 @@ impl Network {
             }
         }
         let mut end = End::Good;
-        let mut head_at = now + self.rtt;
+        let mut head_at = (now + self.rtt).max(at + self.rtt / 2.0);
         let mut announced = Some(body.len() as u64);
         match fault {
             Some(Fault::Status(s)) => {

@@ -7,11 +7,23 @@ use std::rc::Rc;
 /// Makes the bytes of a resource.
 type Make = Rc<dyn Fn() -> Vec<u8>>;
 
+/// What a server has at a moment.
+pub struct Answer {
+    pub content_type: &'static str,
+    pub bytes: Vec<u8>,
+    /// The server waits until then.
+    pub at: f64,
+}
+
+/// Answers by URL and time.
+type Serve = Rc<dyn Fn(&str, f64) -> Option<Answer>>;
+
 /// Content by URL.
 #[derive(Clone, Default)]
 pub struct Site {
     entries: BTreeMap<String, (&'static str, Make)>,
     icy: BTreeMap<String, IcyHeaders>,
+    live: Option<Serve>,
 }
 
 impl Site {
@@ -35,6 +47,17 @@ impl Site {
         self.icy.get(url).cloned()
     }
 
+    /// Has all other URLs answered by what the time makes of them.
+    pub fn serve(&mut self, serve: impl Fn(&str, f64) -> Option<Answer> + 'static) {
+        self.live = Some(Rc::new(serve));
+    }
+
+    /// What a URL answers at a time.
+    pub fn answer(&self, url: &str, now: f64) -> Option<Answer> {
+        let fixed = self.get(url).map(|(content_type, bytes)| Answer { content_type, bytes, at: now });
+        fixed.or_else(|| self.live.as_ref()?(url, now))
+    }
+
     /// What a URL answers.
     pub fn get(&self, url: &str) -> Option<(&'static str, Vec<u8>)> {
         self.entries.get(url).map(|(content_type, make)| (*content_type, make()))
@@ -56,5 +79,6 @@ impl Site {
     /// Adds what another site has.
     pub fn merge(&mut self, other: Site) {
         self.entries.extend(other.entries);
+        self.live = other.live.or(self.live.take());
     }
 }

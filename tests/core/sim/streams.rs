@@ -12,9 +12,9 @@ pub const M3U8: &str = "https://media.test/main.m3u8";
 pub const MP3: &str = "https://media.test/all.mp3";
 pub const TS: &str = "https://media.test/all.ts";
 pub const MP4: &str = "https://media.test/all.mp4";
-const ROOT: &str = "https://media.test/";
-const DASH_TYPE: &str = "application/dash+xml";
-const HLS_TYPE: &str = "application/vnd.apple.mpegurl";
+pub const ROOT: &str = "https://media.test/";
+pub const DASH_TYPE: &str = "application/dash+xml";
+pub const HLS_TYPE: &str = "application/vnd.apple.mpegurl";
 
 /// A stretch of the timeline: a DASH period, an HLS discontinuity.
 #[derive(Clone, Debug)]
@@ -167,7 +167,7 @@ impl Stream {
     }
 
     /// Frames of a segment.
-    fn frames_of(&self, track: &Track, n: usize) -> (u32, u32) {
+    pub fn frames_of(&self, track: &Track, n: usize) -> (u32, u32) {
         let duration = self.parts[track.part as usize].duration;
         let at = |n: usize| track.frames_until((n as f64 * self.segment).min(duration));
         (at(n), at(n + 1))
@@ -183,7 +183,7 @@ impl Stream {
         }
     }
 
-    fn fmp4(&self, track: &Track, n: usize) -> Vec<u8> {
+    pub fn fmp4(&self, track: &Track, n: usize) -> Vec<u8> {
         let (from, to) = self.frames_of(track, n);
         let asides = self.asides_of(track, n);
         let front = |frame: &super::media::Frame| {
@@ -275,7 +275,7 @@ impl Stream {
     }
 
     /// Start of a segment in ticks of the media.
-    fn time_of(&self, track: &Track, n: usize) -> u64 {
+    pub fn time_of(&self, track: &Track, n: usize) -> u64 {
         let (from, _) = self.frames_of(track, n);
         let base = (track.base * f64::from(track.timescale())).round() as u64;
         base + u64::from(from) * u64::from(track.frame_ticks())
@@ -515,7 +515,7 @@ impl Stream {
         site
     }
 
-    fn transport(&self, track: &Track, n: usize) -> Vec<u8> {
+    pub fn transport(&self, track: &Track, n: usize) -> Vec<u8> {
         let (from, to) = self.frames_of(track, n);
         if !track.is_video() {
             return ts::segment(None, Some((track, from, to)), self.kept(track), &self.asides_of(track, n));
@@ -530,7 +530,7 @@ impl Stream {
         )
     }
 
-    fn multivariant(&self) -> String {
+    pub fn multivariant(&self) -> String {
         let mut x = String::from("#EXTM3U\n#EXT-X-VERSION:7\n");
         for (language, lang) in self.languages.iter().enumerate() {
             let default = if language == 0 { "YES" } else { "NO" };

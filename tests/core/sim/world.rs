@@ -67,6 +67,8 @@ pub struct World {
     /// Bytes that each SourceBuffer takes.
     pub quota: usize,
     pub sources_opened: u32,
+    /// The machine's clock less this one, in seconds.
+    pub wall: f64,
     queue: VecDeque<Pending>,
     answers: VecDeque<Pending>,
     later: Vec<(f64, u64, Later)>,
@@ -99,6 +101,7 @@ impl World {
             change_type: true,
             quota: usize::MAX,
             sources_opened: 0,
+            wall: 0.0,
             queue: VecDeque::new(),
             answers: VecDeque::new(),
             later: Vec::new(),
@@ -129,6 +132,7 @@ impl World {
     pub fn load_with(&mut self, request: LoadRequest) {
         self.stopped = false;
         self.load_began = self.events.len();
+        let request = LoadRequest { wall: self.now + self.wall, ..request };
         self.queue.push_back(Pending::Load(request));
         self.pump();
     }
@@ -177,6 +181,22 @@ impl World {
     /// The link from now on, in bit/s.
     pub fn link(&mut self, rate: f64) {
         self.net.rates.push((self.now, rate));
+    }
+
+    /// The machine sleeps. `ticks`: its monotonic clock goes on meanwhile.
+    pub fn sleep(&mut self, seconds: f64, ticks: bool) {
+        if ticks {
+            self.net.skip(seconds);
+            self.now += seconds;
+        } else {
+            self.net.skew += seconds;
+            self.wall += seconds;
+        }
+    }
+
+    /// The server's time, as `now`.
+    pub fn server_now(&self) -> f64 {
+        self.now + self.net.skew
     }
 
     pub fn fault(&mut self, pattern: &str, fault: Fault, times: u32) {
@@ -297,7 +317,10 @@ impl World {
                     Err(_) => unreachable!("thrown at once"),
                 }
             }
-            Later::Report(state) => self.queue.push_back(Pending::State(state)),
+            Later::Report(state) => {
+                let wall = self.now + self.wall;
+                self.queue.push_back(Pending::State(MediaState { wall, ..state }));
+            }
             Later::ElementError(code, message) => {
                 if self.element.broken {
                     self.queue.push_back(Pending::ElementError(code, message));
@@ -446,6 +469,10 @@ impl World {
                 assert!(to.is_finite() && to >= 0.0, "a seek to {to}");
                 self.seeks.push((self.now, to));
                 self.after(LINK, Later::Seek(to));
+            }
+            Command::SetRate(rate) => {
+                self.element.rate = rate;
+                self.element.report("ratechange");
             }
             command => self.buffer_command(command),
         }
