@@ -228,16 +228,16 @@ impl PackedDemuxer {
         {
             return self.begin(Reader::Other(demuxer, self.offset), 0, sink);
         }
-        let (at, frames) = identify(&self.pending, last);
+        let (at, found) = identify(&self.pending, last);
         self.garbage += at;
-        if self.garbage > MAX_PROBE || (last && frames.is_none()) {
+        if self.garbage > MAX_PROBE || (last && found.is_none()) {
             self.pending.clear();
             let error = PlayerError::new(Code::MediaMalformed, "No frame of audio is found.");
             return Err(error.at((self.offset + at as u64).saturating_sub(self.garbage as u64)));
         }
         self.offset += at as u64;
         self.pending.drain(..at);
-        let Some(frames) = frames else { return Ok(()) };
+        let Some((frames, size)) = found else { return Ok(()) };
         if self.garbage > 0 {
             sink.warning(
                 self.offset - self.garbage as u64,
@@ -261,8 +261,8 @@ impl PackedDemuxer {
             {
                 if frames == Frames::Mpeg
                     && self.layout.is_none()
-                    && let Some(header) = self.pending.first_chunk().and_then(MpegAudioHeader::parse)
-                    && let Some(frame) = self.pending.get(..usize::from(header.frame_size))
+                    && let Some(header) = self.pending.first_chunk().and_then(MpegAudioHeader::parse_any)
+                    && let Some(frame) = self.pending.get(..size)
                 {
                     let layout = Mp3Layout::from_frame(header, frame, self.offset);
                     skipped = (layout.first - layout.start) as usize;
@@ -329,9 +329,9 @@ impl Sink for Announced<'_> {
     }
 }
 
-/// The first place where a frame is followed by another one of its stream, or where that cannot be told yet (`None`). `last`: no more
+/// The first place where a frame is followed by another one of its stream, with its size, or where that cannot be told yet (`None`). `last`: no more
 /// bytes come, so that a frame that ends with them needs no other.
-fn identify(data: &[u8], last: bool) -> (usize, Option<Frames>) {
+fn identify(data: &[u8], last: bool) -> (usize, Option<(Frames, usize)>) {
     for at in 0..data.len() {
         let rest = &data[at..];
         for frames in [
@@ -346,14 +346,19 @@ fn identify(data: &[u8], last: bool) -> (usize, Option<Frames>) {
                 }
                 continue;
             }
-            let Some(head) = frames.parse(rest).filter(|h| h.size >= frames.header_size()) else { continue };
+            let head = match frames.measure(rest) {
+                Some(Some(head)) => head,
+                Some(None) if !last => return (at, None),
+                _ => continue,
+            };
+            let known = Some((frames, head.size));
             match rest.get(head.size..head.size + frames.header_size()) {
                 Some(next) if frames.parse(next).is_some_and(|next| next.goes_with(&head)) => {
-                    return (at, Some(frames));
+                    return (at, known);
                 }
                 Some(_) => {}
                 None if !last => return (at, None),
-                None if head.size == rest.len() => return (at, Some(frames)),
+                None if head.size == rest.len() => return (at, known),
                 None => {}
             }
         }
