@@ -14,10 +14,12 @@ mod layout;
 pub use layout::Mp3Layout;
 
 use self::id3::TagReader;
+#[cfg(feature = "progressive")]
+use super::Format;
 use super::adts::AdtsReader;
 use super::framed::FrameReader;
 use super::frames::{Found, Frames, Scanner, is_trailing_tag};
-use super::{Demuxer, Format, Metadata, Sample, Sink, TrackId, TrackInfo};
+use super::{Demuxer, Metadata, Sample, Sink, TrackId, TrackInfo};
 #[cfg(feature = "progressive")]
 use crate::codec::mpeg_audio::MpegAudioHeader;
 use crate::error::{Code, PlayerError, Result};
@@ -45,6 +47,7 @@ enum Reader {
     Adts(Scanner, Box<AdtsReader>),
     Framed(Box<FrameReader>),
     /// A format with a demuxer of its own behind a tag: FLAC. With the byte of the file at which it begins.
+    #[cfg(feature = "progressive")]
     Other(Box<dyn Demuxer>, u64),
 }
 
@@ -216,6 +219,7 @@ impl PackedDemuxer {
                 reader.push(data, offset, &mut sink);
                 Ok(())
             }
+            #[cfg(feature = "progressive")]
             Some(Reader::Other(demuxer, _)) => demuxer.push(data, sink.sink),
             None => Ok(()),
         }
@@ -223,6 +227,7 @@ impl PackedDemuxer {
 
     /// Finds out what the frames are of. `last`: no more bytes come.
     fn probe(&mut self, last: bool, sink: &mut dyn Sink) -> Result<()> {
+        #[cfg(feature = "progressive")]
         if self.pending.starts_with(b"fLaC")
             && let Some(demuxer) = super::open(Format::Flac)
         {
@@ -237,6 +242,7 @@ impl PackedDemuxer {
         }
         self.offset += at as u64;
         self.pending.drain(..at);
+        #[cfg_attr(not(feature = "progressive"), expect(unused_variables, reason = "of the header frame"))]
         let Some((frames, size)) = found else { return Ok(()) };
         if self.garbage > 0 {
             sink.warning(
@@ -431,6 +437,7 @@ impl Demuxer for PackedDemuxer {
                 reader.drop_cut();
                 cut
             }
+            #[cfg(feature = "progressive")]
             Some(Reader::Other(demuxer, _)) => return demuxer.finish(sink.sink),
             None => false,
         };
@@ -463,6 +470,7 @@ impl Demuxer for PackedDemuxer {
                 reader.reset();
                 reader.set_next(0);
             }
+            #[cfg(feature = "progressive")]
             Some(Reader::Other(demuxer, _)) => demuxer.reset(),
             None => {}
         }
