@@ -42,6 +42,11 @@ pub struct MpegAudioHeader {
 impl MpegAudioHeader {
     /// Reads a header. `None` for what cannot start a frame, and for free format, whose frames do not tell their size.
     pub fn parse(b: &[u8; HEADER_SIZE]) -> Option<Self> {
+        Self::parse_any(b).filter(|header| header.frame_size != 0)
+    }
+
+    /// The same, also of free format (`bitrate_index` 0), where `bitrate` and `frame_size` are 0.
+    pub fn parse_any(b: &[u8; HEADER_SIZE]) -> Option<Self> {
         if b[0] != 0xff || b[1] & 0xe0 != 0xe0 {
             return None;
         }
@@ -58,17 +63,29 @@ impl MpegAudioHeader {
             (_, 1) => 3,
             _ => 4,
         };
-        let kilobits = BITRATES.get(table)?.get(usize::from(b[2] >> 4)).copied().filter(|&rate| rate != 0)?;
+        let kilobits = BITRATES.get(table)?.get(usize::from(b[2] >> 4)).copied()?;
         let sampling_rate = RATES.get(usize::from(b[2] >> 2 & 3))? >> rate_shift;
         let bitrate = u32::from(kilobits) * 1000;
         let padding = u32::from(b[2] >> 1 & 1);
         let frame_size = match layer {
+            _ if bitrate == 0 => 0,
             1 => (12 * bitrate / sampling_rate + padding) * 4,
             3 if version != 1 => 72 * bitrate / sampling_rate + padding,
             _ => 144 * bitrate / sampling_rate + padding,
         };
         let channels = if b[3] >> 6 == 3 { 1 } else { 2 };
         Some(Self { version, layer, bitrate, sampling_rate, channels, frame_size: frame_size as u16 })
+    }
+
+    /// Bytes by which a frame is longer than others (`padding_bit`).
+    pub fn padding(&self, b: &[u8; HEADER_SIZE]) -> usize {
+        usize::from(b[2] >> 1 & 1) * if self.layer == 1 { 4 } else { 1 }
+    }
+
+    /// The header of a frame of free format that has so many bytes.
+    pub fn sized(self, frame_size: u16) -> Self {
+        let bits = u64::from(frame_size) * 8 * u64::from(self.sampling_rate);
+        Self { frame_size, bitrate: (bits / u64::from(self.samples())) as u32, ..self }
     }
 
     /// Samples per channel of a frame.
@@ -258,6 +275,18 @@ mod tests {
         // ES_Descriptor of 21 bytes, DecoderConfigDescriptor of 13.
         assert_eq!(one[48..56], [3, 21, 0, 0, 0, 4, 13, 0x6b]);
         assert_eq!(entry([0xff, 0xf3, 0x84, 0xc0])[55], 0x69);
+    }
+
+    #[test]
+    fn free_format_tells_all_but_the_size() {
+        let b = [0xff, 0xfb, 0x02, 0x64];
+        let header = MpegAudioHeader::parse_any(&b).unwrap();
+        assert_eq!((header.frame_size, header.samples(), header.padding(&b)), (0, 1152, 1));
+        assert_eq!(header.sized(418).bitrate, 128_012);
+        assert_eq!(
+            MpegAudioHeader::parse_any(&[0xff, 0xff, 0x06, 0]).unwrap().padding(&[0xff, 0xff, 0x06, 0]),
+            4
+        );
     }
 
     fn frame_with(at: usize, tag: &[u8]) -> Vec<u8> {

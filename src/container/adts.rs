@@ -102,6 +102,7 @@ impl AdtsReader {
     }
 
     /// Time of the next frame, in samples.
+    #[cfg(feature = "packed")]
     pub fn set_next(&mut self, time: Ticks) {
         self.next = Some(time);
     }

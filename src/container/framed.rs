@@ -259,8 +259,8 @@ impl Output {
     fn give_framed(&mut self, unit: &[u8], sink: &mut dyn Sink) {
         let samples = match self.frames {
             Frames::Mpeg => {
-                let Some(header) = unit.first_chunk().and_then(MpegAudioHeader::parse) else { return };
-                let known = self.header.and_then(|h| MpegAudioHeader::parse(h.first_chunk()?));
+                let Some(header) = unit.first_chunk().and_then(MpegAudioHeader::parse_any) else { return };
+                let known = self.header.and_then(|h| MpegAudioHeader::parse_any(h.first_chunk()?));
                 if known.is_none_or(|known| !known.same_stream(&header)) {
                     self.set_rate(header.sampling_rate);
                     let mut info = self.new_info(header.codec_string(), header.channels.into());

@@ -9,6 +9,9 @@ use crate::codec::mpeg_audio::{self, MpegAudioHeader};
 
 /// Bytes that are looked at in one go while a frame is searched for: bounds what is kept aside.
 const SEARCH_STEP: usize = 16 << 10;
+/// Bytes of a frame of MPEG audio in free format: header and side information at least; 640 kbit/s at 8 kHz at most, as LAME writes.
+const FREE_SIZES: std::ops::RangeInclusive<usize> = 13..=5761;
+
 /// What the frames are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frames {
@@ -27,8 +30,10 @@ pub enum Frames {
 /// A frame's header, as far as finding frames goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Bytes of the frame, header included.
+    /// Bytes of the frame, header included. 0 in free format, before it is measured.
     pub size: usize,
+    /// Of MPEG audio in free format: by how many bytes it is longer than others. But for those, all are of one size.
+    free: Option<usize>,
     /// Equal in all frames of a stream; `None` where the header does not tell.
     key: Option<u32>,
 }
@@ -70,24 +75,53 @@ impl Frames {
             Self::Adts => {
                 let h = AdtsHeader::parse(b.first_chunk()?)?;
                 let key = u32::from_be_bytes([0, h.object_type, h.rate_index, h.channel_config]);
-                Some(Head { size: h.frame_size.into(), key: Some(key) })
+                Some(Head { size: h.frame_size.into(), free: None, key: Some(key) })
             }
             Self::Mpeg => {
-                let h = MpegAudioHeader::parse(b.first_chunk()?)?;
+                let b = b.first_chunk()?;
+                let h = MpegAudioHeader::parse_any(b)?;
+                let free = (h.frame_size == 0).then(|| h.padding(b));
                 // Rates take 17 bits.
                 let key = u32::from(h.version << 4 | h.layer << 2 | h.channels) << 20 | h.sampling_rate;
-                Some(Head { size: h.frame_size.into(), key: Some(key) })
+                let key = key | u32::from(free.is_some()) << 31;
+                Some(Head { size: h.frame_size.into(), free, key: Some(key) })
             }
             #[cfg(feature = "ts-extra")]
             Self::Ac3 => {
                 let h = Ac3Header::parse(b.first_chunk()?)?;
                 let kind = u32::from(h.acmod) << 2 | u32::from(h.lfe) << 1 | u32::from(h.enhanced);
                 let key = kind << 20 | h.sampling_rate;
-                Some(Head { size: h.frame_size.into(), key: h.is_primary().then_some(key) })
+                Some(Head { size: h.frame_size.into(), free: None, key: h.is_primary().then_some(key) })
             }
             #[cfg(feature = "ts-extra")]
-            Self::Latm => Some(Head { size: latm::frame_size(b.first_chunk()?)?, key: None }),
+            Self::Latm => Some(Head { size: latm::frame_size(b.first_chunk()?)?, free: None, key: None }),
         }
+    }
+
+    /// The header that `data` begins with, its size measured where it does not tell: two headers of its kind follow, as far apart as
+    /// they say. `None`: there is none; `Some(None)`: these bytes are too few to tell.
+    pub fn measure(self, data: &[u8]) -> Option<Option<Head>> {
+        let head = self.parse(data)?;
+        let Some(padding) = head.free else { return (head.size >= self.header_size()).then_some(Some(head)) };
+        let like = |at: usize| {
+            let next = data.get(at..at + self.header_size())?;
+            Some(self.parse(next).filter(|next| next.goes_with(&head)))
+        };
+        for size in self.header_size()..=*FREE_SIZES.end() {
+            let Some(next) = like(size) else { return Some(None) };
+            if let Some(Head { free: Some(more), .. }) = next {
+                // Something that repeats.
+                if !FREE_SIZES.contains(&size) {
+                    return None;
+                }
+                match like(2 * size - padding + more) {
+                    None => return Some(None),
+                    Some(None) => {}
+                    Some(_) => return Some(Some(Head { size, ..head })),
+                }
+            }
+        }
+        None
     }
 }
 
@@ -142,6 +176,17 @@ impl Scanner {
     /// Bytes taken so far.
     pub fn position(&self) -> u64 {
         self.position
+    }
+
+    /// Reads a header, whose size is told by those before where it does not tell it.
+    fn parse(&self, b: &[u8]) -> Option<Head> {
+        let mut head = self.frames.parse(b)?;
+        if let (Some(padding), Some(Head { size, free: Some(theirs), .. })) = (head.free, self.known)
+            && self.known.is_some_and(|known| known.goes_with(&head))
+        {
+            head.size = size - theirs + padding;
+        }
+        Some(head)
     }
 
     /// Takes bytes.
@@ -218,7 +263,7 @@ impl Scanner {
         }
         let pending = std::mem::take(&mut self.pending);
         let start = self.position - (data.len() + pending.len()) as u64;
-        match self.frames.parse(&pending) {
+        match self.parse(&pending) {
             // Of another stream: it needs others behind it.
             Some(head) if self.known.is_some_and(|known| !known.goes_with(&head)) => {
                 self.untold = Some(start);
@@ -237,8 +282,11 @@ impl Scanner {
                 self.pending = pending;
                 self.pending.clear();
             }
-            _ => {
-                found(Found::Lost(start, &pending));
+            head => {
+                // Free format: what follows tells the size.
+                if head.is_none_or(|head| head.free.is_none()) {
+                    found(Found::Lost(start, &pending));
+                }
                 self.state = State::Search;
                 self.pending = pending;
             }
@@ -248,6 +296,9 @@ impl Scanner {
     /// How many frames must follow one that is found: one of its kind, and another if it is of another kind than those before.
     /// `None` if it is none; `Some(false)` if too few bytes are there to tell.
     fn confirm(&self, rest: &[u8], head: &Head) -> Option<bool> {
+        if head.free.is_some() {
+            return Some(true);
+        }
         let size = self.frames.header_size();
         let mut at = head.size;
         for _ in 0..if self.known.is_none_or(|known| known.goes_with(head)) { 1 } else { 2 } {
@@ -266,7 +317,16 @@ impl Scanner {
             if rest.len() < self.frames.header_size() {
                 break;
             }
-            if let Some(head) = self.frames.parse(rest).filter(|h| h.size >= self.frames.header_size()) {
+            // Too much looks like free format to take it for what follows other frames.
+            let strange = self.frames.parse(rest).is_some_and(|head| {
+                head.free.is_some() && self.known.is_some_and(|known| !known.goes_with(&head))
+            });
+            let head = match self.frames.measure(rest) {
+                _ if strange => None,
+                Some(None) => break,
+                head => head.flatten(),
+            };
+            if let Some(head) = head {
                 let confirmed = self.confirm(rest, &head);
                 if confirmed == Some(false) {
                     break;
@@ -303,7 +363,7 @@ impl Scanner {
                 let window = std::mem::take(&mut self.pending);
                 let last = (0..window.len()).find_map(|at| {
                     let rest = &window[at..];
-                    let head = self.frames.parse(rest)?;
+                    let head = self.parse(rest)?;
                     (head.size == rest.len() && self.known.is_none_or(|k| k.goes_with(&head)))
                         .then_some((at, head))
                 });

@@ -21,6 +21,7 @@ pub(super) struct Head<'a> {
     pub status: u16,
     pub url: &'a str,
     pub content_type: Option<&'a str>,
+    #[cfg_attr(not(feature = "progressive"), expect(dead_code, reason = "only plain files ask"))]
     pub length: Option<u64>,
     #[cfg_attr(not(feature = "progressive"), expect(dead_code, reason = "only plain files ask"))]
     pub ranges: bool,
@@ -109,6 +110,10 @@ pub(super) fn check_url(text: &str) -> Result<(), PlayerError> {
 }
 
 impl Loading {
+    #[cfg_attr(
+        not(feature = "hls"),
+        expect(clippy::default_constructed_unit_structs, reason = "only HLS has variables")
+    )]
     pub fn new(ctx: &mut Ctx, request: LoadRequest, mut requests: Requests) -> Self {
         let url = request.url.clone();
         let ticket = requests.send(ctx.now, FetchKind::Manifest, url.clone(), None, ctx.out);

@@ -37,6 +37,7 @@ enum Kind {
         generation: u32,
     },
     /// WebM: engines that take it parse it at any split.
+    #[cfg(feature = "webm")]
     Pass {
         init: Rc<[u8]>,
         pending: Vec<u8>,
@@ -49,6 +50,7 @@ pub(super) struct Pipeline {
     serial: u32,
     wanted: Wanted,
     /// What the manifest says, for formats that are passed through.
+    #[cfg_attr(not(feature = "webm"), expect(dead_code, reason = "WebM alone is passed through"))]
     declared_mime: Rc<str>,
     kind: Kind,
     in_init: bool,
@@ -196,11 +198,13 @@ impl Pipeline {
     fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.kind {
             Kind::Remux { demuxer, muxer, .. } => demuxer.push(bytes, muxer.as_mut()),
+            #[cfg(feature = "webm")]
             Kind::Pass { init, generation, .. } if self.in_init => {
                 *init = bytes.into();
                 *generation += 1;
                 Ok(())
             }
+            #[cfg(feature = "webm")]
             Kind::Pass { pending, .. } => {
                 pending.extend_from_slice(bytes);
                 Ok(())
@@ -247,6 +251,7 @@ impl Pipeline {
                 demuxer.reset();
                 muxer.reset();
             }
+            #[cfg(feature = "webm")]
             Kind::Pass { pending, .. } => pending.clear(),
         }
     }
@@ -261,6 +266,7 @@ impl Pipeline {
                 Some(taken.collect())
             }
             Kind::Remux { .. } => None,
+            #[cfg(feature = "webm")]
             Kind::Pass { .. } => {
                 let id =
                     if self.declared_mime.starts_with("audio/") { BufferId::Audio } else { BufferId::Video };
@@ -271,9 +277,11 @@ impl Pipeline {
 
     /// Gives out what is complete. `flush`: the segment has ended; `span`: where it lies on the media's timeline according to
     /// the manifest, for formats that are not read.
+    #[cfg_attr(not(feature = "webm"), expect(unused_variables, reason = "WebM alone is passed through"))]
     pub fn drain(&mut self, flush: bool, span: (Seconds, Seconds), pieces: &mut Vec<Piece>) -> Result<()> {
         match &mut self.kind {
             Kind::Unknown(_) => {}
+            #[cfg(feature = "webm")]
             Kind::Pass { init, pending, generation } => {
                 if pending.is_empty() && !flush {
                     return Ok(());

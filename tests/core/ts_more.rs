@@ -268,3 +268,39 @@ fn damage_to_any_codec_never_panics_and_shows_no_split() {
         check_damage(&new, &path, &data, 24, &mut random);
     }
 }
+
+#[test]
+fn mpeg_audio_in_free_format_has_the_times_of_its_packets_also_over_segments() {
+    let mp2 = std::fs::read(fixture_path("packed").join("layer2.mp2")).unwrap();
+    let sizes: Vec<usize> = {
+        let calls = support::demux(&mut millrace::container::packed::PackedDemuxer::new(), [&mp2[..]]);
+        samples(&calls, 1).iter().map(|(s, _)| s.size as usize).collect()
+    };
+    let segments = |free: bool| {
+        let mut data = mp2.clone();
+        let mut at = 0;
+        for size in &sizes {
+            data[at + 2] &= if free { 0x0f } else { 0xff };
+            at += size;
+        }
+        let mut demuxer = new();
+        let mut calls = Vec::new();
+        let (mut at, mut next) = (0, 0);
+        for frames in sizes.chunks(6) {
+            let mut mux = Mux::new(&[(0x03, 0x100)]);
+            for pair in frames.chunks(2) {
+                let end = at + pair.iter().sum::<usize>();
+                let pts = 90_000 + next * 1152 * 90_000 / 44_100;
+                mux.pes(0x100, Some((pts, pts)), true, 150, &data[at..end]);
+                next += pair.len() as u64;
+                at = end;
+            }
+            let more = support::demux_again(demuxer.as_mut(), &calls, mux.out.chunks(77));
+            calls.extend(more);
+        }
+        samples(&calls, 0x100)
+    };
+    let (free, plain) = (segments(true), segments(false));
+    assert_eq!(free.iter().map(|s| s.0).collect::<Vec<_>>(), plain.iter().map(|s| s.0).collect::<Vec<_>>());
+    assert_eq!(free.len(), sizes.len());
+}

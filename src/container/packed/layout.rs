@@ -1,7 +1,7 @@
 //! How an MP3 file is laid out: its length and the way from a time to a position, for seeking.
 
 use crate::codec::mpeg_audio::{DECODER_DELAY, MpegAudioHeader, Toc, VbrHeader};
-use crate::container::frames::{TAG_HEADER, tag_size};
+use crate::container::frames::{Frames, TAG_HEADER, tag_size};
 use crate::time::{Seconds, Ticks};
 
 /// What the first frames of a file of MPEG audio tell about all of it.
@@ -36,13 +36,14 @@ impl Mp3Layout {
             start = start.checked_add(TAG_HEADER)?.checked_add(tag_size(prefix.get(start..)?)?)?;
         }
         let frame = prefix.get(start..)?;
-        let header = MpegAudioHeader::parse(frame.first_chunk()?)?;
-        let frame = frame.get(..usize::from(header.frame_size))?;
+        let header = MpegAudioHeader::parse_any(frame.first_chunk()?)?;
+        let frame = frame.get(..Frames::Mpeg.measure(frame)??.size)?;
         Some(Self::from_frame(header, frame, start as u64))
     }
 
     /// From the first frame, whole, at `start`.
     pub(super) fn from_frame(header: MpegAudioHeader, frame: &[u8], start: u64) -> Self {
+        let header = if header.frame_size == 0 { header.sized(frame.len() as u16) } else { header };
         let vbr = VbrHeader::parse(&header, frame);
         let first = if vbr.is_some() { start + frame.len() as u64 } else { start };
         let vbr = vbr.unwrap_or_default();

@@ -14,10 +14,12 @@ mod layout;
 pub use layout::Mp3Layout;
 
 use self::id3::TagReader;
+#[cfg(feature = "progressive")]
+use super::Format;
 use super::adts::AdtsReader;
 use super::framed::FrameReader;
 use super::frames::{Found, Frames, Scanner, is_trailing_tag};
-use super::{Demuxer, Format, Metadata, Sample, Sink, TrackId, TrackInfo};
+use super::{Demuxer, Metadata, Sample, Sink, TrackId, TrackInfo};
 #[cfg(feature = "progressive")]
 use crate::codec::mpeg_audio::MpegAudioHeader;
 use crate::error::{Code, PlayerError, Result};
@@ -45,6 +47,7 @@ enum Reader {
     Adts(Scanner, Box<AdtsReader>),
     Framed(Box<FrameReader>),
     /// A format with a demuxer of its own behind a tag: FLAC. With the byte of the file at which it begins.
+    #[cfg(feature = "progressive")]
     Other(Box<dyn Demuxer>, u64),
 }
 
@@ -216,6 +219,7 @@ impl PackedDemuxer {
                 reader.push(data, offset, &mut sink);
                 Ok(())
             }
+            #[cfg(feature = "progressive")]
             Some(Reader::Other(demuxer, _)) => demuxer.push(data, sink.sink),
             None => Ok(()),
         }
@@ -223,21 +227,23 @@ impl PackedDemuxer {
 
     /// Finds out what the frames are of. `last`: no more bytes come.
     fn probe(&mut self, last: bool, sink: &mut dyn Sink) -> Result<()> {
+        #[cfg(feature = "progressive")]
         if self.pending.starts_with(b"fLaC")
             && let Some(demuxer) = super::open(Format::Flac)
         {
             return self.begin(Reader::Other(demuxer, self.offset), 0, sink);
         }
-        let (at, frames) = identify(&self.pending, last);
+        let (at, found) = identify(&self.pending, last);
         self.garbage += at;
-        if self.garbage > MAX_PROBE || (last && frames.is_none()) {
+        if self.garbage > MAX_PROBE || (last && found.is_none()) {
             self.pending.clear();
             let error = PlayerError::new(Code::MediaMalformed, "No frame of audio is found.");
             return Err(error.at((self.offset + at as u64).saturating_sub(self.garbage as u64)));
         }
         self.offset += at as u64;
         self.pending.drain(..at);
-        let Some(frames) = frames else { return Ok(()) };
+        #[cfg_attr(not(feature = "progressive"), expect(unused_variables, reason = "of the header frame"))]
+        let Some((frames, size)) = found else { return Ok(()) };
         if self.garbage > 0 {
             sink.warning(
                 self.offset - self.garbage as u64,
@@ -261,8 +267,8 @@ impl PackedDemuxer {
             {
                 if frames == Frames::Mpeg
                     && self.layout.is_none()
-                    && let Some(header) = self.pending.first_chunk().and_then(MpegAudioHeader::parse)
-                    && let Some(frame) = self.pending.get(..usize::from(header.frame_size))
+                    && let Some(header) = self.pending.first_chunk().and_then(MpegAudioHeader::parse_any)
+                    && let Some(frame) = self.pending.get(..size)
                 {
                     let layout = Mp3Layout::from_frame(header, frame, self.offset);
                     skipped = (layout.first - layout.start) as usize;
@@ -329,9 +335,9 @@ impl Sink for Announced<'_> {
     }
 }
 
-/// The first place where a frame is followed by another one of its stream, or where that cannot be told yet (`None`). `last`: no more
+/// The first place where a frame is followed by another one of its stream, with its size, or where that cannot be told yet (`None`). `last`: no more
 /// bytes come, so that a frame that ends with them needs no other.
-fn identify(data: &[u8], last: bool) -> (usize, Option<Frames>) {
+fn identify(data: &[u8], last: bool) -> (usize, Option<(Frames, usize)>) {
     for at in 0..data.len() {
         let rest = &data[at..];
         for frames in [
@@ -346,14 +352,19 @@ fn identify(data: &[u8], last: bool) -> (usize, Option<Frames>) {
                 }
                 continue;
             }
-            let Some(head) = frames.parse(rest).filter(|h| h.size >= frames.header_size()) else { continue };
+            let head = match frames.measure(rest) {
+                Some(Some(head)) => head,
+                Some(None) if !last => return (at, None),
+                _ => continue,
+            };
+            let known = Some((frames, head.size));
             match rest.get(head.size..head.size + frames.header_size()) {
                 Some(next) if frames.parse(next).is_some_and(|next| next.goes_with(&head)) => {
-                    return (at, Some(frames));
+                    return (at, known);
                 }
                 Some(_) => {}
                 None if !last => return (at, None),
-                None if head.size == rest.len() => return (at, Some(frames)),
+                None if head.size == rest.len() => return (at, known),
                 None => {}
             }
         }
@@ -426,6 +437,7 @@ impl Demuxer for PackedDemuxer {
                 reader.drop_cut();
                 cut
             }
+            #[cfg(feature = "progressive")]
             Some(Reader::Other(demuxer, _)) => return demuxer.finish(sink.sink),
             None => false,
         };
@@ -458,6 +470,7 @@ impl Demuxer for PackedDemuxer {
                 reader.reset();
                 reader.set_next(0);
             }
+            #[cfg(feature = "progressive")]
             Some(Reader::Other(demuxer, _)) => demuxer.reset(),
             None => {}
         }

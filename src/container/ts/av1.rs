@@ -93,7 +93,7 @@ impl Av1Reader {
             }
         } else {
             let mut all = obus(&data);
-            while let Some(found) = all.next() {
+            for found in all.by_ref() {
                 self.take(&found, offset, sink);
             }
             broken = all.is_broken();
