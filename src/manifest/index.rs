@@ -191,6 +191,8 @@ pub struct TemplateIndex {
     pub runs: Rc<Vec<TimelineRun>>,
     /// Start of the period - presentationTimeOffset, in seconds.
     pub timestamp_offset: Seconds,
+    /// Of a dynamic presentation: when segments can be had. `None`: all of them always.
+    pub rule: Option<super::Availability>,
 }
 
 impl TemplateIndex {

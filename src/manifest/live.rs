@@ -28,8 +28,27 @@ pub struct Live {
     pub patch: Option<PatchSource>,
     /// How to learn the time of the server's clock (`UTCTiming`), best first.
     pub clocks: Vec<ClockSource>,
-    /// `MPD@id` and `@publishTime`, by which a patch names what it changes.
+    /// `@publishTime` as it is written, by which a patch and an `emsg` name a state of the MPD.
     pub published: Option<Box<str>>,
+    /// When the source says it was at a moment of the media (`ProducerReferenceTime`).
+    pub producer: Vec<ProducerTime>,
+    /// Clock time of the last [`super::Presentation::advance`].
+    pub now: Option<f64>,
+    /// How many manifests were refused since the last that was taken.
+    pub refused: u32,
+}
+
+/// `ProducerReferenceTime` (ISO/IEC 23009-1 §5.12): the clock of the source at a moment of the media.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProducerTime {
+    /// Id of the set.
+    pub set: String,
+    /// Id of the representation; `None`: of all in the set.
+    pub representation: Option<String>,
+    /// Seconds since 1970.
+    pub wall: f64,
+    /// On the presentation's timeline.
+    pub time: Seconds,
 }
 
 /// Target and bounds of the latency, in seconds.

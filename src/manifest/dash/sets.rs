@@ -165,6 +165,7 @@ impl Reader<'_> {
             roles,
             autoselect: true,
             encrypted,
+            inband: Vec::new(),
             representations,
         }
     }
@@ -223,6 +224,7 @@ impl Reader<'_> {
             sample_rate: sample_rate.unwrap_or(0),
             channels: channels.unwrap_or(0),
             audio_sets: Vec::new(),
+            bases: Default::default(),
             index: crate::manifest::SegmentIndex::List(Default::default()),
             codecs,
             id,

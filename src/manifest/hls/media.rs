@@ -127,6 +127,7 @@ impl MediaPlaylist {
             sample_rate: 0,
             channels: 0,
             audio_sets: Vec::new(),
+            bases: Default::default(),
             index: SegmentIndex::List(self.index),
         });
         let duration = complete.then_some(self.duration);
@@ -134,7 +135,13 @@ impl MediaPlaylist {
             protocol: Protocol::Hls,
             kind: if complete { PresentationType::Static } else { PresentationType::Dynamic },
             duration,
-            periods: vec![Period { id: "0".to_owned(), start: 0.0, duration, sets: vec![set] }],
+            periods: vec![Period {
+                id: "0".to_owned(),
+                start: 0.0,
+                duration,
+                sets: vec![set],
+                events: Vec::new(),
+            }],
             start_hint: self.start.map(|s| s.offset),
             live: None,
             warnings: self.warnings,

@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str, url: &str, parent: &Variables) -> Result<(Presen
         // Only the media playlists tell; on demand until one of them says otherwise.
         kind: PresentationType::Static,
         duration: None,
-        periods: vec![Period { id: "0".to_owned(), start: 0.0, duration: None, sets }],
+        periods: vec![Period { id: "0".to_owned(), start: 0.0, duration: None, sets, events: Vec::new() }],
         start_hint: master.start.as_ref().map(|s| s.time_offset),
         live: None,
         warnings: builder.warnings,
@@ -245,6 +245,7 @@ impl<'a> Builder<'a> {
             // "6", "2/-/BINAURAL", "16/JOC".
             channels: media.channels.as_deref().and_then(|c| c.split('/').next()).map_or(0, small),
             audio_sets: Vec::new(),
+            bases: Default::default(),
             index: self.pending(uri),
         }
     }
@@ -269,6 +270,7 @@ impl<'a> Builder<'a> {
             sample_rate: 0,
             channels: 0,
             audio_sets: Vec::new(),
+            bases: Default::default(),
             index: self.pending(&v.uri),
         }
     }
@@ -389,6 +391,7 @@ pub(super) fn new_set(id: String, content: ContentType) -> AdaptationSet {
         default: false,
         autoselect: true,
         encrypted: false,
+        inband: Vec::new(),
         representations: Vec::new(),
     }
 }

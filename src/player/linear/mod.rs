@@ -248,6 +248,7 @@ pub(super) fn presentation(url: &str) -> Presentation {
         sample_rate: 0,
         channels: 0,
         audio_sets: Vec::new(),
+        bases: Default::default(),
         index: SegmentIndex::Continuous(url.to_owned()),
     };
     let set = AdaptationSet {
@@ -259,13 +260,20 @@ pub(super) fn presentation(url: &str) -> Presentation {
         default: true,
         autoselect: true,
         encrypted: false,
+        inband: Vec::new(),
         representations: vec![representation],
     };
     Presentation {
         protocol: Protocol::File,
         kind: PresentationType::Static,
         duration: None,
-        periods: vec![Period { id: "0".to_owned(), start: 0.0, duration: None, sets: vec![set] }],
+        periods: vec![Period {
+            id: "0".to_owned(),
+            start: 0.0,
+            duration: None,
+            sets: vec![set],
+            events: Vec::new(),
+        }],
         start_hint: None,
         live: None,
         warnings: Vec::new(),
