@@ -28,7 +28,7 @@ impl SegmentIndex {
     pub fn len(&self) -> usize {
         match self {
             Self::Pending(_) => 0,
-            Self::Template(t) => t.len(),
+            Self::Template(t) => usize::try_from(t.listed).unwrap_or(usize::MAX),
             Self::List(l) => l.segments.len(),
             #[cfg(feature = "progressive")]
             Self::Continuous(_) => 1,
@@ -43,7 +43,7 @@ impl SegmentIndex {
     /// Number of the first segment, see [`SegmentRef::number`].
     pub fn first(&self) -> u64 {
         match self {
-            Self::Template(t) => t.start_number,
+            Self::Template(t) => t.start_number.saturating_add(t.skip),
             Self::List(l) => l.first,
             _ => 0,
         }
@@ -193,15 +193,28 @@ pub struct TemplateIndex {
     pub timestamp_offset: Seconds,
     /// Of a dynamic presentation: when segments can be had. `None`: all of them always.
     pub rule: Option<super::Availability>,
+    /// Segments of the runs before the first that is listed.
+    pub skip: u64,
+    /// How many are listed: those that can be had.
+    pub listed: u64,
+    /// How many of these are whole; the server sends the others while it makes them.
+    pub whole: u64,
 }
 
 impl TemplateIndex {
-    fn len(&self) -> usize {
-        self.runs.last().map_or(0, |r| usize::try_from(r.first.saturating_add(r.count)).unwrap_or(usize::MAX))
+    /// Segments in the runs, listed or not.
+    pub fn total(&self) -> u64 {
+        self.runs.last().map_or(0, |r| r.first.saturating_add(r.count))
     }
 
+    /// The run of the `i`th segment that is listed, and its position there.
     fn run(&self, i: usize) -> Option<(&TimelineRun, u64)> {
         let i = i as u64;
+        if i < self.listed { self.run_of(self.skip.saturating_add(i)) } else { None }
+    }
+
+    /// The run of the `i`th segment of all, and its position there.
+    fn run_of(&self, i: u64) -> Option<(&TimelineRun, u64)> {
         let at = self.runs.partition_point(|r| r.first <= i).checked_sub(1)?;
         let run = self.runs.get(at)?;
         let within = i - run.first;
@@ -213,22 +226,27 @@ impl TemplateIndex {
     }
 
     fn span(&self, i: usize) -> Option<(Seconds, Seconds)> {
-        let (run, within) = self.run(i)?;
+        self.run(i).map(|(run, within)| self.span_in(run, within))
+    }
+
+    /// Start and duration of the `i`th segment of all, listed or not.
+    pub(super) fn span_of(&self, i: u64) -> Option<(Seconds, Seconds)> {
+        self.run_of(i).map(|(run, within)| self.span_in(run, within))
+    }
+
+    fn span_in(&self, run: &TimelineRun, within: u64) -> (Seconds, Seconds) {
         let start = self.timescale.seconds(Self::media_time(run, within)) + self.timestamp_offset;
-        Some((start, self.timescale.seconds(run.duration)))
+        (start, self.timescale.seconds(run.duration))
     }
 
     fn segment(&self, i: usize) -> Option<SegmentRef> {
         let (run, within) = self.run(i)?;
-        let (start, duration) = self.span(i)?;
+        let (start, duration) = self.span_in(run, within);
+        let number = self.start_number.saturating_add(self.skip).saturating_add(i as u64);
         Some(SegmentRef {
-            number: self.start_number.saturating_add(i as u64),
+            number,
             part: None,
-            url: super::url::fill_template(
-                &self.media,
-                self.start_number.saturating_add(i as u64),
-                Self::media_time(run, within),
-            ),
+            url: super::url::fill_template(&self.media, number, Self::media_time(run, within)),
             range: None,
             start,
             duration,
@@ -237,7 +255,7 @@ impl TemplateIndex {
             init: self.init.clone(),
             timestamp_offset: Some(self.timestamp_offset),
             keys: Vec::new(),
-            ahead: false,
+            ahead: i as u64 >= self.whole,
         })
     }
 }

@@ -25,11 +25,7 @@ pub fn resolve(base: &str, reference: &str) -> String {
     if let Some(rest) = reference.strip_prefix("//") {
         return [base.get(..scheme_end).unwrap_or(""), "//", rest].concat();
     }
-    let authority_end = match base.get(scheme_end..).and_then(|rest| rest.strip_prefix("//")) {
-        Some(rest) => scheme_end + 2 + rest.find(['/', '?']).unwrap_or(rest.len()),
-        None => scheme_end,
-    };
-    let (root, path_query) = base.split_at_checked(authority_end).unwrap_or((base, ""));
+    let (root, path_query) = split_root(base, scheme_end);
     let path = path_query.split('?').next().unwrap_or("");
     if reference.starts_with('?') {
         return [root, path, reference].concat();
@@ -46,6 +42,36 @@ pub fn resolve(base: &str, reference: &str) -> String {
         remove_dot_segments(&[dir, ref_path].concat())
     };
     [root, &merged, tail].concat()
+}
+
+/// Scheme with authority, and the rest.
+fn split_root(url: &str, scheme_end: usize) -> (&str, &str) {
+    let authority_end = match url.get(scheme_end..).and_then(|rest| rest.strip_prefix("//")) {
+        Some(rest) => scheme_end + 2 + rest.find(['/', '?']).unwrap_or(rest.len()),
+        None => scheme_end,
+    };
+    url.split_at_checked(authority_end).unwrap_or((url, ""))
+}
+
+/// What the reference that gave `url` from the base `old` gives from the base `new`, both absolute. References that were absolute
+/// stay as they are; those that began at the root are taken for relative ones, which is the same where bases are as deep.
+pub fn rebase(url: &str, old: &str, new: &str) -> String {
+    if url == old {
+        return new.to_owned();
+    }
+    let Some(scheme_end) = scheme(old).map(|s| s.len() + 1) else { return url.to_owned() };
+    let (root, path) = split_root(old, scheme_end);
+    let Some(target) = url.strip_prefix(root).filter(|t| t.starts_with(['/', '?'])) else {
+        return url.to_owned();
+    };
+    let path = path.split(['?', '#']).next().unwrap_or("");
+    let directory = path.rfind('/').and_then(|i| path.get(..=i)).unwrap_or("");
+    // As far as both go through the same directories.
+    let same = directory.bytes().zip(target.bytes()).take_while(|(a, b)| a == b).count();
+    let same = directory.get(..same).and_then(|s| s.rfind('/')).map_or(0, |i| i + 1);
+    let up = directory.get(same..).map_or(0, |rest| rest.matches('/').count());
+    let rest = target.get(same..).unwrap_or(target);
+    resolve(new, &["./", &"../".repeat(up), rest].concat())
 }
 
 /// RFC 3986 §5.2.4.
@@ -179,6 +205,25 @@ mod tests {
         }
         assert_eq!(resolve("https://host", "a.mpd"), "https://host/a.mpd");
         assert_eq!(resolve("https://host/x?u=/y/z", "a.ts"), "https://host/a.ts");
+    }
+
+    #[test]
+    fn references_can_be_taken_from_another_base() {
+        let old = "https://a.test/x/y/m.mpd?t=1";
+        for (reference, new, expected) in [
+            ("v/$Number$.m4s", "https://b.test/z/", "https://b.test/z/v/$Number$.m4s"),
+            ("v/1.m4s?q=/a/b", "https://b.test/z/w?u=2", "https://b.test/z/v/1.m4s?q=/a/b"),
+            ("../i.mp4", "https://b.test/p/q/r/", "https://b.test/p/q/i.mp4"),
+            ("../../i.mp4", "https://b.test/p/q/", "https://b.test/i.mp4"),
+            ("//c.test/i.mp4", "https://b.test/p/", "https://c.test/i.mp4"),
+            ("https://a.test.example/x/y/i", "https://b.test/p/", "https://a.test.example/x/y/i"),
+            ("yy:z/1", "https://b.test/p/", "yy:z/1"),
+            ("./yy:z/1", "https://b.test/p/", "https://b.test/p/yy:z/1"),
+        ] {
+            assert_eq!(rebase(&resolve(old, reference), old, new), expected, "{reference}");
+        }
+        assert_eq!(rebase(old, old, "https://b.test/f.mp4"), "https://b.test/f.mp4");
+        assert_eq!(rebase("https://a.test/1", "https://a.test", "https://b.test/p/"), "https://b.test/p/1");
     }
 
     #[test]

@@ -59,6 +59,30 @@ pub(super) fn duration(text: &str) -> Option<Seconds> {
     (any && total.is_finite()).then_some(sign * total)
 }
 
+/// Base64 (RFC 4648 §4), white space in it passed over. `None`: something else stands in it.
+pub(super) fn base_64(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut held) = (0u32, 0u32);
+    for byte in text.trim_end_matches(['=', ' ', '\n', '\r', '\t']).bytes() {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ if byte.is_ascii_whitespace() => continue,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            out.push((bits >> held) as u8);
+        }
+    }
+    Some(out)
+}
+
 /// Byte range (RFC 9110 §14.1.2) `first-last` or `first-`.
 pub(super) fn byte_range(text: &str) -> Option<ByteRange> {
     let (first, last) = text.trim().split_once('-')?;
@@ -101,6 +125,16 @@ mod tests {
         for text in ["", "P", "PT", "PTS", "10", "PT5", "P5S", "PT1D", "PTTS", "PT1..2S", "P-1D"] {
             assert_eq!(duration(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn base_64_is_decoded_or_refused() {
+        for (text, bytes) in [("", ""), ("TQ==", "M"), ("TWE", "Ma"), (" TW\nFu ", "Man"), ("+/+/", "\u{fb}")]
+        {
+            let expected = if text == "+/+/" { vec![0xfb, 0xff, 0xbf] } else { bytes.as_bytes().to_vec() };
+            assert_eq!(base_64(text), Some(expected), "{text}");
+        }
+        assert_eq!((base_64("a-b"), base_64("T=Q")), (None, None));
     }
 
     #[test]

@@ -1,60 +1,79 @@
 //! DASH (ISO/IEC 23009-1): an MPD becomes a [`Presentation`].
 //!
 //! `xml` reads the text into a flat tree with run-length encoded timelines (`timeline`), `de` fills the segment types of the
-//! `dash-mpd` crate from it with inheritance applied, `segments` turns these into indexes, `sets` classifies what is offered.
+//! `dash-mpd` crate from it with inheritance applied, `segments` turns these into indexes, `sets` classifies what is offered,
+//! `service` reads what a live MPD tells of its clock and of its updates, `events` what happens when, and `patch` changes the text
+//! of an MPD.
 
 mod datatypes;
 mod de;
+mod events;
+mod patch;
 mod segments;
+mod service;
 mod sets;
 mod timeline;
 mod xml;
 
-use super::{Period, Presentation, PresentationType, Protocol, SegmentIndex, url};
+pub use events::validity;
+pub use patch::patch;
+
+use super::bases::{self, BaseUrl};
+use super::{Period, Presentation, PresentationType, ProducerTime, Protocol, SegmentIndex, url};
 use crate::error::{Code, PlayerError, Result};
 use crate::time::Seconds;
-use segments::{Unusable, Window};
+use segments::Unusable;
 use std::borrow::Cow;
+use std::rc::Rc;
 use timeline::MAX_SEGMENTS;
 use xml::Document;
 
 /// Longest list of warnings that is kept.
 const MAX_WARNINGS: usize = 50;
+/// More places than this for one representation are left out.
+const MAX_BASES: usize = 16;
 
 /// Reads an MPD that was fetched from `base_url`. See [`parse_at`].
 pub fn parse(xml: &[u8], base_url: &str) -> Result<Presentation> {
     parse_at(xml, base_url, None)
 }
 
-/// Reads an MPD that was fetched from `base_url`. For a dynamic MPD `now` (seconds since 1970) tells which segments of
-/// templates with `@duration` exist; without it none of them do. What cannot be used is left out with a warning. Errors:
-/// `MANIFEST_MALFORMED` (with the line), `MANIFEST_EMPTY`, `FORMAT_UNSUPPORTED`.
+/// Reads an MPD that was fetched from `base_url`. For a dynamic MPD `now` (seconds since 1970) tells which segments can be had, see
+/// [`Presentation::advance`]; without it templates with `@duration` list none, timelines all. What cannot be used is left out with
+/// a warning. Errors: `MANIFEST_MALFORMED` (with the line), `MANIFEST_EMPTY`, `FORMAT_UNSUPPORTED`.
 pub fn parse_at(xml: &[u8], base_url: &str, now: Option<f64>) -> Result<Presentation> {
     let mut warnings = Vec::new();
     let text = decode(xml, &mut warnings);
-    let document = xml::parse(&text, &mut warnings).map_err(|e| e.with_url(base_url))?;
-    let reader = Reader { text: &text, document, warnings, first_fault: None };
-    reader.mpd(base_url, now).map_err(|e| if e.url.is_none() { e.with_url(base_url) } else { e })
-}
-
-/// Applies an MPD patch (§5.15) to the text of the MPD that it was made for. Gives the text of the new MPD, in UTF-8. Errors:
-/// `MANIFEST_MALFORMED` where it is no patch, is of another MPD or of another state of it, or names what is not there; the
-/// whole MPD has to be fetched then.
-pub fn patch(mpd: &[u8], patch: &[u8]) -> Result<Vec<u8>> {
-    let _ = (mpd, patch);
-    Err(PlayerError::new(Code::ManifestMalformed, "not yet"))
-}
-
-/// What an `emsg` of scheme `urn:mpeg:dash:event:2012` says (§5.10.4): MPDs that were published before this `@publishTime` are no
-/// longer valid from the moment of the event on. `None`: the message is none.
-pub fn validity(message_data: &[u8]) -> Option<&str> {
-    let _ = message_data;
-    None
+    let document = xml::parse(&text, "MPD", &mut warnings).map_err(|e| e.with_url(base_url))?;
+    // The clock's milliseconds are chance enough to spread viewers over places.
+    let chance = now.map_or(0, |now| ((now * 1000.0) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16);
+    let reader = Reader {
+        text: &text,
+        document,
+        warnings,
+        first_fault: None,
+        chance,
+        chunked: false,
+        producer: Vec::new(),
+    };
+    let mut presentation =
+        reader.mpd(base_url).map_err(|e| if e.url.is_none() { e.with_url(base_url) } else { e })?;
+    if let Some(now) = now {
+        presentation.advance(now);
+        let starts = presentation.live.as_ref().and_then(|l| l.epoch);
+        if starts.is_some_and(|starts| starts > now) {
+            presentation
+                .warnings
+                .push("The presentation starts in the future (@availabilityStartTime).".into());
+        }
+    }
+    Ok(presentation)
 }
 
 /// The time in the answer of a time server (`urn:mpeg:dash:utc:http-xsdate:2014`, `http-iso`): seconds since 1970.
 pub fn clock(body: &[u8]) -> Option<f64> {
-    datatypes::date_time(std::str::from_utf8(body.get(..64.min(body.len()))?).ok()?)
+    // Far longer than a date, and no web page is taken for one.
+    datatypes::date_time(std::str::from_utf8(body.get(..body.len().min(100))?).ok()?)
 }
 
 /// Whether the first bytes of a resource are those of an MPD.
@@ -115,8 +134,7 @@ struct Mpd {
     dynamic: bool,
     /// `@mediaPresentationDuration`.
     duration: Option<Seconds>,
-    window: Option<Window>,
-    base: String,
+    bases: Rc<[BaseUrl]>,
     has_base: bool,
 }
 
@@ -126,6 +144,11 @@ struct Reader<'a> {
     warnings: Vec<String>,
     /// Why the first thing that had to be left out was.
     first_fault: Option<PlayerError>,
+    /// Any number.
+    chance: u64,
+    /// Segments can be had before their end.
+    chunked: bool,
+    producer: Vec<ProducerTime>,
 }
 
 impl Reader<'_> {
@@ -142,32 +165,54 @@ impl Reader<'_> {
         value
     }
 
-    /// BaseURL (§5.6): the first one; others are alternatives.
-    fn base(&self, element: usize, outer: &str) -> Option<String> {
-        self.document.child(element, "BaseURL").map(|b| url::resolve(outer, self.document.text(b)))
+    /// BaseURL (§5.6): all places that those of this level and of the level outside lead to, best first; and whether this level has any.
+    fn bases(&self, element: usize, outer: &Rc<[BaseUrl]>) -> (Rc<[BaseUrl]>, bool) {
+        let document = &self.document;
+        let mut all: Vec<BaseUrl> = Vec::new();
+        for outer in outer.iter() {
+            for own in document.children_named(element, "BaseURL").take(MAX_BASES) {
+                let url = url::resolve(&outer.url, document.text(own));
+                if all.len() >= MAX_BASES || all.iter().any(|b| b.url == url) {
+                    continue;
+                }
+                let offset = document.attribute(own, "availabilityTimeOffset").and_then(datatypes::double);
+                let number = |name| document.any_attribute(own, name).and_then(|n| n.parse().ok());
+                let location = document.attribute(own, "serviceLocation");
+                all.push(BaseUrl {
+                    location: location.unwrap_or(&outer.location).to_owned(),
+                    offset: outer.offset + segments::finite(offset.unwrap_or(0.0)),
+                    complete: match document.attribute(own, "availabilityTimeComplete") {
+                        Some("false" | "0") => Some(false),
+                        Some("true" | "1") => Some(true),
+                        _ => outer.complete,
+                    },
+                    priority: number("priority").unwrap_or(outer.priority),
+                    weight: number("weight").unwrap_or(outer.weight),
+                    url,
+                });
+            }
+        }
+        match all.len() {
+            0 => (outer.clone(), false),
+            1 => (all.into(), true),
+            _ => (bases::order(all, self.chance), true),
+        }
     }
 
-    fn mpd(mut self, base_url: &str, now: Option<f64>) -> Result<Presentation> {
+    fn mpd(mut self, base_url: &str) -> Result<Presentation> {
         const ROOT: usize = 0;
         let dynamic = self.document.attribute(ROOT, "type") == Some("dynamic");
-        let own_base = self.base(ROOT, base_url);
-        let start = self.document.attribute(ROOT, "availabilityStartTime").and_then(datatypes::date_time);
-        if dynamic && start.is_none() {
-            self.warn(&[
-                "A dynamic MPD without a valid @availabilityStartTime: taken for 1970-01-01T00:00:00Z.",
-            ]);
-        }
-        let depth = self.seconds(ROOT, "timeShiftBufferDepth");
-        let mpd = Mpd {
-            dynamic,
-            duration: self.seconds(ROOT, "mediaPresentationDuration"),
-            window: now.filter(|_| dynamic).map(|now| Window { now: now - start.unwrap_or(0.0), depth }),
-            has_base: own_base.is_some(),
-            base: own_base.unwrap_or_else(|| base_url.to_owned()),
-        };
+        let bases = Rc::from([BaseUrl { url: base_url.to_owned(), ..BaseUrl::default() }]);
+        let (bases, has_base) = self.bases(ROOT, &bases);
+        let mpd = Mpd { dynamic, duration: self.seconds(ROOT, "mediaPresentationDuration"), bases, has_base };
+        let mut live = dynamic.then(|| self.live(base_url));
         let periods = self.periods(&mpd)?;
         if periods.is_empty() {
             return Err(self.nothing_to_play());
+        }
+        if let Some(live) = &mut live {
+            live.low_latency = self.chunked;
+            live.producer = std::mem::take(&mut self.producer);
         }
         let end = periods.last().and_then(|p| p.duration.map(|d| p.start + d));
         if self.warnings.len() > MAX_WARNINGS {
@@ -181,7 +226,7 @@ impl Reader<'_> {
             duration: mpd.duration.or(end.filter(|_| !dynamic)),
             periods,
             start_hint: None,
-            live: None,
+            live,
             warnings: self.warnings,
         })
     }
@@ -241,7 +286,8 @@ impl Reader<'_> {
                 self.unusable(element, Code::FormatUnsupported, &["Period ", &id, " needs ", &scheme]);
                 continue;
             }
-            let mut period = Period { id, start, duration, sets: Vec::new(), events: Vec::new() };
+            let events = self.events(element, start);
+            let mut period = Period { id, start, duration, sets: Vec::new(), events };
             self.adaptation_sets(mpd, element, &mut period)?;
             if period.sets.is_empty() {
                 self.warn(&["Period ", &period.id, " has nothing to play."]);
@@ -278,7 +324,7 @@ impl Reader<'_> {
         shared: &mut Option<segments::Shared>,
     ) -> Result<Option<SegmentIndex>> {
         let fault = match segments::index(&mut self.document, context, shared, &mut self.warnings) {
-            Ok(index) if index.len() as u64 > MAX_SEGMENTS => {
+            Ok(index) if !context.dynamic && index.len() as u64 > MAX_SEGMENTS => {
                 let what = ["Representation ", context.id, " has an absurd number of segments"].concat();
                 return Err(self.fault(context.levels[0], Code::ManifestMalformed, &what));
             }

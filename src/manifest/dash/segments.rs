@@ -6,18 +6,14 @@ use super::timeline::{self, MAX_SEGMENTS, Timeline};
 use super::xml::Document;
 use crate::manifest::url::{fill_representation, fill_template, resolve};
 use crate::manifest::{
-    ByteRange, IndexKind, IndexSource, InitRef, ListIndex, ListSegment, SegmentIndex, TemplateIndex,
-    TimelineRun,
+    Availability, BaseUrl, ByteRange, IndexKind, IndexSource, InitRef, ListIndex, ListSegment, SegmentIndex,
+    TemplateIndex, TimelineRun,
 };
 use crate::time::{Seconds, Ticks, Timescale};
 use std::rc::Rc;
 
 /// Durations in an MPD are rounded, often to milliseconds: a last segment shorter than this is no segment.
 const SLIVER: Seconds = 0.002;
-
-/// Segments of a dynamic MPD that are available long before their time (`@availabilityTimeOffset="INF"`) are listed this far
-/// ahead; the next reload of the MPD lists more.
-const AHEAD: Seconds = 60.0;
 
 /// Why a Representation cannot be used.
 #[derive(Debug)]
@@ -37,8 +33,8 @@ pub(super) struct Context<'c> {
     pub levels: [usize; 3],
     pub id: &'c str,
     pub bandwidth: u64,
-    /// Absolute.
-    pub base: &'c str,
+    /// The place that is tried first.
+    pub base: &'c BaseUrl,
     /// Whether any level has a BaseURL.
     pub has_base: bool,
     pub mime_type: &'c str,
@@ -46,19 +42,8 @@ pub(super) struct Context<'c> {
     pub period_start: Seconds,
     /// On the presentation's timeline; `None`: open or unknown.
     pub period_end: Option<Seconds>,
-    /// The period may be open: without an end and a window, templates have no segments as yet.
+    /// Segments become available by the clock, and the period may be open.
     pub dynamic: bool,
-    /// For a dynamic MPD: what is available now.
-    pub window: Option<Window>,
-}
-
-/// What of a dynamic MPD is available (ISO/IEC 23009-1 §5.3.9.5.3).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
-    /// Now, on the presentation's timeline.
-    pub now: Seconds,
-    /// `@timeShiftBufferDepth`.
-    pub depth: Option<Seconds>,
 }
 
 /// The runs of a timeline after cutting, shared by the representations that inherit it.
@@ -118,7 +103,7 @@ fn init_ref(
 ) -> Option<Rc<InitRef>> {
     let init = init?;
     let range = range(init.range.as_deref(), warnings);
-    let url = init.sourceURL.map_or_else(|| context.base.to_owned(), |u| resolve(context.base, &u));
+    let url = init.sourceURL.map_or_else(|| context.base.url.clone(), |u| resolve(&context.base.url, &u));
     Some(Rc::new(InitRef { url, range }))
 }
 
@@ -150,11 +135,19 @@ fn template(
     let fill = |text: &str| fill_representation(text, context.id, context.bandwidth);
     let init = match &template.initialization {
         Some(text) => Some(Rc::new(InitRef {
-            url: resolve(context.base, &fill_template(&fill(text), 0, 0)),
+            url: resolve(&context.base.url, &fill_template(&fill(text), 0, 0)),
             range: None,
         })),
         None => init_ref(template.Initialization.clone(), context, warnings),
     };
+    let complete = template.availabilityTimeComplete.or(context.base.complete);
+    let mut rule = context.dynamic.then(|| Availability {
+        offset: finite(template.availabilityTimeOffset.unwrap_or(0.0)) + context.base.offset,
+        complete: complete.unwrap_or(true),
+        period_start: context.period_start,
+        period_end: context.period_end,
+        listed: false,
+    });
     let mut timescale = timescale(template.timescale)?;
     let mut offset = ticks(template.presentationTimeOffset)?;
     let mut start_number = template.startNumber.unwrap_or(1);
@@ -165,6 +158,14 @@ fn template(
         let cut = cut_shared(at, timeline, shared, timescale, offset, context, warnings);
         start_number = start_number.saturating_add(cut.1);
         runs = cut.0;
+        if let Some(rule) = &mut rule {
+            rule.listed = !timeline.open;
+            // Only `$Time$` names the segments, and @startNumber stays the same while the window moves on: numbers that need not
+            // go below 0 when a later MPD begins earlier.
+            if let (false, Some(first)) = (media.contains("$Number"), runs.first()) {
+                start_number = u64::try_from(first.time / first.duration).unwrap_or(0);
+            }
+        }
     } else {
         let duration = match template.duration {
             Some(d) if d > 0.0 => {
@@ -183,16 +184,7 @@ fn template(
             None => None,
         };
         let early = template.eptDelta.unwrap_or(0);
-        let made = by_duration(
-            duration,
-            timescale,
-            offset.saturating_add(early),
-            early,
-            availability(&template),
-            context,
-        )?;
-        start_number = start_number.saturating_add(made.1);
-        runs = Rc::new(made.0);
+        runs = Rc::new(by_duration(duration, timescale, offset.saturating_add(early), early, context)?);
     }
     if let Some(end) = template.endNumber {
         let count = end.saturating_add(1).saturating_sub(start_number);
@@ -203,14 +195,20 @@ fn template(
     if runs.is_empty() && !context.dynamic {
         return Err(Unusable::Empty("none of its segments lies within its period"));
     }
+    let total = runs.last().map_or(0, |r| r.first.saturating_add(r.count));
+    // Of a dynamic MPD, what is listed depends on the clock; until it is known, what a timeline lists is believed.
+    let listed = if rule.is_none_or(|r| r.listed) { total } else { 0 };
     Ok(SegmentIndex::Template(TemplateIndex {
-        media: resolve(context.base, &fill(media)),
+        media: resolve(&context.base.url, &fill(media)),
         init,
         timescale,
         start_number,
         runs,
         timestamp_offset: context.period_start - timescale.seconds(offset),
-        rule: None,
+        rule,
+        skip: 0,
+        listed,
+        whole: listed,
     }))
 }
 
@@ -220,9 +218,9 @@ fn timeline_of(document: &Document<'_>, view: &View) -> Option<u32> {
     document.elements[child].timeline
 }
 
-/// `@availabilityTimeOffset` in seconds.
-fn availability(template: &dash_mpd::SegmentTemplate) -> Seconds {
-    template.availabilityTimeOffset.unwrap_or(0.0).min(AHEAD)
+/// `@availabilityTimeOffset`, which may be infinite, as a number that can be added and taken away again.
+pub(super) fn finite(offset: Seconds) -> Seconds {
+    offset.clamp(-1e9, 1e9)
 }
 
 /// The part of a timeline that lies in the period; computed once for representations that share it.
@@ -236,23 +234,21 @@ fn cut_shared(
     warnings: &mut Vec<String>,
 ) -> (Rc<Vec<TimelineRun>>, u64) {
     let sliver = timescale.ticks(SLIVER);
-    let end = match (context.period_end, context.window) {
-        (Some(end), _) => Some(end),
-        (None, Some(window)) if timeline.open => Some(window.now.max(context.period_start)),
-        (None, _) => None,
-    };
     let from = offset;
-    let to = end.map(|e| offset.saturating_add(timescale.ticks(e - context.period_start)));
+    let to = context.period_end.map(|e| offset.saturating_add(timescale.ticks(e - context.period_start)));
     if let Some(s) = shared
         && (s.timeline, s.from, s.to) == (at, from, to)
     {
         return (s.runs.clone(), s.dropped);
     }
-    if timeline.open && to.is_none() {
+    if timeline.open && to.is_none() && !context.dynamic {
         warnings.push("SegmentTimeline: @r=\"-1\" in a period without an end; taken for one segment.".into());
     }
+    // The segments of an open end become available one after the other as the clock goes on.
+    let to = to.or((timeline.open && context.dynamic).then_some(Ticks::MAX));
     let (runs, dropped) = cut(timeline, from.saturating_add(sliver), to.map(|t| t.saturating_sub(sliver)));
     let runs = Rc::new(runs);
+    let to = context.period_end.and(to);
     *shared = Some(Shared { timeline: at, from, to, runs: runs.clone(), dropped });
     (runs, dropped)
 }
@@ -289,15 +285,14 @@ fn cut(timeline: &Timeline, from: Ticks, to: Option<Ticks>) -> (Vec<TimelineRun>
     (out, dropped)
 }
 
-/// Segments of equal `@duration` (§5.3.9.5.3), the last one shorter; and how many there are before the first.
+/// Segments of equal `@duration` (§5.3.9.5.3), the last one shorter. Those of an open period go on without an end.
 fn by_duration(
     duration: Option<f64>,
     timescale: Timescale,
     start: Ticks,
     early: i64,
-    availability: Seconds,
     context: &Context<'_>,
-) -> Result<(Vec<TimelineRun>, u64), Unusable> {
+) -> Result<Vec<TimelineRun>, Unusable> {
     const NO_END: Unusable =
         Unusable::Malformed("it has a @duration, but nothing tells how long its period is");
     let rate = f64::from(timescale.get());
@@ -305,50 +300,34 @@ fn by_duration(
     let Some(duration) = duration else {
         // Neither @duration nor a timeline: one segment is the whole period.
         let ticks = total.map(|t| t.round() as Ticks).filter(|t| *t > 0).ok_or(NO_END)?;
-        return Ok((vec![TimelineRun { time: start, duration: ticks, count: 1, first: 0 }], 0));
+        return Ok(vec![TimelineRun { time: start, duration: ticks, count: 1, first: 0 }]);
+    };
+    let each = duration as Ticks;
+    let most = Ticks::MAX.saturating_sub(start.max(0)) / each.max(1);
+    let endless = TimelineRun { time: start, duration: each, count: most.unsigned_abs(), first: 0 };
+    let Some(total) = total else {
+        return if context.dynamic { Ok(vec![endless]) } else { Err(NO_END) };
     };
     let sliver = (SLIVER * rate).min(duration / 2.0);
-    let count = total.map(|t| ((t - sliver) / duration).ceil().max(0.0));
-    let each = duration as Ticks;
-    let Some(window) = context.window else {
-        if total.is_none() && context.dynamic {
-            return Ok((Vec::new(), 0));
-        }
-        let (total, count) = (total.ok_or(NO_END)?, count.ok_or(NO_END)? as u64);
-        let Some(full) = count.checked_sub(1) else { return Ok((Vec::new(), 0)) };
-        if full >= MAX_SEGMENTS {
-            // The caller counts and refuses; the arithmetic below is not meant for it.
-            return Ok((vec![TimelineRun { time: start, duration: each, count, first: 0 }], 0));
-        }
-        let last = (total - full as f64 * duration).round().min(duration).max(1.0) as Ticks;
-        let mut runs = Vec::with_capacity(2);
-        if full > 0 {
-            runs.push(TimelineRun { time: start, duration: each, count: full, first: 0 });
-        }
-        match runs.last_mut() {
-            Some(run) if last == each => run.count += 1,
-            _ => {
-                let time = start.saturating_add(each.saturating_mul(full as Ticks));
-                runs.push(TimelineRun { time, duration: last, count: 1, first: full });
-            }
-        }
-        return Ok((runs, 0));
-    };
-    // A segment is available once it is complete, `availability` earlier if the server sends it while it is made.
-    let elapsed = window.now - context.period_start;
-    let complete = ((elapsed + availability) * rate / duration).floor().max(0.0);
-    let complete = count.map_or(complete, |c| complete.min(c));
-    if !complete.is_finite() {
-        return Err(NO_END);
+    let count = ((total - sliver) / duration).ceil().max(0.0) as u64;
+    let Some(full) = count.checked_sub(1) else { return Ok(Vec::new()) };
+    if full >= MAX_SEGMENTS {
+        // The caller counts and refuses what is on demand. Of a live period as long as this the last segment does not matter.
+        return Ok(vec![TimelineRun { count: count.min(endless.count), ..endless }]);
     }
-    let first =
-        window.depth.map_or(0.0, |d| ((elapsed - d) * rate / duration).floor().max(0.0)).min(complete);
-    let (first, complete) = (first as u64, complete as u64);
-    if first == complete {
-        return Ok((Vec::new(), first));
+    let last = (total - full as f64 * duration).round().min(duration).max(1.0) as Ticks;
+    let mut runs = Vec::with_capacity(2);
+    if full > 0 {
+        runs.push(TimelineRun { time: start, duration: each, count: full, first: 0 });
     }
-    let time = start.saturating_add(each.saturating_mul(first as Ticks));
-    Ok((vec![TimelineRun { time, duration: each, count: complete - first, first: 0 }], first))
+    match runs.last_mut() {
+        Some(run) if last == each => run.count += 1,
+        _ => {
+            let time = start.saturating_add(each.saturating_mul(full as Ticks));
+            runs.push(TimelineRun { time, duration: last, count: 1, first: full });
+        }
+    }
+    Ok(runs)
 }
 
 /// The first `count` segments.
@@ -388,11 +367,13 @@ fn list(
         (None, Some(duration)) => {
             let duration =
                 Ticks::try_from(duration).map_err(|_| Unusable::Malformed("its @duration is too large"))?;
-            vec![TimelineRun { time: offset, duration, count: u64::MAX, first: 0 }]
+            // A live list moves: @startNumber, from 1, tells how many segments there were before it.
+            let first = view.levels.iter().find_map(|&l| document.attribute(l, "startNumber"));
+            let before: Ticks = first.filter(|_| context.dynamic).and_then(|n| n.parse().ok()).unwrap_or(1);
+            let before = duration.saturating_mul(before.saturating_sub(1).max(0));
+            vec![TimelineRun { time: offset.saturating_add(before), duration, count: u64::MAX, first: 0 }]
         }
-        (None, None) if list.segment_urls.len() == 1 => {
-            by_duration(None, timescale, offset, 0, 0.0, &Context { window: None, ..*context })?.0
-        }
+        (None, None) if list.segment_urls.len() == 1 => by_duration(None, timescale, offset, 0, context)?,
         (None, None) => {
             return Err(Unusable::Malformed("its SegmentList has neither @duration nor a SegmentTimeline"));
         }
@@ -429,6 +410,7 @@ fn list(
     if segments.is_empty() {
         return Err(Unusable::Empty("none of its segments lies within its period"));
     }
+    let first = segments.first().cloned();
     let inits: Vec<_> = init_ref(list.Initialization, context, warnings).into_iter().collect();
     if !inits.is_empty() {
         for segment in &mut segments {
@@ -436,9 +418,10 @@ fn list(
         }
     }
     Ok(SegmentIndex::List(ListIndex {
-        base: context.base.to_owned(),
+        base: context.base.url.clone(),
         segments,
-        first: 0,
+        // Live, numbers that need not go below 0 when a later list begins earlier.
+        first: first.filter(|_| context.dynamic).map_or(0, |s| (s.start / s.duration) as u64),
         parts: Vec::new(),
         inits,
         keys: Vec::new(),
@@ -476,12 +459,12 @@ fn pending(
     init: Option<Rc<InitRef>>,
     timestamp_offset: Seconds,
 ) -> IndexSource {
-    let path = context.base.split(['?', '#']).next().unwrap_or("");
+    let path = context.base.url.split(['?', '#']).next().unwrap_or("");
     let webm =
         context.mime_type.ends_with("/webm") || (context.mime_type.is_empty() && path.ends_with(".webm"));
     IndexSource {
         kind: if webm { IndexKind::Cues } else { IndexKind::Sidx },
-        url: context.base.to_owned(),
+        url: context.base.url.clone(),
         range,
         init,
         timestamp_offset,
@@ -503,7 +486,7 @@ fn single_file(context: &Context<'_>) -> Result<SegmentIndex, Unusable> {
         keys: None,
     };
     Ok(SegmentIndex::List(ListIndex {
-        base: context.base.to_owned(),
+        base: context.base.url.clone(),
         segments: vec![segment],
         timestamp_offset: Some(context.period_start),
         ..ListIndex::default()

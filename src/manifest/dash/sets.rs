@@ -3,7 +3,7 @@
 use super::segments::Context;
 use super::{Mpd, Reader, datatypes};
 use crate::error::{Code, Result};
-use crate::manifest::{AdaptationSet, ContentType, Period, Representation};
+use crate::manifest::{AdaptationSet, ContentType, Period, Representation, SegmentIndex, TemplateIndex};
 
 /// EssentialProperty schemes that make a set something else than a choice for normal playback.
 const TRICK_MODE: [&str; 2] =
@@ -23,9 +23,8 @@ impl Reader<'_> {
         period_element: usize,
         period: &mut Period,
     ) -> Result<()> {
-        let period_base = self.base(period_element, &mpd.base);
-        let has_base = mpd.has_base || period_base.is_some();
-        let period_base = period_base.unwrap_or_else(|| mpd.base.clone());
+        let (period_bases, own) = self.bases(period_element, &mpd.bases);
+        let has_base = mpd.has_base || own;
         let elements = self.choices(period_element, "AdaptationSet");
         // Representations of one set share its timeline, and often those of all sets of a kind.
         let mut shared = None;
@@ -37,13 +36,13 @@ impl Reader<'_> {
                 self.unusable(element, Code::FormatUnsupported, &["An AdaptationSet needs ", &scheme]);
                 continue;
             }
-            let set_base = self.base(element, &period_base);
-            let has_base = has_base || set_base.is_some();
-            let set_base = set_base.unwrap_or_else(|| period_base.clone());
+            let (set_bases, own) = self.bases(element, &period_bases);
+            let has_base = has_base || own;
             let elements = self.choices(element, "Representation");
             let mut representations: Vec<Representation> = Vec::with_capacity(elements.len());
             for r in &elements {
-                let own_base = self.base(*r, &set_base);
+                let (bases, own) = self.bases(*r, &set_bases);
+                let Some(base) = bases.first() else { continue };
                 let levels = [*r, element, period_element];
                 let Some(mut representation) = self.representation(levels, representations.len()) else {
                     continue;
@@ -52,16 +51,22 @@ impl Reader<'_> {
                     levels,
                     id: &representation.id,
                     bandwidth: representation.bandwidth,
-                    base: own_base.as_deref().unwrap_or(&set_base),
-                    has_base: has_base || own_base.is_some(),
+                    base,
+                    has_base: has_base || own,
                     mime_type: &representation.mime_type,
                     period_start: period.start,
                     period_end: period.duration.map(|d| period.start + d),
                     dynamic: mpd.dynamic,
-                    window: mpd.window,
                 };
                 let Some(index) = self.segments(&context, &mut shared)? else { continue };
+                if let SegmentIndex::Template(TemplateIndex { rule: Some(rule), .. }) = &index {
+                    // What is there long before its time ("INF") was not made just now.
+                    self.chunked |= !rule.complete || (rule.offset > 0.0 && rule.offset < 1e6);
+                }
                 representation.index = index;
+                if bases.len() > 1 {
+                    representation.bases.all = bases;
+                }
                 representation.id =
                     unique(&representation.id, |id| representations.iter().any(|r| r.id == id));
                 // Few, and often in order: no sorting routine is worth its bytes here.
@@ -72,6 +77,7 @@ impl Reader<'_> {
                 continue;
             }
             let set = self.adaptation_set(element, &elements, representations, period);
+            self.producer_times(element, &elements, &set);
             period.sets.push(set);
         }
         Ok(())
@@ -140,6 +146,7 @@ impl Reader<'_> {
             .or_else(|| of_component("lang"))
             .filter(|l| !l.is_empty() && *l != "und")
             .map(str::to_owned);
+        let inband = self.inband_events(element, representation_elements);
         let label = document.child(element, "Label").map(|l| document.text(l));
         let label = label
             .or_else(|| document.attribute(element, "label"))
@@ -165,7 +172,7 @@ impl Reader<'_> {
             roles,
             autoselect: true,
             encrypted,
-            inband: Vec::new(),
+            inband,
             representations,
         }
     }

@@ -53,6 +53,10 @@ pub(super) struct Element<'a> {
     end: u32,
     /// Byte offset of its start tag in the text.
     pub offset: u32,
+    /// Bytes between its tags; empty, behind the tag, if it has no end tag.
+    pub content: Range<u32>,
+    /// Byte offset after its end tag.
+    pub after: u32,
     /// Character data, comments and children left out.
     pub text: Cow<'a, str>,
     /// For a SegmentTimeline: index of its runs.
@@ -71,7 +75,7 @@ pub(super) struct Document<'a> {
 impl<'a> Document<'a> {
     /// Indexes of the children of an element, in order.
     pub fn children(&self, of: usize) -> impl Iterator<Item = usize> + '_ {
-        let end = self.elements.get(of).map_or(0, |e| e.end as usize);
+        let end = self.end(of);
         let mut next = of + 1;
         std::iter::from_fn(move || {
             let at = next;
@@ -81,6 +85,11 @@ impl<'a> Document<'a> {
                 at
             })
         })
+    }
+
+    /// Index after the last descendant of an element.
+    pub fn end(&self, of: usize) -> usize {
+        self.elements.get(of).map_or(0, |e| e.end as usize)
     }
 
     /// Indexes of the children that bear a name.
@@ -104,6 +113,12 @@ impl<'a> Document<'a> {
         attributes.iter().find(|a| a.name == name && a.namespace == Namespace::Dash).map(|a| a.value.trim())
     }
 
+    /// Value of an attribute, whatever its namespace, trimmed.
+    pub fn any_attribute(&self, of: usize, name: &str) -> Option<&str> {
+        let attributes = self.attributes.get(self.attribute_range(of))?;
+        attributes.iter().find(|a| a.name == name).map(|a| a.value.trim())
+    }
+
     /// Whether the element stands for a remote one (`xlink:href`).
     pub fn is_remote(&self, of: usize) -> bool {
         let attributes = self.attributes.get(self.attribute_range(of)).unwrap_or_default();
@@ -124,10 +139,15 @@ pub(super) fn malformed(text: &str, offset: usize, what: &str) -> PlayerError {
         .at(line as u64)
 }
 
-/// Reads a document whose root element is an `MPD`.
-pub(super) fn parse<'a>(text: &'a str, warnings: &mut Vec<String>) -> Result<Document<'a>> {
+/// Reads a document whose root element is a `root` (`MPD`, `Patch`).
+pub(super) fn parse<'a>(
+    text: &'a str,
+    root: &'static str,
+    warnings: &mut Vec<String>,
+) -> Result<Document<'a>> {
     let mut reader = Reader {
         text,
+        root,
         bytes: text.as_bytes(),
         pos: 0,
         document: Document::default(),
@@ -172,6 +192,7 @@ struct OpenTimeline<'a> {
 
 struct Reader<'a> {
     text: &'a str,
+    root: &'static str,
     bytes: &'a [u8],
     pos: usize,
     document: Document<'a>,
@@ -295,18 +316,21 @@ impl<'a> Reader<'a> {
         self.pos += 1;
         match self.open.last() {
             Some(open) if open.raw == name => {
-                self.close();
+                self.close(tag);
                 Ok(())
             }
             _ => Err((tag, "An end tag does not match its start tag")),
         }
     }
 
-    fn close(&mut self) {
+    /// Ends the innermost element, whose content ends at `tag`; the position is behind its end tag.
+    fn close(&mut self, tag: usize) {
         let Some(open) = self.open.pop() else { return };
         self.prefixes.truncate(open.prefixes);
         if let Some(index) = open.element {
-            self.document.elements[index as usize].end = self.document.elements.len() as u32;
+            let end = self.document.elements.len() as u32;
+            let element = &mut self.document.elements[index as usize];
+            (element.end, element.content.end, element.after) = (end, tag as u32, self.pos as u32);
         }
         if self.timeline.as_ref().is_some_and(|t| t.depth > self.open.len()) {
             self.timeline = None;
@@ -338,9 +362,10 @@ impl<'a> Reader<'a> {
         let (prefix, local) = split_name(raw);
         let in_skipped = self.open.last().is_some_and(|o| o.element.is_none());
         let namespace = if in_skipped { Namespace::Other } else { self.namespace(prefix) };
-        if self.open.is_empty() && (local != "MPD" || namespace != Namespace::Dash) {
+        if self.open.is_empty() && (local != self.root || namespace != Namespace::Dash) {
             return Err((tag, "The root element is not MPD but another"));
         }
+        let content = self.pos;
         let element = if namespace == Namespace::Other {
             self.document.attributes.truncate(first_attribute);
             None
@@ -367,6 +392,8 @@ impl<'a> Reader<'a> {
                 attributes: first_attribute as u32..self.document.attributes.len() as u32,
                 end: self.document.elements.len() as u32 + 1,
                 offset: tag as u32,
+                content: content as u32..content as u32,
+                after: content as u32,
                 text: Cow::Borrowed(""),
                 timeline,
             });
@@ -374,7 +401,7 @@ impl<'a> Reader<'a> {
         };
         self.open.push(Open { raw, element, prefixes });
         if closed {
-            self.close();
+            self.close(content);
         }
         Ok(())
     }
@@ -577,7 +604,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Bytes up to the first that cannot be in a name. All delimiters are ASCII, so that this ends on a character boundary.
-fn name_length(bytes: &[u8]) -> usize {
+pub(super) fn name_length(bytes: &[u8]) -> usize {
     let ends =
         |b: &u8| b.is_ascii_whitespace() || matches!(b, b'=' | b'/' | b'>' | b'<' | b'"' | b'\'' | b'&');
     bytes.iter().position(ends).unwrap_or(bytes.len())
@@ -596,7 +623,7 @@ fn find(bytes: &[u8], byte: u8) -> Option<usize> {
 }
 
 /// Replaces character references and the five predefined entities (XML 1.0 §4.6). Others stay as they are written.
-fn unescape(raw: &str) -> Cow<'_, str> {
+pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
     if find(raw.as_bytes(), b'&').is_none() {
         return Cow::Borrowed(raw);
     }
