@@ -64,7 +64,7 @@ struct Bounds {
 
 impl TemplateIndex {
     /// How many segments end at or before a time of the presentation.
-    fn ended(&self, time: Seconds) -> u64 {
+    pub(super) fn ended(&self, time: Seconds) -> u64 {
         let time = time - self.timestamp_offset + HAIR;
         let ticks = (time * f64::from(self.timescale.get())).floor() as Ticks;
         let at = self.runs.partition_point(|r| r.time.saturating_add(r.duration) <= ticks);

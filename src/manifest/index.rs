@@ -176,6 +176,14 @@ pub struct TimelineRun {
     pub first: u64,
 }
 
+/// Leaves the first `count` segments.
+pub(super) fn truncate(runs: &mut Rc<Vec<TimelineRun>>, count: u64) {
+    if runs.last().is_some_and(|r| r.first.saturating_add(r.count) > count) {
+        let within = runs.iter().take_while(|r| r.first < count);
+        *runs = Rc::new(within.map(|r| TimelineRun { count: r.count.min(count - r.first), ..*r }).collect());
+    }
+}
+
 /// DASH SegmentTemplate (ISO/IEC 23009-1 §5.3.9.4) with `@duration` (one run) or a SegmentTimeline.
 #[derive(Clone, Debug)]
 pub struct TemplateIndex {

@@ -4,6 +4,7 @@ use super::datatypes::byte_range;
 use super::de::{self, View};
 use super::timeline::{self, MAX_SEGMENTS, Timeline};
 use super::xml::Document;
+use crate::manifest::index::truncate;
 use crate::manifest::url::{fill_representation, fill_template, resolve};
 use crate::manifest::{
     Availability, BaseUrl, ByteRange, IndexKind, IndexSource, InitRef, ListIndex, ListSegment, SegmentIndex,
@@ -151,7 +152,7 @@ fn template(
     let mut timescale = timescale(template.timescale)?;
     let mut offset = ticks(template.presentationTimeOffset)?;
     let mut start_number = template.startNumber.unwrap_or(1);
-    let mut runs;
+    let mut runs: Rc<Vec<TimelineRun>>;
     if let Some(at) = timeline_of(document, view) {
         let timeline = &document.timelines[at as usize];
         start_number = timeline.first_number.unwrap_or(start_number);
@@ -187,10 +188,7 @@ fn template(
         runs = Rc::new(by_duration(duration, timescale, offset.saturating_add(early), early, context)?);
     }
     if let Some(end) = template.endNumber {
-        let count = end.saturating_add(1).saturating_sub(start_number);
-        if runs.last().is_some_and(|r| r.first.saturating_add(r.count) > count) {
-            runs = Rc::new(first_segments(&runs, count));
-        }
+        truncate(&mut runs, end.saturating_add(1).saturating_sub(start_number));
     }
     if runs.is_empty() && !context.dynamic {
         return Err(Unusable::Empty("none of its segments lies within its period"));
@@ -328,12 +326,6 @@ fn by_duration(
         }
     }
     Ok(runs)
-}
-
-/// The first `count` segments.
-fn first_segments(runs: &[TimelineRun], count: u64) -> Vec<TimelineRun> {
-    let within = runs.iter().take_while(|r| r.first < count);
-    within.map(|r| TimelineRun { count: r.count.min(count - r.first), ..*r }).collect()
 }
 
 /// SegmentList (§5.3.9.3).
