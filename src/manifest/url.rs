@@ -65,7 +65,7 @@ pub fn rebase(url: &str, old: &str, new: &str) -> String {
         return url.to_owned();
     };
     let path = path.split(['?', '#']).next().unwrap_or("");
-    let directory = path.rfind('/').and_then(|i| path.get(..=i)).unwrap_or("");
+    let directory = path.rfind('/').and_then(|i| path.get(..=i)).unwrap_or("/");
     // As far as both go through the same directories.
     let same = directory.bytes().zip(target.bytes()).take_while(|(a, b)| a == b).count();
     let same = directory.get(..same).and_then(|s| s.rfind('/')).map_or(0, |i| i + 1);
