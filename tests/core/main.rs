@@ -5,6 +5,8 @@
 
 #[cfg(feature = "dash")]
 mod dash;
+#[cfg(feature = "dash")]
+mod dash_live;
 #[cfg(feature = "progressive")]
 mod flac;
 #[cfg(feature = "flv")]
