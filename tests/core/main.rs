@@ -7,6 +7,8 @@
 mod dash;
 #[cfg(feature = "dash")]
 mod dash_live;
+#[cfg(feature = "dash")]
+mod dash_update;
 #[cfg(feature = "progressive")]
 mod flac;
 #[cfg(feature = "flv")]
