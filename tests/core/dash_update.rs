@@ -66,11 +66,18 @@ fn segments_that_only_times_name_keep_their_numbers_too() {
     let update = p.update(parse_at(&text, BASE, Some(now + 4.0)).unwrap());
     assert_eq!((update.refused, update.restarted), (None, false));
     p.advance(now + 4.0);
-    for (id, old) in [("V300", before)] {
-        let after = listed(&representation(&p, id).index);
-        assert_eq!((after.len(), &after[..3]), (5, &old[2..]));
-        assert_eq!(after[4].0, old[4].0 + 2);
-    }
+    let after = listed(&representation(&p, "V300").index);
+    assert_eq!((after.len(), &after[..3]), (5, &before[2..]));
+    assert_eq!(after[4].0, before[4].0 + 2);
+    // At the end it is static, and lists all by its own numbers.
+    let whole = [
+        ("type=\"dynamic\"", "type=\"static\" mediaPresentationDuration=\"PT1764423802S\""),
+        ("r=\"4\"", "r=\"2\""),
+    ];
+    let mut over = p.clone();
+    let update = over.update(changed("livesim-time-1.mpd", &whole, now));
+    assert!(!update.restarted && over.live.is_none());
+    assert_eq!(listed(&representation(&over, "V300").index), before[..3]);
     // Back again, as where two origins are not in step: the numbers go with the times.
     let old =
         changed("livesim-time-1.mpd", &[("2025-11-29T13:43:22Z\" min", "2025-11-29T13:43:27Z\" min")], now);
@@ -387,8 +394,11 @@ impl Random {
     }
 }
 
-/// Files with their starts and whether they are ahead, by period.
-fn files(p: &Presentation) -> Vec<(String, Vec<(f64, String, bool)>)> {
+/// Start, file, and whether it is ahead.
+type File = (f64, String, bool);
+
+/// What is listed by period.
+fn files(p: &Presentation) -> Vec<(String, Vec<File>)> {
     let index = |period: &Period| {
         let index = &period.sets[0].representations[0].index;
         let segments = (0..index.len()).map(|i| index.segment(i).unwrap());
