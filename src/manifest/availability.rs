@@ -111,6 +111,8 @@ impl TemplateIndex {
             let (making, _) = self.span_of(bounds.whole)?;
             edge = (edge - chunk).max(making).min(last + duration);
         }
+        // A last segment may lap over the next period.
+        edge = edge.min(rule.period_end.unwrap_or(edge));
         if let Some(depth) = clock.depth {
             start = start.max(bounds.newest - depth);
         }
@@ -170,7 +172,7 @@ impl Presentation {
         let clock = self.clock(now);
         let mut reaches = self.periods.iter().filter_map(|p| p.reach(clock));
         let (start, end) = reaches.next()?;
-        let end = reaches.last().map_or(end, |last| last.1);
+        let end = reaches.next_back().map_or(end, |last| last.1);
         Some((start.min(end), end))
     }
 

@@ -40,7 +40,7 @@ pub struct Bases {
 
 /// Puts places in the order in which they are to be tried (ETSI TS 103 285 §10.8.2.1): by priority, by chance according to their
 /// weights, else as they are written. Those of a location that is in the list already come last: it has failed by then. `chance` is
-/// any number, 0 for the heaviest of the first.
+/// any number; 0 takes the first as they are written.
 #[cfg(feature = "dash")]
 pub(super) fn order(mut left: Vec<BaseUrl>, mut chance: u64) -> Rc<[BaseUrl]> {
     let mut out: Vec<BaseUrl> = Vec::with_capacity(left.len());

@@ -5,7 +5,7 @@
 
 use super::index::truncate;
 use super::{
-    Live, Period, Presentation, PresentationType, Protocol, Representation, SegmentIndex, date_time,
+    Bases, Live, Period, Presentation, PresentationType, Protocol, Representation, SegmentIndex, date_time,
 };
 use crate::time::Seconds;
 use std::ops::Range;
@@ -52,24 +52,28 @@ impl Update {
 impl Presentation {
     /// Takes over a manifest that was read again. Segments that both list keep their numbers; indexes that were fetched are kept where
     /// their source is the same; periods that the new manifest has dropped stay at the front as long as they are in the time-shift
-    /// buffer. A manifest older than the one before, or without any segment, is refused.
+    /// buffer. A manifest older than the one before, or without any segment, is refused. Call [`Presentation::advance`]
+    /// afterwards where the clock has moved on since the manifest was parsed.
     pub fn update(&mut self, mut new: Presentation) -> Update {
         let mut update = Update::default();
         update.warnings.extend(new.warnings.iter().filter(|w| !self.warnings.contains(w)).cloned());
         let restarted = self.align(&mut new);
-        let now = self.live.as_ref().and_then(|l| l.now);
+        let clock = |p: &Presentation| p.live.as_ref().and_then(|l| l.now);
+        let now = clock(&new).or(clock(self));
         if let Some(now) = now {
             new.advance(now);
         }
+        let matches: Vec<Option<usize>> = self.periods.iter().map(|p| counterpart(p, &new.periods)).collect();
+        let kept = if restarted { 0..0 } else { self.still_in_window(&matches, &new) };
+        let loses_all = kept.is_empty() && !nothing(&self.periods);
         if let Some(live) = &mut self.live
             && live.refused < MAX_REFUSED
-            && let Some(why) = refusal(&self.periods, live, &new)
+            && let Some(why) = refusal(live, &new, loses_all)
         {
             live.refused += 1;
             return Update { refused: Some(why), ..update };
         }
         update.restarted = restarted;
-        let matches: Vec<Option<usize>> = self.periods.iter().map(|p| counterpart(p, &new.periods)).collect();
         let listed_by_mpd = self.protocol == Protocol::Dash;
         let mut moved = Vec::new();
         for (p, (old, to)) in self.periods.iter_mut().zip(&matches).enumerate() {
@@ -86,7 +90,7 @@ impl Presentation {
                 }
             }
         }
-        let kept = if update.restarted { 0..0 } else { self.still_in_window(&matches, &new) };
+        let kept = if update.restarted { 0..0 } else { kept };
         for (_, to) in &mut moved {
             to.0 += kept.len();
         }
@@ -187,7 +191,7 @@ impl Presentation {
 }
 
 /// Why a manifest is not taken.
-fn refusal(periods: &[Period], live: &Live, new: &Presentation) -> Option<&'static str> {
+fn refusal(live: &Live, new: &Presentation, loses_all: bool) -> Option<&'static str> {
     // A static one says that it is over.
     let new_live = new.live.as_ref()?;
     let published = |live: &Live| live.published.as_deref().and_then(date_time);
@@ -196,11 +200,13 @@ fn refusal(periods: &[Period], live: &Live, new: &Presentation) -> Option<&'stat
     {
         return Some("it is older than the one before (@publishTime)");
     }
-    let empty = |periods: &[Period]| {
-        let mut all = periods.iter().flat_map(|p| &p.sets).flat_map(|s| &s.representations);
-        all.all(|r| r.index.is_empty() && !matches!(r.index, SegmentIndex::Pending(_)))
-    };
-    (empty(&new.periods) && !empty(periods)).then_some("it lists nothing that can be had now")
+    (loses_all && nothing(&new.periods)).then_some("it lists nothing that can be had now")
+}
+
+/// Whether nothing is listed.
+fn nothing(periods: &[Period]) -> bool {
+    let mut all = periods.iter().flat_map(|p| &p.sets).flat_map(|s| &s.representations);
+    all.all(|r| r.index.is_empty() && !matches!(r.index, SegmentIndex::Pending(_)))
 }
 
 /// The period of the new manifest that an old one has become: of its id and with the same times, else of its start.
@@ -231,11 +237,16 @@ fn offsets(old: &Period, new: &Period) -> Option<(Seconds, Seconds)> {
 
 /// Takes over what was learnt of a representation. Tells whether its source began anew.
 fn take_over(old: &mut Representation, new: &mut Representation, listed_by_mpd: bool) -> bool {
+    let at = |bases: &Bases, url: &str| bases.all.iter().position(|b| b.url == url);
     if let Some(base) = old.bases.all.get(old.bases.current)
-        && let Some(at) = new.bases.all.iter().position(|b| b.url == base.url)
-        && at != new.bases.current
+        && let Some(position) = at(&new.bases, &base.url)
     {
-        new.switch_base(at);
+        new.switch_base(position);
+        let all = &old.bases.all;
+        if all.len() == new.bases.all.len() && all.iter().all(|b| at(&new.bases, &b.url).is_some()) {
+            // Chance has given them an order once.
+            new.bases = old.bases.clone();
+        }
     }
     match (&mut old.index, &mut new.index) {
         (SegmentIndex::List(list), SegmentIndex::Pending(source))

@@ -518,7 +518,9 @@ fn the_crates_own_parser_sees_the_same_manifest() {
         for period in &theirs.periods {
             for set in &period.adaptations {
                 for r in &set.representations {
-                    let mut all = ours.periods.iter().flat_map(|p| &p.sets).flat_map(|s| &s.representations);
+                    let periods =
+                        ours.periods.iter().filter(|p| period.id.as_ref().is_none_or(|id| p.id == *id));
+                    let mut all = periods.flat_map(|p| &p.sets).flat_map(|s| &s.representations);
                     let bandwidth = r.bandwidth.unwrap_or(0);
                     let mime_type = r.mimeType.as_ref().or(set.mimeType.as_ref());
                     let codecs = r.codecs.as_ref().or(set.codecs.as_ref());
@@ -534,7 +536,9 @@ fn the_crates_own_parser_sees_the_same_manifest() {
                     let Some(our) = all.find(same) else {
                         let told = ours.warnings.join("\n");
                         assert!(
-                            told.contains(id) || told.contains("EssentialProperty") || told.contains("needs"),
+                            ["EssentialProperty", "needs", "nothing tells when it starts", id]
+                                .iter()
+                                .any(|why| told.contains(why)),
                             "{name} {id}: {told}"
                         );
                         continue;
@@ -552,7 +556,7 @@ fn the_crates_own_parser_sees_the_same_manifest() {
                             .runs
                             .iter()
                             .flat_map(|r| (0..r.count).map(|i| r.time as u64 + i * r.duration as u64));
-                        let ours: Vec<u64> = ours.collect();
+                        let ours: Vec<u64> = ours.take(theirs.len() + 1).collect();
                         assert!(open || ours.iter().all(|t| theirs.contains(t)), "{name} {id}");
                     }
                 }

@@ -6,6 +6,10 @@
 mod counting;
 #[cfg(feature = "dash")]
 mod dash;
+#[cfg(feature = "dash")]
+mod dash_live;
+#[cfg(feature = "dash")]
+mod dash_update;
 #[cfg(feature = "progressive")]
 mod flac;
 #[cfg(feature = "flv")]

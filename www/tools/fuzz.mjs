@@ -32,7 +32,7 @@ async function build() {
 function corpus(target) {
   const dir = path.join(made, 'corpus', target);
   mkdirSync(dir, { recursive: true });
-  const folders = [target.split('-')[0], ...(target === 'flac' ? ['ogg', 'packed'] : [])].map((name) => path.join(root, 'tests/fixtures', name));
+  const folders = [target.split('-')[0], ...(target === 'flac' ? ['ogg', 'packed'] : target.startsWith('dash') ? ['dash/live'] : [])].map((name) => path.join(root, 'tests/fixtures', name));
   for (const folder of folders.filter(existsSync)) {
     for (const name of readdirSync(folder)) {
       const file = path.join(folder, name);

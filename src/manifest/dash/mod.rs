@@ -46,7 +46,8 @@ pub fn parse_at(xml: &[u8], base_url: &str, now: Option<f64>) -> Result<Presenta
     let text = decode(xml, &mut warnings);
     let document = xml::parse(&text, "MPD", &mut warnings).map_err(|e| e.with_url(base_url))?;
     // The clock's milliseconds are chance enough to spread viewers over places.
-    let chance = now.map_or(0, |now| ((now * 1000.0) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16);
+    let mix = |n: u64| (n ^ n >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let chance = now.map_or(0, |now| mix(mix((now * 1000.0) as u64)) >> 32);
     let reader = Reader {
         text: &text,
         document,
@@ -192,8 +193,9 @@ impl Reader<'_> {
                 });
             }
         }
-        match all.len() {
+        match document.children_named(element, "BaseURL").count() {
             0 => (outer.clone(), false),
+            // Those outside are in their order.
             1 => (all.into(), true),
             _ => (bases::order(all, self.chance), true),
         }

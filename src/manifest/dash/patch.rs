@@ -279,40 +279,46 @@ impl Target {
         if !matches!(part, Part::Whole) {
             steps.pop();
         }
-        let mut steps_left = steps.iter();
-        let root = steps_left.next().filter(|s| local(s) == "MPD").and_then(|_| self.node(0));
-        let mut found = root.ok_or_else(unclear)?;
-        for step in steps_left {
-            let (name, mut predicates) = step.split_at(step.find('[').unwrap_or(step.len()));
-            let first = predicates.strip_prefix('[').and_then(split_predicate);
-            let most = first.and_then(|p| p.0.parse().ok()).unwrap_or(usize::MAX);
-            let mut candidates = self.children(&found, local(name), most);
-            while let Some(rest) = predicates.strip_prefix('[') {
-                let (predicate, after) = split_predicate(rest).ok_or_else(unclear)?;
-                predicates = after;
-                if let Some(test) = predicate.strip_prefix('@') {
-                    let (name, value) = test.split_once('=').ok_or_else(unclear)?;
-                    let quoted = value.trim();
-                    let value = ['"', '\'']
-                        .iter()
-                        .find_map(|&q| quoted.strip_prefix(q)?.strip_suffix(q))
-                        .ok_or_else(unclear)?;
-                    let name = local(name.trim());
-                    candidates.retain(|c| self.value(c, name).is_some_and(|v| v == value));
-                } else {
-                    let nth: usize = predicate.parse().map_err(|_| unclear())?;
-                    candidates = candidates.into_iter().skip(nth.wrapping_sub(1)).take(1).collect();
-                }
+        let mut steps = steps.into_iter();
+        let root = steps.next().filter(|s| local(s) == "MPD").and_then(|_| self.node(0));
+        let mut found = vec![root.ok_or_else(unclear)?];
+        for step in steps {
+            let outer = std::mem::take(&mut found);
+            for parent in &outer {
+                found.extend(self.step(parent, step).ok_or_else(unclear)?);
             }
-            // "A single unique target node" (RFC 5261 §4.1).
-            let [one] = &candidates[..] else { return Err(unclear()) };
-            found = one.clone();
-            if found.node.stale {
+            if found.iter().any(|f| f.node.stale) {
                 self.read()?;
                 return self.select(selector);
             }
         }
-        Ok((found, part))
+        // "A single unique target node" (RFC 5261 §4.1).
+        match <[Found; 1]>::try_from(found) {
+            Ok([one]) => Ok((one, part)),
+            Err(_) => Err(unclear()),
+        }
+    }
+
+    /// Children that a step with its predicates leads to. `None`: it is not understood.
+    fn step(&self, parent: &Found, step: &str) -> Option<Vec<Found>> {
+        let (name, mut predicates) = step.split_at(step.find('[').unwrap_or(step.len()));
+        let first = predicates.strip_prefix('[').and_then(split_predicate);
+        let most = first.and_then(|p| p.0.parse().ok()).unwrap_or(usize::MAX);
+        let mut found = self.children(parent, local(name), most);
+        while !predicates.is_empty() {
+            let (predicate, rest) = split_predicate(predicates.strip_prefix('[')?)?;
+            predicates = rest;
+            if let Some(test) = predicate.strip_prefix('@') {
+                let (name, value) = test.split_once('=')?;
+                let value = value.trim();
+                let value = ['"', '\''].iter().find_map(|&q| value.strip_prefix(q)?.strip_suffix(q))?;
+                found.retain(|c| self.value(c, local(name.trim())).is_some_and(|v| v == value));
+            } else {
+                let nth = predicate.parse::<usize>().ok()?.checked_sub(1)?;
+                found = found.into_iter().skip(nth).take(1).collect();
+            }
+        }
+        Some(found)
     }
 
     fn apply(&mut self, selector: &str, change: &Change<'_>) -> Result<()> {

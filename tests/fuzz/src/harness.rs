@@ -224,3 +224,50 @@ pub fn radio(data: &[u8]) {
     }
     assert_eq!(media as u64, reader.media_bytes());
 }
+
+/// Reads the input as a live MPD, lets time pass, and reads it again: as it is, and over a live MPD of before.
+pub fn live(data: &[u8]) {
+    use millrace::manifest::{Presentation, dash};
+    const BEFORE: &[u8] = include_bytes!("../../fixtures/dash/live/multi-period-2.mpd");
+    let url = "https://a.test/b/c.mpd";
+    let walk = |p: &mut Presentation, now: f64| {
+        p.advance(now);
+        let _ = (p.window(now), p.edge(now), p.next_available(now));
+        for r in p.periods.iter_mut().flat_map(|p| &mut p.sets).flat_map(|s| &mut s.representations) {
+            let count = r.index.len();
+            for i in [0, count / 2, count.wrapping_sub(1)] {
+                if let Some(segment) = r.index.segment(i) {
+                    let _ = (r.index.after(segment.number, None, segment.start), r.index.at(segment.start));
+                }
+            }
+            r.switch_base(1);
+        }
+    };
+    for now in [1.7e9 + 5.0, 1_795_511_441.0, 0.0] {
+        let Ok(mut presentation) = dash::parse_at(data, url, Some(now)) else { return };
+        let Ok(before) = dash::parse_at(BEFORE, url, Some(1.7e9 + 5.0)) else { return };
+        for old in [before, presentation.clone()] {
+            let mut old = old;
+            old.update(presentation.clone());
+            for step in [0.0, 1.5, 1e3, 1e12, -1e12, f64::NAN] {
+                walk(&mut old, now + step);
+            }
+        }
+        walk(&mut presentation, now + 3.0);
+    }
+    let _ = (dash::clock(data), dash::validity(data));
+    let _ = std::str::from_utf8(data).map(millrace::manifest::http_date);
+}
+
+/// Reads the input as a patch, and as what is patched.
+pub fn patch(data: &[u8]) {
+    use millrace::manifest::dash;
+    const MPD: &[u8] = include_bytes!("../../fixtures/dash/live/livesim-time-1.mpd");
+    const PATCH: &[u8] = include_bytes!("../../fixtures/dash/live/livesim-time.mpp");
+    for (mpd, patch) in [(MPD, data), (data, PATCH)] {
+        if let Ok(text) = dash::patch(mpd, patch) {
+            assert!(text.len() <= mpd.len() + 10 * patch.len() + 1000);
+            let _ = dash::parse_at(&text, "https://a.test/b/c.mpd", Some(1.7e9));
+        }
+    }
+}

@@ -5,7 +5,7 @@ mod harness;
 
 use std::sync::OnceLock;
 
-use harness::{audio_headers, codecs, demuxer, flv_layout, ogg_layout, progressive, radio};
+use harness::{audio_headers, codecs, demuxer, flv_layout, live, ogg_layout, patch, progressive, radio};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use millrace::container::Format;
 use millrace::manifest::{dash, hls};
@@ -33,6 +33,8 @@ const TARGETS: &[(&str, Target)] = &[
     ("dash", |data| {
         let _ = dash::parse_at(data, "https://a.test/b/c.mpd", Some(1.7e9));
     }),
+    ("dash-live", live),
+    ("dash-patch", patch),
 ];
 
 fuzz_target!(|data: &[u8]| -> Corpus {
