@@ -6,7 +6,7 @@ use super::session::{Ctx, Session, StartAt};
 use super::stream::RepKey;
 use crate::error::{Code, PlayerError};
 use crate::manifest::hls::{MediaPlaylist, Playlist, Reload, parse};
-use crate::manifest::{Live, PresentationType, Protocol, SegmentIndex};
+use crate::manifest::{ListIndex, Live, PresentationType, Protocol, SegmentIndex};
 use crate::time::Seconds;
 
 /// Seconds for which a playlist that cannot be had is left alone, while others can stand in.
@@ -98,7 +98,7 @@ impl Session {
         main.and_then(|key| lists.of(key)).or_else(|| lists.all.first())
     }
 
-    fn list_index(&self, key: RepKey) -> Option<&crate::manifest::ListIndex> {
+    fn list_index(&self, key: RepKey) -> Option<&ListIndex> {
         match &self.set(key.period, key.set)?.representations.get(key.rep)?.index {
             SegmentIndex::List(list) => Some(list),
             _ => None,
@@ -118,11 +118,7 @@ impl Session {
         if undecided && (self.wanted_start.is_none_or(|at| at < 0.0)) {
             self.start = StartAt::Edge;
         }
-        // All playlists lie on the timeline of the first one.
-        let reference = self.lists().and_then(|lists| lists.all.iter().find(|l| l.key != key));
-        let shift =
-            reference.and_then(|r| Some(reload.offset_to(&index, &r.reload, self.list_index(r.key)?)));
-        if let Some(shift) = shift {
+        if let Some(shift) = self.distance_to_others(key, &reload, &index) {
             reload.shift(&mut index, shift);
         }
         let index = SegmentIndex::List(index);
@@ -151,6 +147,23 @@ impl Session {
         if first && let Some(end) = end {
             lists.saw_end(end, ctx.now, target);
         }
+    }
+
+    fn list_and_index(&mut self, key: RepKey) -> Option<(&mut List, &mut ListIndex)> {
+        let Self { live, presentation, .. } = self;
+        let list = live.as_mut()?.refresh.lists.all.iter_mut().find(|l| l.key == key)?;
+        let set = presentation.periods.get_mut(key.period)?.sets.get_mut(key.set)?;
+        match &mut set.representations.get_mut(key.rep)?.index {
+            SegmentIndex::List(index) => Some((list, index)),
+            _ => None,
+        }
+    }
+
+    /// All playlists lie on one timeline: by how much one is off the one that was read last of the others.
+    fn distance_to_others(&self, key: RepKey, reload: &Reload, index: &ListIndex) -> Option<Seconds> {
+        let others = self.lists()?.all.iter().filter(|l| l.key != key);
+        let latest = others.reduce(|a, b| if b.read_at > a.read_at { b } else { a })?;
+        Some(reload.offset_to(index, &latest.reload, self.list_index(latest.key)?))
     }
 
     fn index_mut(&mut self, key: RepKey) -> Option<&mut SegmentIndex> {
@@ -254,11 +267,7 @@ impl Session {
 
     fn update_list(&mut self, ctx: &mut Ctx, key: RepKey, new: MediaPlaylist) -> Result<(), PlayerError> {
         let main = self.main_list().map(|l| l.key) == Some(key);
-        let Self { live, presentation, .. } = self;
-        let list = live.as_mut().and_then(|live| live.refresh.lists.all.iter_mut().find(|l| l.key == key));
-        let set = presentation.periods.get_mut(key.period).and_then(|p| p.sets.get_mut(key.set));
-        let index = set.and_then(|s| s.representations.get_mut(key.rep)).map(|r| &mut r.index);
-        let (Some(list), Some(SegmentIndex::List(index))) = (list, index) else { return Ok(()) };
+        let Some((list, index)) = self.list_and_index(key) else { return Ok(()) };
         let change = list.reload.update(index, new, ctx.now)?;
         list.read_at = ctx.now;
         list.failures = 0;
@@ -266,6 +275,9 @@ impl Session {
             list.told_stale = false;
         }
         let (complete, target) = (list.reload.is_complete(), list.reload.target_duration());
+        if !self.is_in_use(key) {
+            self.realign(key);
+        }
         let end = self.set(key.period, key.set).and_then(|s| s.representations.get(key.rep)?.index.end());
         if main
             && change.grew
@@ -282,6 +294,18 @@ impl Session {
             self.presentation_ended(ctx);
         }
         Ok(())
+    }
+
+    /// What was not read for a while lies where those are that were: what was missed is only guessed at.
+    fn realign(&mut self, key: RepKey) {
+        /// Less is rounding.
+        const OFF: Seconds = 0.5;
+        let list = self.lists().and_then(|lists| lists.of(key)).zip(self.list_index(key));
+        let shift = list.and_then(|(list, index)| self.distance_to_others(key, &list.reload, index));
+        let Some(shift) = shift.filter(|by| by.abs() > OFF) else { return };
+        if let Some((list, index)) = self.list_and_index(key) {
+            list.reload.shift(index, shift);
+        }
     }
 
     /// A playlist cannot be had.
@@ -385,11 +409,7 @@ impl Session {
         if self.presentation.protocol != Protocol::Hls || !(WORTHWHILE..MOST).contains(&drift.abs()) {
             return;
         }
-        let Self { live, presentation, .. } = self;
-        let list = live.as_mut().and_then(|live| live.refresh.lists.all.iter_mut().find(|l| l.key == key));
-        let set = presentation.periods.get_mut(key.period).and_then(|p| p.sets.get_mut(key.set));
-        let index = set.and_then(|s| s.representations.get_mut(key.rep)).map(|r| &mut r.index);
-        if let (Some(list), Some(SegmentIndex::List(index))) = (list, index) {
+        if let Some((list, index)) = self.list_and_index(key) {
             list.reload.retime(index, number, drift);
         }
     }

@@ -48,8 +48,8 @@ pub(super) struct Playhead {
     /// Since when the element could have moved: a start, a pause or a seek that took long is no standstill.
     able_since: Now,
     nudges: u32,
-    /// Since when it has been short of the media that it is to begin with.
-    short_since: Option<Now>,
+    /// Where, and since when, it has been short of the media that it is to begin with.
+    short_since: Option<(Seconds, Now)>,
     told_end: bool,
     counted_to: Seconds,
     /// Reports have come since the load.
@@ -334,12 +334,15 @@ impl Session {
         let position = if rests { self.playhead.media.position } else { self.playhead.position(now) };
         let hole = if self.playhead.waiting() || rests { self.hole_at(position) } else { None };
         let begins = self.playhead.first_frame_at.is_none() || self.playhead.media.seeking;
+        // While a buffer is at work nothing is known of its holes; the time goes on.
+        let since = self.playhead.short_since.filter(|(at, _)| *at == position && self.playhead.waiting());
+        self.playhead.short_since = since;
         if begins && hole.is_some_and(|(to, _)| to - position < SHORT_OF_MEDIA) {
-            if now - *self.playhead.short_since.get_or_insert(now) < BEGINS_WITHIN {
+            let since = since.map_or(now, |(_, since)| since);
+            self.playhead.short_since = Some((position, since));
+            if now - since < BEGINS_WITHIN {
                 return Ok(());
             }
-        } else {
-            self.playhead.short_since = None;
         }
         if let Some((to, found)) = hole {
             let reason = if self.playhead.first_frame_at.is_none() && found != Reason::GapAnnounced {

@@ -191,7 +191,9 @@ impl Session {
         let known = stream.rep.and_then(|r| set.representations.get(r));
         let rep = known.or_else(|| set.representations.iter().find(|r| !r.index.is_empty()))?;
         let index = &rep.index;
-        index.span(index.find(stream.cursor)?).map(|(_, duration)| duration)
+        // Live: behind the last one that is listed others of its kind come.
+        let at = index.find(stream.cursor).or(index.len().checked_sub(1))?;
+        index.span(at).map(|(_, duration)| duration)
     }
 
     /// Gives a download up that will not be there before the buffer is empty, if a smaller one will.

@@ -359,9 +359,11 @@ impl Session {
         self.notes.restart(position);
         for i in 0..self.streams.len() {
             // An index is needed wherever it begins.
-            if !matches!(self.streams[i].activity, Activity::Index { .. }) {
-                self.cancel_stream(ctx, i);
+            if matches!(self.streams[i].activity, Activity::Index { .. }) {
+                self.streams[i].cursor = position;
+                continue;
             }
+            self.cancel_stream(ctx, i);
             self.streams[i].move_to(position, false);
         }
     }

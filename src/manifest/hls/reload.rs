@@ -12,6 +12,8 @@ const SHORTEST: Seconds = 0.1;
 const PAUSES: (Seconds, Seconds) = (0.5, 8.0);
 /// Blocking readings in a row that may fail before the server is taken at its word no more.
 const BLOCKING_FAILURES: u32 = 2;
+/// Target durations for which a playlist that goes back is taken for an old copy.
+const STALE_COPY: f64 = 3.0;
 /// Segments may be missing between two readings; more than these are not made up.
 const MAX_MISSING: u64 = 10_000;
 
@@ -213,13 +215,14 @@ impl Reload {
             stands(first.saturating_add(at as u64)).is_none_or(|known| same_place(&known.uri, &s.uri))
         };
         let agrees = new.index.segments.iter().enumerate().all(|(at, s)| same(at, s));
-        if agrees && new_end < old_end {
+        let behind = new_end < old_end;
+        if agrees && behind && new_end > index.first && self.stale_for(now) < STALE_COPY * self.target {
             // An older copy, from a cache.
             self.settle(now, false);
             return Ok(change);
         }
         // Numbers that began anew, or far ahead, or others under the same numbers.
-        if !agrees || new_end < index.first || first > old_end.saturating_add(MAX_MISSING) {
+        if !agrees || behind || first > old_end.saturating_add(MAX_MISSING) {
             change.restarted = true;
             self.numbers = old_end.saturating_sub(told);
             if told > old_end {
@@ -484,11 +487,13 @@ impl Reload {
         // Clocks of encoders that disagree by more than a window tell nothing.
         let plausible = |offset: &Seconds| (offset - ends).abs() < 3.0 * self.target.max(other.target) + 10.0;
         let numbered = || {
-            let at = |i: &ListIndex, number: u64| {
-                i.segments.get(usize::try_from(number.checked_sub(i.first)?).ok()?).map(|s| s.start)
+            // In the server's numbers.
+            let first = |i: &ListIndex, r: &Reload| i.first.saturating_sub(r.numbers);
+            let at = |i: &ListIndex, r: &Reload, number: u64| {
+                i.segments.get(usize::try_from(number.checked_sub(first(i, r))?).ok()?).map(|s| s.start)
             };
-            let number = index.first.max(other_index.first);
-            Some(at(other_index, number)? - at(index, number)?)
+            let number = first(index, self).max(first(other_index, other));
+            Some(at(other_index, other, number)? - at(index, self, number)?)
         };
         by_date.filter(plausible).or_else(|| numbered().filter(plausible)).unwrap_or(ends)
     }
