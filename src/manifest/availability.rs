@@ -12,8 +12,8 @@ const HAIR: Seconds = 1e-4;
 /// Segments that are available long before their time (`@availabilityTimeOffset="INF"`) are listed this far ahead of the clock.
 const AHEAD: Seconds = 60.0;
 
-/// More segments of one representation than this are not listed: it is 11 days of 100 ms segments.
-const MAX_LISTED: u64 = 10_000_000;
+/// More segments of one representation than this are not listed: it is 11 days of segments of a second.
+const MAX_LISTED: u64 = 1_000_000;
 
 /// What a template needs to know, beside its runs, to tell when its segments can be had.
 #[derive(Clone, Copy, Debug, PartialEq)]

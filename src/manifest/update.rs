@@ -94,9 +94,8 @@ impl Presentation {
         for (_, to) in &mut moved {
             to.0 += kept.len();
         }
-        for (to, (from, mut period)) in
-            kept.clone().zip(self.periods.drain(kept)).enumerate().collect::<Vec<_>>()
-        {
+        for (to, mut period) in self.periods.drain(kept.clone()).enumerate() {
+            let from = kept.start + to;
             if let Some(next) = new.periods.get(to) {
                 end_at(&mut period, next.start);
             }

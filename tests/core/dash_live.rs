@@ -381,7 +381,7 @@ fn times_that_make_no_sense_give_nothing_or_a_warning() {
     for (root, period, template, listed) in [
         (ast, "", two, Some(400)),
         ("availabilityStartTime=\"2099-01-01T00:00:00Z\"", "", two, Some(0)),
-        ("availabilityStartTime=\"soon\"", "", two, Some(10_000_000)),
+        ("availabilityStartTime=\"soon\"", "", two, Some(1_000_000)),
         (ast, "start=\"PT9999999999S\"", two, Some(0)),
         (ast, "start=\"P99999999999999Y\"", two, Some(0)),
         (ast, "start=\"-PT5S\"", two, Some(400)),
@@ -398,7 +398,7 @@ fn times_that_make_no_sense_give_nothing_or_a_warning() {
         (ast, "", "duration=\"2\" endNumber=\"7\">", Some(7)),
         (ast, "", "duration=\"2\" startNumber=\"9\" endNumber=\"7\">", Some(0)),
         (ast, "", "duration=\"1e300\">", Some(0)),
-        (ast, "", "timescale=\"4294967295\" duration=\"1e-300\">", Some(10_000_000)),
+        (ast, "", "timescale=\"4294967295\" duration=\"1e-300\">", Some(1_000_000)),
         (ast, "", huge, None),
         (ast, "", &["timescale=\"1\">", lines].concat(), None),
         (
@@ -419,7 +419,7 @@ fn times_that_make_no_sense_give_nothing_or_a_warning() {
         for now in [0.0, now, -1e300, 1e300, now + 1.0, f64::MAX, f64::MIN, f64::INFINITY, f64::NAN] {
             p.advance(now);
             let index = index(&p);
-            assert!(index.len() <= 10_000_000);
+            assert!(index.len() <= 1_000_000);
             for i in [0, index.len() / 2, index.len().wrapping_sub(1)] {
                 if let Some(segment) = index.segment(i) {
                     index.position(segment.number);

@@ -634,3 +634,46 @@ fn damaged_patches_never_panic() {
     }
     assert!(read > 100, "{read}");
 }
+
+#[test]
+fn a_patch_of_long_timelines_is_applied_in_about_one_reading() {
+    let (mut entries, mut time) = (String::new(), 0);
+    for i in 0..10_000 {
+        let duration = 180_000 + i % 7;
+        entries += &format!("          <S t=\"{time}\" d=\"{duration}\"/>\n");
+        time += duration;
+    }
+    let sets: String = (0..4)
+        .map(|id| {
+            format!(
+                "<AdaptationSet id=\"{id}\" contentType=\"video\"><SegmentTemplate timescale=\"90000\" media=\"$Time$\"><SegmentTimeline>\n\
+                 {entries}</SegmentTimeline></SegmentTemplate><Representation id=\"r{id}\" bandwidth=\"1\"/></AdaptationSet>"
+            )
+        })
+        .collect();
+    let head = "<MPD id=\"m\" publishTime=\"2026-01-01T00:00:00Z\" type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\">";
+    let mpd = format!(
+        "{head}<PatchLocation>p</PatchLocation><Period id=\"p\" start=\"PT0S\">{sets}</Period></MPD>"
+    );
+    let mut operations =
+        "<replace sel=\"/MPD/PatchLocation\"><PatchLocation>q</PatchLocation></replace>".to_owned();
+    for id in 0..4 {
+        let timeline =
+            format!("/MPD/Period[@id='p']/AdaptationSet[@id='{id}']/SegmentTemplate/SegmentTimeline");
+        operations += &format!(
+            "<remove sel=\"{timeline}/S[1]\"/><remove sel=\"{timeline}/S[1]\"/><add sel=\"{timeline}\"><S d=\"1\"/></add>"
+        );
+    }
+    #[expect(clippy::disallowed_methods, reason = "a measurement, printed for people (--nocapture)")]
+    let clock = std::time::Instant::now;
+    let start = clock();
+    let p = parse(mpd.as_bytes(), BASE).unwrap();
+    let read = start.elapsed();
+    let start = clock();
+    let text = patched(&mpd, &operations).unwrap();
+    println!("{} bytes: read in {read:?}, patched in {:?}", mpd.len(), start.elapsed());
+    let after = parse(text.as_bytes(), BASE).unwrap();
+    for (a, b) in p.periods[0].sets.iter().zip(&after.periods[0].sets) {
+        assert_eq!(a.representations[0].index.len() - 1, b.representations[0].index.len());
+    }
+}
