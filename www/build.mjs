@@ -9,9 +9,9 @@ import { ensure, tool } from './tools/setup.mjs';
 import { Told, cache, isMain, main, root, run, step } from './tools/steps.mjs';
 
 const dist = path.join(root, 'dist');
-const entries = ['index', 'element', 'hls', 'dash'];
+const entries = ['index', 'element', 'hls', 'dash', 'live'];
 /** The entry that a user of each build imports: its size counts with the build. */
-const entryOf = { full: 'index', hls: 'hls', dash: 'dash' };
+const entryOf = { full: 'index', hls: 'hls', dash: 'dash', live: 'live' };
 
 /** The target features that rustc turns on for wasm32 (and SIMD, .cargo/config.toml): wasm-opt may use no others. */
 const wasmFeatures = ['simd', 'bulk-memory', 'bulk-memory-opt', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals',

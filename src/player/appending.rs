@@ -160,7 +160,7 @@ impl Session {
         if self.buffers.iter().all(Option::is_none) {
             return;
         }
-        #[cfg(feature = "hls")]
+        #[cfg(all(feature = "hls", feature = "live"))]
         let mut drifts = Vec::new();
         let main_first = 0..self.streams.len();
         for i in main_first {
@@ -182,7 +182,7 @@ impl Session {
                     && !job.starts.iter().any(|(b, _)| *b == id)
                 {
                     job.starts.push((id, at));
-                    #[cfg(feature = "hls")]
+                    #[cfg(all(feature = "hls", feature = "live"))]
                     if id == BufferId::Video
                         || !self.streams[i].buffers.iter().any(|(b, _)| *b == BufferId::Video)
                     {
@@ -197,7 +197,7 @@ impl Session {
             }
             self.note_held(i);
         }
-        #[cfg(feature = "hls")]
+        #[cfg(all(feature = "hls", feature = "live"))]
         for (key, number, drift) in drifts {
             self.retime_list(key, number, drift);
         }

@@ -180,7 +180,7 @@ impl Session {
         // A hint that is not kept: the playlist tells what became of it.
         let pause = if segment.ahead { 0.1 } else { (segment.duration / 2.0).clamp(0.2, 2.0) };
         stream.blocked_until = ctx.now + pause;
-        #[cfg(feature = "hls")]
+        #[cfg(all(feature = "hls", feature = "live"))]
         self.hurry_lists(ctx.now);
         true
     }

@@ -161,7 +161,7 @@ impl Session {
             // What follows may have slid out of the window.
             let lost = follows.is_some_and(|fed| fed.number.saturating_add(1) < r.index.first());
             let segment = if lost { r.index.at(stream.cursor) } else { segment };
-            #[cfg(feature = "hls")]
+            #[cfg(all(feature = "hls", feature = "live"))]
             if self.is_outdated(ctx, key, segment.is_some()) {
                 self.hurry_list(ctx, key);
                 return Ok(());
@@ -508,7 +508,7 @@ impl Session {
                 rep.index = SegmentIndex::List(list);
                 Ok(())
             }
-            #[cfg(feature = "hls")]
+            #[cfg(all(feature = "hls", feature = "live"))]
             Ok(Some(Read::Live(list))) => {
                 self.follow_list(ctx, key, url, *list);
                 Ok(())
@@ -517,6 +517,8 @@ impl Session {
                 self.request_index(ctx, i, key, reader);
                 Ok(())
             }
+            #[cfg(not(feature = "live"))]
+            Err(error) if error.message == super::on_demand::ABSENT => Err(error),
             Err(error) => self.representation_failed(ctx, i, key, None, error.with_url(url)),
         }
     }

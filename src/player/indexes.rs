@@ -32,7 +32,7 @@ pub enum Read {
     /// Complete.
     List(ListIndex),
     /// A playlist that will grow.
-    #[cfg(feature = "hls")]
+    #[cfg(all(feature = "hls", feature = "live"))]
     Live(Box<crate::manifest::hls::MediaPlaylist>),
 }
 
@@ -100,7 +100,10 @@ impl IndexReader {
         use crate::manifest::hls::{Playlist, parse};
         match parse(body, url, &self.variables)? {
             Playlist::Media(list) if list.is_complete() => Ok(Read::List(list.index)),
+            #[cfg(feature = "live")]
             Playlist::Media(list) => Ok(Read::Live(list)),
+            #[cfg(not(feature = "live"))]
+            Playlist::Media(_) => Err(PlayerError::new(Code::FormatUnsupported, super::on_demand::ABSENT)),
             Playlist::Multivariant(..) => Err(PlayerError::new(
                 Code::ManifestMalformed,
                 "a multivariant playlist stands where a media playlist is expected",

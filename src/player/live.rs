@@ -513,3 +513,31 @@ impl Session {
         soonest.min(self.refresh_deadline(ctx))
     }
 }
+
+/// Without playlists nothing is known of them.
+#[cfg(not(feature = "hls"))]
+impl Session {
+    pub fn list_edge(&self, _: Now) -> Option<Seconds> {
+        None
+    }
+
+    pub fn list_window(&self, _: Now) -> Option<(Seconds, Seconds)> {
+        None
+    }
+
+    pub fn list_hold_back(&self) -> Option<Seconds> {
+        None
+    }
+
+    pub fn list_low_latency(&self) -> bool {
+        false
+    }
+
+    pub fn list_time_at(&self, _: f64) -> Option<Seconds> {
+        None
+    }
+
+    pub fn list_date_at(&self, _: Seconds) -> Option<f64> {
+        None
+    }
+}

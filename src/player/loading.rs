@@ -23,7 +23,6 @@ pub(super) struct Head<'a> {
     pub content_type: Option<&'a str>,
     #[cfg_attr(not(feature = "progressive"), expect(dead_code, reason = "only plain files ask"))]
     pub length: Option<u64>,
-    #[cfg_attr(not(feature = "progressive"), expect(dead_code, reason = "only plain files ask"))]
     pub ranges: bool,
     pub date: Option<f64>,
 }
@@ -38,10 +37,10 @@ pub(super) struct Read {
 pub(super) enum Kept {
     Nothing,
     /// The MPD, for the patches to come.
-    #[cfg(feature = "dash")]
+    #[cfg(all(feature = "dash", feature = "live"))]
     Text(Vec<u8>),
     /// The media playlist that was loaded by itself.
-    #[cfg(feature = "hls")]
+    #[cfg(all(feature = "hls", feature = "live"))]
     Playlist(Box<crate::manifest::hls::MediaPlaylist>),
 }
 
@@ -279,6 +278,10 @@ impl Loading {
         };
         let clock = self.request.wall + ctx.now - self.started;
         match read(kind, std::mem::take(&mut self.body), &self.url, &mut self.variables, clock) {
+            #[cfg(not(feature = "live"))]
+            Some(Ok(read)) if read.presentation.kind == crate::manifest::PresentationType::Dynamic => {
+                Outcome::NeedsFeature("live")
+            }
             Some(Ok(read)) => {
                 if read
                     .presentation
@@ -479,16 +482,21 @@ fn read(
                     *variables = defined;
                     Read { presentation, kept: Kept::Nothing }
                 }
-                Playlist::Media(list) => {
-                    let kept = if list.is_complete() { Kept::Nothing } else { Kept::Playlist(list.clone()) };
+                #[cfg(feature = "live")]
+                Playlist::Media(list) if !list.is_complete() => {
+                    let kept = Kept::Playlist(list.clone());
                     Read { presentation: list.into_presentation(), kept }
                 }
+                Playlist::Media(list) => Read { presentation: list.into_presentation(), kept: Kept::Nothing },
             }))
         }
         #[cfg(feature = "dash")]
         Kind::Dash => Some(crate::manifest::dash::parse_at(&body, url, Some(clock)).map(|presentation| {
-            let patched = presentation.live.as_ref().is_some_and(|l| l.patch.is_some());
-            Read { presentation, kept: if patched { Kept::Text(body) } else { Kept::Nothing } }
+            #[cfg(feature = "live")]
+            if presentation.live.as_ref().is_some_and(|l| l.patch.is_some()) {
+                return Read { presentation, kept: Kept::Text(body) };
+            }
+            Read { presentation, kept: Kept::Nothing }
         })),
         #[cfg(not(all(feature = "dash", feature = "hls")))]
         _ => None,

@@ -12,13 +12,17 @@ mod indexes;
 mod io;
 #[cfg(feature = "progressive")]
 mod linear;
-#[cfg(feature = "hls")]
+#[cfg(all(feature = "hls", feature = "live"))]
 mod lists;
+#[cfg(feature = "live")]
 mod live;
 mod loading;
 mod notes;
+#[cfg(not(feature = "live"))]
+mod on_demand;
 mod playhead;
 mod quality;
+#[cfg(feature = "live")]
 mod refresh;
 mod reports;
 mod requests;
@@ -32,6 +36,10 @@ mod wrapping;
 
 pub use indexes::{IndexReader, Variables};
 pub use io::*;
+#[cfg(feature = "live")]
+use live::Live;
+#[cfg(not(feature = "live"))]
+use on_demand::Live;
 
 use crate::error::{Code, PlayerError};
 use loading::{Head, Loading, Outcome};
@@ -207,6 +215,11 @@ impl Player {
     }
 
     fn fail(&mut self, error: PlayerError) {
+        #[cfg(not(feature = "live"))]
+        if error.message == on_demand::ABSENT {
+            self.end_load();
+            return self.out.push_back(Output::Event(Event::NeedsFeature("live")));
+        }
         #[cfg(all(feature = "ts", not(feature = "ts-extra")))]
         if error.message == crate::container::ts::ABSENT {
             self.end_load();

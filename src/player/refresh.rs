@@ -8,8 +8,6 @@ use crate::error::{PlayerError, Result};
 #[cfg(feature = "dash")]
 use crate::manifest::Presentation;
 use crate::manifest::Protocol;
-#[cfg(not(feature = "hls"))]
-use crate::time::Seconds;
 
 /// Seconds between two readings of an MPD at the least, whatever it asks for.
 const SHORTEST: f64 = 0.5;
@@ -384,33 +382,5 @@ impl Session {
                 self.streams[i].move_to(cursor, false);
             }
         }
-    }
-}
-
-/// Without playlists nothing is known of them.
-#[cfg(not(feature = "hls"))]
-impl Session {
-    pub fn list_edge(&self, _: Now) -> Option<Seconds> {
-        None
-    }
-
-    pub fn list_window(&self, _: Now) -> Option<(Seconds, Seconds)> {
-        None
-    }
-
-    pub fn list_hold_back(&self) -> Option<Seconds> {
-        None
-    }
-
-    pub fn list_low_latency(&self) -> bool {
-        false
-    }
-
-    pub fn list_time_at(&self, _: f64) -> Option<Seconds> {
-        None
-    }
-
-    pub fn list_date_at(&self, _: Seconds) -> Option<f64> {
-        None
     }
 }

@@ -1,12 +1,12 @@
 //! One presentation while it plays: its streams and buffers, and what ties them together. How segments are fetched is in
 //! `fetching`, the playhead in `playhead`, the choice of quality in `quality`.
 
+use super::Live;
 use super::buffer::Buffer;
 use super::indexes::Variables;
 use super::io::*;
 #[cfg(feature = "progressive")]
 use super::linear::Linear;
-use super::live::Live;
 use super::loading::{Kept, Loading};
 use super::notes::Notes;
 use super::playhead::Playhead;
@@ -108,8 +108,10 @@ pub(super) struct Session {
     /// Of a live presentation.
     pub live: Option<Box<Live>>,
     /// The machine's clock less the shell's, in seconds.
+    #[cfg_attr(not(feature = "live"), expect(dead_code, reason = "only live streams ask"))]
     pub wall: f64,
     /// Where to begin, as was asked: seconds, negative from the end.
+    #[cfg_attr(not(feature = "live"), expect(dead_code, reason = "only live streams ask"))]
     pub wanted_start: Option<Seconds>,
     /// What plays is a resource without an index.
     #[cfg(feature = "progressive")]
@@ -191,13 +193,13 @@ impl Session {
         }
         match kept {
             Kept::Nothing => {}
-            #[cfg(feature = "dash")]
+            #[cfg(all(feature = "dash", feature = "live"))]
             Kept::Text(text) => {
                 if let Some(live) = &mut self.live {
                     live.refresh.keep_text(text);
                 }
             }
-            #[cfg(feature = "hls")]
+            #[cfg(all(feature = "hls", feature = "live"))]
             Kept::Playlist(list) => {
                 let url = self.url.clone();
                 self.follow_list(ctx, RepKey { period: 0, set: 0, rep: 0 }, &url, *list);

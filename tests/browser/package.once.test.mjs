@@ -59,7 +59,7 @@ describe('the npm package', () => {
     for (const [name, target] of Object.entries(exports)) {
       for (const file of typeof target === 'string' ? [target] : Object.values(target)) assert.ok(existsSync(at('node_modules/millrace', file)), `${name} names ${file}, which is missing`);
     }
-    for (const build of ['full', 'hls', 'dash']) assert.ok(existsSync(at(`node_modules/millrace/dist/${build}/millrace_bg.wasm`)));
+    for (const build of ['full', 'hls', 'dash', 'live']) assert.ok(existsSync(at(`node_modules/millrace/dist/${build}/millrace_bg.wasm`)));
   });
 
   test('has types that a strict project compiles against', async () => {

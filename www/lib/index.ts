@@ -2,6 +2,7 @@
 import { dash } from './build-dash.ts';
 import { full } from './build-full.ts';
 import { hls } from './build-hls.ts';
+import { live } from './build-live.ts';
 import { BasePlayer } from './player.ts';
 import type { PlayerConfig } from './types.ts';
 
@@ -13,6 +14,6 @@ export type * from './types.ts';
 export class Player extends BasePlayer {
   /** `new Player(element, config)` is short for `new Player(config)` and `attach(element)`. */
   constructor(elementOrConfig?: HTMLMediaElement | PlayerConfig, config?: PlayerConfig) {
-    super({ full, hls, dash }, elementOrConfig, config);
+    super({ full, hls, dash, live }, elementOrConfig, config);
   }
 }

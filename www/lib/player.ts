@@ -87,7 +87,7 @@ export class BasePlayer extends EventTarget {
     if (element) this.attach(element);
     // The engine warms up while the page decides what to play; a load() right after this line chooses its own build.
     setTimeout(() => {
-      const build = builds.full ?? builds.hls ?? builds.dash;
+      const build = builds.full ?? builds.hls ?? builds.dash ?? builds.live;
       if (build && !this.#host && !this.#destroyed && this.#number === 0) this.#start(build);
     });
   }
@@ -249,8 +249,9 @@ export class BasePlayer extends EventTarget {
     }
     const name = wanted(url, type);
     // A build that runs already is better than a smaller one that has to be fetched.
-    const running = this.#host && (this.#host.build.name === 'full' || this.#host.build.name === name);
-    const build = this.#builds[name] ?? this.#builds.full ?? this.#builds.hls ?? this.#builds.dash;
+    const present = this.#host?.build.name;
+    const running = present === name || present === 'full' || (present === 'live' && name !== 'full');
+    const build = this.#builds[name] ?? this.#builds.full ?? this.#builds.live ?? this.#builds.hls ?? this.#builds.dash;
     if (!running && build && this.#host?.build !== build) this.#start(build);
     this.#open(load);
   }
@@ -395,13 +396,15 @@ export class BasePlayer extends EventTarget {
         return this.#plain(load, url, mime, new PlayerError(error));
       }
       case 'needsfeature': {
-        const { full } = this.#builds;
-        if (full && this.#host?.build !== full) {
+        const { feature } = detail as { feature: string };
+        const { full, live } = this.#builds;
+        const build = feature === 'live' ? live : full;
+        if (build && this.#host?.build !== build) {
           this.#media?.source(null);
-          this.#start(full);
+          this.#start(build);
           this.#open(load);
         } else {
-          this.#fail(failure('FORMAT_UNSUPPORTED', `The content needs the player's \`${(detail as { feature: string }).feature}\` build.`, load.url));
+          this.#fail(failure('FORMAT_UNSUPPORTED', `The content needs the player's \`${feature}\` build.`, load.url));
         }
         return;
       }

@@ -188,7 +188,7 @@ export interface PlayerEventDetails {
 export type PlayerEventMap = { [K in keyof PlayerEventDetails]: CustomEvent<PlayerEventDetails[K]> };
 
 /** @internal The names of the builds. */
-export type BuildName = 'full' | 'hls' | 'dash';
+export type BuildName = 'full' | 'hls' | 'dash' | 'live';
 
 /** @internal The element as numbers: position, readyState, flags (1 paused, 2 seeking, 4 ended, 8 first frame shown, 16 hidden), rate, frames, dropped, width, height. */
 export type State = readonly [number, number, number, number, number, number, number, number];

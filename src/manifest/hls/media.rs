@@ -156,6 +156,9 @@ pub(super) fn parse(text: &str, url: &str, parent: &Variables) -> Result<MediaPl
     reader.finish()
 }
 
+/// Dates and low-latency tags are for live streams, and for tools: the builds on demand have no use for their readers.
+const READS_LIVE_TAGS: bool = cfg!(any(feature = "live", not(target_arch = "wasm32")));
+
 /// How far back initialization segments and key sets are compared before another copy is kept. Playlists that come and go
 /// between a programme and its adverts have two or three; a bound keeps hostile input linear.
 const MAX_COMPARED: usize = 32;
@@ -237,6 +240,9 @@ impl<'a> Reader<'a> {
         let (name, value) = tag.split_once(':').unwrap_or((tag, ""));
         let value = value.trim_ascii();
         match name {
+            "PROGRAM-DATE-TIME" | "DATERANGE" | "SERVER-CONTROL" | "PART-INF" | "PART" | "PRELOAD-HINT"
+            | "RENDITION-REPORT" | "SKIP"
+                if !READS_LIVE_TAGS => {}
             "BYTERANGE" => {
                 self.byte_range = Some(self.number(byte_range(value), "EXT-X-BYTERANGE is not <n>[@<o>].")?)
             }

@@ -8,12 +8,14 @@ mod low_latency;
 mod media;
 mod multivariant;
 mod normalize;
+#[cfg(feature = "live")]
 mod reload;
 mod time;
 mod variables;
 
 pub use low_latency::{LowLatency, Part, PreloadHint, RenditionReport, ServerControl};
 pub use media::{DateRange, MediaPlaylist, PlaylistType, Start};
+#[cfg(feature = "live")]
 pub use reload::{Change, Reload, Request};
 pub use time::unix_seconds;
 pub use variables::Variables;
