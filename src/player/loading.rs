@@ -21,8 +21,8 @@ pub(super) struct Head<'a> {
     pub status: u16,
     pub url: &'a str,
     pub content_type: Option<&'a str>,
-    #[cfg_attr(not(feature = "progressive"), expect(dead_code, reason = "only plain files ask"))]
     pub length: Option<u64>,
+    #[cfg_attr(not(feature = "progressive"), expect(dead_code, reason = "only plain files ask"))]
     pub ranges: bool,
     pub date: Option<f64>,
 }

@@ -39,6 +39,8 @@ const reasons = {
   nudged: 'media was there and the picture stood: it was nudged',
   refilled: 'data came',
   quota: "the browser's buffer was full",
+  'window-left': 'the live window has moved on past the playhead',
+  hidden: 'nobody sees the page',
 };
 
 /** A reason code in words; a code that this page does not know stands for itself. */
