@@ -148,6 +148,10 @@ impl Session {
         stream.last_fed = Some(Fed::whole(&segment));
         stream.skipped = 0;
         stream.blocked = 0;
+        #[cfg(feature = "dash")]
+        {
+            stream.places = 0;
+        }
         Ok(())
     }
 

@@ -4,6 +4,8 @@ use super::io::*;
 use super::requests::{RetryPolicy, Verdict};
 use super::session::{Ctx, Fatal, Hole, Session};
 use super::stream::{Activity, RepKey};
+#[cfg(feature = "dash")]
+use crate::error::Category;
 use crate::error::PlayerError;
 use crate::manifest::SegmentRef;
 use crate::time::{Seconds, TimeRange};
@@ -198,6 +200,39 @@ impl Session {
         ctx.event(Event::Error(error.recoverable()));
     }
 
+    /// Another place may have what a server does not give (ISO/IEC 23009-1 §5.6, several BaseURLs). All that came from there goes along.
+    #[cfg(feature = "dash")]
+    fn switch_place(&mut self, ctx: &mut Ctx, i: usize, key: RepKey, error: &PlayerError) -> bool {
+        let bases = self.set(key.period, key.set).and_then(|s| Some(&s.representations.get(key.rep)?.bases));
+        let Some((current, count)) = bases.map(|b| (b.current, b.all.len())) else { return false };
+        // Another stream may have left the place already.
+        let place = bases.and_then(|b| b.all.get(current)).map(|b| b.url.as_str());
+        let left = place.zip(error.url.as_deref()).is_some_and(|(place, url)| !url.starts_with(place));
+        let stream = &mut self.streams[i];
+        stream.places += 1;
+        if error.code.category() != Category::Network || stream.places >= count {
+            return false;
+        }
+        let cursor = stream.cursor;
+        self.cancel_stream(ctx, i);
+        self.streams[i].move_to(cursor, false);
+        let period = self.presentation.periods.get_mut(key.period);
+        let all = period
+            .into_iter()
+            .filter(|_| !left)
+            .flat_map(|p| &mut p.sets)
+            .flat_map(|s| &mut s.representations);
+        for rep in all.filter(|r| r.bases.current == current && r.bases.all.len() == count) {
+            rep.switch_base((current + 1) % count);
+        }
+        true
+    }
+
+    #[cfg(not(feature = "dash"))]
+    fn switch_place(&mut self, _: &mut Ctx, _: usize, _: RepKey, _: &PlayerError) -> bool {
+        false
+    }
+
     /// A representation cannot give what is wanted next: another one stands in; if there is none, the segment is passed over;
     /// if that happens too often, or nothing has played yet, the load ends.
     pub fn representation_failed(
@@ -208,6 +243,10 @@ impl Session {
         segment: Option<SegmentRef>,
         mut error: PlayerError,
     ) -> Result<(), Fatal> {
+        if self.switch_place(ctx, i, key, &error) {
+            ctx.event(Event::Error(error.recoverable()));
+            return Ok(());
+        }
         self.cancel_stream(ctx, i);
         let stream = &mut self.streams[i];
         stream.pipeline = None;

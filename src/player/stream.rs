@@ -151,6 +151,9 @@ pub(super) struct Stream {
     pub forced: Option<usize>,
     /// Segments passed over in a row because no representation could give them.
     pub skipped: u32,
+    /// Places that were left since a segment came.
+    #[cfg(feature = "dash")]
+    pub places: usize,
     /// Live: it stands at the end of what the manifest tells of.
     pub starved: bool,
     /// Live: what is next was not to be had; it is asked for again then.
@@ -185,6 +188,8 @@ impl Stream {
             reason: None,
             forced: None,
             skipped: 0,
+            #[cfg(feature = "dash")]
+            places: 0,
             starved: false,
             blocked_until: f64::NEG_INFINITY,
             blocked: 0,

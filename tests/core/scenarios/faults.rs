@@ -281,3 +281,19 @@ fn a_decoder_that_keeps_failing_is_given_up() {
     assert_eq!(error.code, Code::Decode);
     assert!(error.tried.is_some());
 }
+
+#[test]
+fn another_base_url_stands_in_for_a_server_that_fails() {
+    for fault in [Fault::Status(503), Fault::Status(404), Fault::Refused] {
+        let mut site = Stream::of(40.0).dash(Addressing::Number);
+        let first = "<BaseURL>https://broken.test/a/</BaseURL><BaseURL>https://media.test/</BaseURL>";
+        site.edit(MPD, "<Period id=\"p0\"", &format!("{first}<Period id=\"p0\""));
+        let mut w = World::new(site);
+        w.fault("broken.test", fault.clone(), ALWAYS);
+        w.load(MPD);
+        w.play_to_end(80.0);
+        w.assert_played_all('v', &[1000]);
+        assert!(w.requests().iter().filter(|r| r.url.contains("broken")).count() <= 16, "{}", w.story());
+        assert!(!w.errors().is_empty());
+    }
+}
