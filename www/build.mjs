@@ -1,6 +1,6 @@
 // npm run build: src/ -> .cache/pkg/<build> (wasm-pack, wasm-opt) -> dist/, gated by the size budgets of wasm-pack.toml.
 // npm run size: what each build weighs on the wire, beside other players. See www/README.md for what www/lib may rely on.
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, constants } from 'node:zlib';
@@ -25,12 +25,25 @@ const optimise = ['-Oz', '--flatten', '--rereloop', '-Oz', '--converge', '--inli
   '--reorder-functions-by-name', ...wasmFeatures, '--strip-debug', '--strip-producers', '--strip-target-features'];
 
 /**
- * Without the file and line of every place that could panic, and without the derived Debug texts: 6 kB on the wire. rustc has these two
- * options behind RUSTC_BOOTSTRAP only; a build with --debug does without them and names the place. (An environment variable takes the
- * place of the flags in .cargo/config.toml, hence simd128 again.)
+ * Without the texts of panics and the derived Debug texts, and with a standard library that is made for size: 10 kB on the wire. A defect
+ * then traps, which `guardTraps` reports; a build with --debug names the place. rustc has these options behind RUSTC_BOOTSTRAP only. (An
+ * environment variable takes the place of the flags in .cargo/config.toml, hence simd128 again.)
  */
-const lean = { RUSTC_BOOTSTRAP: '1',
-  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: '-C target-feature=+simd128 -Z location-detail=none -Z fmt-debug=none' };
+const lean = { RUSTC_BOOTSTRAP: '1', CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS:
+  '-C target-feature=+simd128 -Z location-detail=none -Z fmt-debug=none -Z unstable-options -C panic=immediate-abort' };
+const ownStd = ['-Z', 'build-std=std,panic_abort', '-Z', 'build-std-features=optimize_for_size'];
+
+/** Has every call into the module watched: what traps is told to the function given to `onTrap`, and goes on as an exception. */
+function guardTraps(out) {
+  const glueFile = path.join(out, 'millrace.js');
+  const glue = readFileSync(glueFile, 'utf8');
+  const guarded = glue.replace('wasm = instance.exports;', `wasm = Object.fromEntries(Object.entries(instance.exports).map(([name, value]) => [name, typeof value === 'function' ? (...args) => {
+      try { return value(...args); } catch (error) { if (error instanceof WebAssembly.RuntimeError) trapped(error); throw error; }
+    } : value]));`);
+  if (guarded === glue) throw new Told('The glue of wasm-bindgen has no place where it takes the exports: guardTraps (www/build.mjs) must learn its new form.');
+  writeFileSync(glueFile, `let trapped = () => {};\nexport function onTrap(tell) { trapped = tell; }\n${guarded}`);
+  appendFileSync(path.join(out, 'millrace.d.ts'), '\nexport function onTrap(tell: (error: unknown) => void): void;\n');
+}
 
 /**
  * Short names for imports and exports, in the module and in its glue alike: wasm-bindgen's end in hashes, which no compressor shrinks
@@ -112,7 +125,7 @@ const wasmFile = 'millrace_bg.wasm';
 /** One wasm-pack run: .cache/pkg/<build>/ with the glue, its types and the optimised module. */
 export async function buildWasm({ target, profile }, build, debug) {
   const hash = fingerprint(['src', 'Cargo.toml', 'Cargo.lock', '.cargo/config.toml'],
-    target, profile, build.features, debug, optimise, lean, shortenNames.toString(), substituteDecimals.toString(), clear.toString());
+    target, profile, build.features, debug, optimise, lean, ownStd, guardTraps.toString(), shortenNames.toString(), substituteDecimals.toString(), clear.toString());
   const out = pkgDir(build);
   const done = stamp(`wasm-${build.name}`, hash, [path.join(out, wasmFile), path.join(out, 'millrace.js')]);
   if (done.fresh) return;
@@ -121,7 +134,8 @@ export async function buildWasm({ target, profile }, build, debug) {
     const crate = (line) => { const m = /Compiling (\S+)/.exec(line); if (m) note(m[1]); };
     await run(tool('wasm-pack'), ['build', '--target', target, ...(debug ? ['--dev'] : ['--profile', profile]), '--no-opt', '--mode', 'no-install',
       '--no-pack', '--out-dir', path.relative(root, out), '--out-name', 'millrace', root,
-      '--', '--no-default-features', '--features', build.features.join(',')], { onLine: crate, env: debug ? {} : lean });
+      '--', '--no-default-features', '--features', build.features.join(','), ...(debug ? [] : ownStd)], { onLine: crate, env: debug ? {} : lean });
+    guardTraps(out);
     if (!debug) {
       note('wasm-opt');
       const file = path.join(out, wasmFile);

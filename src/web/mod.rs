@@ -45,7 +45,8 @@ impl Engine {
     #[wasm_bindgen(constructor)]
     pub fn new(callback: Function, config: &Object) -> Result<Engine, JsValue> {
         let config = messages::config(config).map_err(|e| JsValue::from(messages::error(&e)))?;
-        pump::report_panics();
+        #[cfg(debug_assertions)]
+        pump::explain_panics();
         let icy = config.icy;
         let shell = Shell::new(callback, config);
         shell.ask_icy.set(icy);

@@ -4,7 +4,6 @@
 //! turn, so the core is never re-entered and no borrow is held while JavaScript runs.
 
 use super::{messages, mse::Source};
-use crate::error::{Code, PlayerError};
 use crate::player::{
     BufferId, Command, Config, Event, FetchFailure, FetchId, IcyHeaders, Input, LoadRequest, MediaState, Now,
     Output, Player, UserIntent,
@@ -14,7 +13,7 @@ use gloo_timers::callback::Timeout;
 use js_sys::{Function, Promise};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 /// An input that owns its data, on its way to the core.
@@ -96,7 +95,7 @@ const LONGEST_TIMEOUT: f64 = 2_147_483_647.0;
 
 impl Shell {
     pub(super) fn new(callback: Function, config: Config) -> Rc<Self> {
-        let shell = Rc::new(Self {
+        Rc::new(Self {
             core: RefCell::new(Player::new(config)),
             queue: RefCell::default(),
             answers: RefCell::default(),
@@ -109,12 +108,7 @@ impl Shell {
             ask_icy: Cell::new(None),
             prefetched: RefCell::default(),
             chunk: RefCell::default(),
-        });
-        LIVE.with_borrow_mut(|live| {
-            live.retain(|s| s.strong_count() > 0);
-            live.push(Rc::downgrade(&shell));
-        });
-        shell
+        })
     }
 
     /// Queues an input from outside and carries it in, now or when the running pump gets to it.
@@ -255,37 +249,14 @@ impl Shell {
     }
 }
 
-thread_local! {
-    /// Engines of this thread, for the panic hook.
-    static LIVE: RefCell<Vec<Weak<Shell>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// A panic is a defect of ours that must not end in silence: the engine that was at work reports it and is dead from then
-/// on (`panic = "abort"`: the module traps after the hook).
-pub(super) fn report_panics() {
-    thread_local!(static SET: Cell<bool> = const { Cell::new(false) });
-    if SET.replace(true) {
-        return;
+/// A panic is a defect of ours that must not end in silence. The module traps, which the glue reports (`guardTraps` in www/build.mjs); what
+/// it was about, a build for debugging says on the console.
+#[cfg(debug_assertions)]
+pub(super) fn explain_panics() {
+    #[wasm_bindgen]
+    extern "C" {
+        #[wasm_bindgen(js_namespace = console, js_name = error)]
+        fn console_error(message: &str);
     }
-    std::panic::set_hook(Box::new(|info| {
-        let payload = info.payload();
-        let said = payload
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        let mut message = String::from(said.unwrap_or("panic"));
-        if let Some(place) = info.location() {
-            message.push_str(" at ");
-            message.push_str(place.file());
-            message.push(':');
-            message.push_str(&place.line().to_string());
-            message.push('.');
-        }
-        let error = Event::Error(PlayerError::new(Code::Internal, message));
-        let shells = LIVE.with(|live| live.try_borrow().map(|live| live.clone()).unwrap_or_default());
-        for shell in shells.iter().filter_map(Weak::upgrade).filter(|s| s.pumping.get() && !s.closed.get()) {
-            shell.emit(&error);
-            shell.closed.set(true);
-        }
-    }));
+    std::panic::set_hook(Box::new(|info| console_error(&info.to_string())));
 }

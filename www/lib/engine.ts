@@ -1,9 +1,13 @@
 // The engine's end of the protocol; the same in a worker and on the page. Bundled once per build, with that build's WASM glue.
-import init, { Engine } from 'build:wasm';
+import init, { Engine, onTrap } from 'build:wasm';
 import type { Fetched, FromEngine, ToEngine } from './types.ts';
 
 /** One instance of the module serves all engines of a thread. */
 let instance: Promise<unknown> | undefined;
+
+/** How the engines of this thread report a defect: one that traps leaves the memory that they share in an unknown state. */
+const defects = new Set<(error: unknown) => void>();
+onTrap((error) => defects.forEach((tell) => tell(error)));
 
 /** Statuses whose responses must be made without a body. */
 const bodiless = [204, 205, 304];
@@ -35,6 +39,8 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
   const defect = (error: unknown) => tell({ type: 'event', load, name: 'error', detail: {
     severity: 'fatal', category: 'internal', code: 'INTERNAL', message: String(error), advice: 'This is a bug in the player: please report it.' } });
 
+  defects.add(defect);
+
   const handle = (message: ToEngine) => {
     if (dead) return;
     if (message.type === 'init') {
@@ -50,6 +56,7 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
       });
     } else if (message.type === 'destroy') {
       dead = true;
+      defects.delete(defect);
       engine?.destroy();
       // Perhaps we are inside one of its callbacks: freeing has to wait until it has returned. After a panic it never does.
       queueMicrotask(() => { try { engine?.free(); } catch { /* stays as the panic left it */ } });

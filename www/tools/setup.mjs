@@ -77,6 +77,9 @@ const hasTarget = () => {
   return existsSync(lib) && readdirSync(lib).some((name) => name.startsWith('libstd-'));
 };
 
+/** The source of the standard library, which the builds for the browser make anew for size. */
+const hasSource = () => existsSync(path.join(says('rustc', '--print', 'sysroot'), 'lib/rustlib/src/rust/library/Cargo.lock'));
+
 /** A toolchain made by `targetFromDebian` stays the one to use: the marker outlives this process. */
 const debianToolchain = path.join(cache, 'rust-from-debian');
 const useDebian = () => {
@@ -106,6 +109,7 @@ async function targetFromDebian() {
     await run('sh', ['-c', `mkdir -p ${lib} && cp '${scratch}'/${wasmTarget}/release/deps/*.rlib ${lib}/`]);
     const linker = '/usr/lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld';
     await run('sh', ['-c', `mkdir -p ${path.dirname(linker)} && ln -sf "$(command -v lld-22)" ${linker}`]);
+    await run('sh', ['-c', `mkdir -p /usr/lib/rustlib/src && ln -sfn '${path.dirname(library)}' /usr/lib/rustlib/src/rust`]);
     rmSync(scratch, { recursive: true, force: true });
     if (find('rustup')) await run('rustup', ['toolchain', 'link', 'debian', '/usr']);
   });
@@ -117,11 +121,12 @@ async function targetFromDebian() {
 async function rust() {
   if (!find('cargo') && !existsSync(debianToolchain)) {
     if (!asRoot) throw new Told('Rust is missing: install rustup (https://rustup.rs) and start again.');
-  } else if (hasTarget()) return;
-  if (find('rustup')) {
+  } else if (hasTarget() && hasSource()) return;
+  if (find('rustup') && !existsSync(debianToolchain)) {
     try {
       await step(`rustup target add ${wasmTarget}`, () => run('rustup', ['target', 'add', wasmTarget]));
-      if (hasTarget()) return;
+      await step('rustup component add rust-src', () => run('rustup', ['component', 'add', 'rust-src']));
+      if (hasTarget() && hasSource()) return;
     } catch { /* its server is out of reach: build the target instead */ }
   }
   await targetFromDebian();
