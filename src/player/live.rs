@@ -6,7 +6,7 @@ use super::refresh::Refresh;
 use super::requests::Ticket;
 use super::session::{Ctx, Session, StartAt};
 use super::stream::Activity;
-use crate::manifest::{ClockSource, Protocol, date_time};
+use crate::manifest::{ClockSource, Protocol, SegmentIndex, date_time};
 use crate::time::Seconds;
 
 /// Seconds by which the wall clock leaps against the shell's before that counts as a sleep or a new setting.
@@ -259,10 +259,27 @@ impl Session {
         }
         let told = self.presentation.live.as_deref();
         let asked = told.and_then(|l| l.latency.map(|l| l.target).or(l.delay));
-        asked.or_else(|| self.list_hold_back()).unwrap_or_else(|| {
-            let segment = self.streams.first().and_then(|s| self.segment_duration(s)).unwrap_or(4.0);
-            (segment * DEFAULT_SEGMENTS).max(LEAST_DELAY)
-        })
+        let segment = self.streams.first().and_then(|s| self.segment_duration(s)).unwrap_or(4.0);
+        let Some(asked) = asked.or_else(|| self.list_hold_back()) else {
+            return (segment * DEFAULT_SEGMENTS).max(LEAST_DELAY).max(self.soonest(segment));
+        };
+        asked.max(self.soonest(segment))
+    }
+
+    /// Seconds before which nothing can be shown, whatever the manifest asks for: a segment is whole when it ends, it has to come, and where
+    /// the manifest lists it, that has to be read first.
+    fn soonest(&self, segment: Seconds) -> Seconds {
+        /// Seconds from the end of a segment to its first picture.
+        const ON_ITS_WAY: Seconds = 0.5;
+        let told = self.presentation.live.as_deref().filter(|l| !l.low_latency);
+        let Some(told) = told.filter(|_| self.presentation.protocol == Protocol::Dash) else { return 0.0 };
+        let main = self.streams.first().and_then(|s| self.set(s.period, s.set)?.representations.first());
+        let listed = match main.map(|r| &r.index) {
+            Some(SegmentIndex::Template(template)) => template.rule.is_none_or(|rule| rule.listed),
+            _ => true,
+        };
+        let reading = if listed { told.refresh.unwrap_or(0.0).min(segment) } else { 0.0 };
+        segment + reading + ON_ITS_WAY
     }
 
     /// Seconds from what is happening to what is shown, as far as the manifest lets it be known.

@@ -79,6 +79,19 @@ fn dash_with_a_timeline_is_read_again_as_often_as_it_says() {
 }
 
 #[test]
+fn a_delay_that_nothing_can_keep_is_not_kept() {
+    // ffmpeg asks for one segment, also where each has to be listed first.
+    for update in [None, Some(2.0)] {
+        let live = Live::new().with(|l| (l.update, l.delay) = (update, Some(2.0)));
+        let mut w = world(live.clone().dash(), Config::default());
+        w.load(MPD);
+        w.run_for(60.0);
+        assert_eq!((w.errors(), stalls(&w)), (vec![], 0), "{}", w.story());
+        assert!((2.0..6.1).contains(&behind(&w, &live)), "{}", behind(&w, &live));
+    }
+}
+
+#[test]
 fn hls_stays_three_targets_behind_and_reads_as_the_rfc_says() {
     for ts in [false, true] {
         let live = Live::new().with(|l| l.stream.muxed = ts);
