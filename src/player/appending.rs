@@ -87,7 +87,7 @@ impl Session {
         let (key, segment) = (job.key, job.segment.clone());
         job.fruitful |= !pieces.is_empty();
         job.pieces += pieces.len();
-        let asides = pipeline.take_metadata();
+        let asides = pipeline.take_asides();
         if !asides.is_empty() {
             let segment = Rc::new(segment.clone());
             stream.asides.extend(asides.into_iter().map(|aside| HeldAside {
@@ -199,7 +199,7 @@ impl Session {
                     self.streams[i].has_media = true;
                 }
             }
-            self.note_held(i);
+            self.note_held(ctx, i);
         }
         #[cfg(all(feature = "hls", feature = "live"))]
         for (key, number, drift) in drifts {

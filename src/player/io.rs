@@ -386,6 +386,10 @@ pub enum Reason {
     GapJumped,
     /// The manifest announced the hole (EXT-X-GAP).
     GapAnnounced,
+    /// The sound has a short hole, which silence fills.
+    SoundFilled,
+    /// Sound overlaps what came before it, and is dropped up to the end of that.
+    SoundDropped,
     /// Playback began again at the start of what is buffered.
     StartGap,
     /// Nothing was buffered at the playhead.
@@ -418,6 +422,8 @@ impl Reason {
             Self::Period => "period",
             Self::GapJumped => "gap-jumped",
             Self::GapAnnounced => "gap-announced",
+            Self::SoundFilled => "sound-filled",
+            Self::SoundDropped => "sound-dropped",
             Self::StartGap => "start-gap",
             Self::BufferEmpty => "buffer-empty",
             Self::Nudged => "nudged",
@@ -580,7 +586,7 @@ pub enum Event {
         /// How long it waited.
         seconds: Seconds,
     },
-    /// The playhead was carried over a hole.
+    /// The playhead was carried over a hole; or, where the reason says so, the sound did not follow what came before it, and was mended.
     Gap {
         /// Why.
         reason: Reason,

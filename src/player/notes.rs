@@ -5,6 +5,7 @@ use super::io::*;
 use super::session::{Ctx, Session};
 use super::stream::HeldAside;
 use crate::container::Metadata;
+use crate::remux::Aside;
 use crate::time::{Seconds, Timescale};
 use std::collections::VecDeque;
 
@@ -150,6 +151,12 @@ fn aside(data: Metadata, at: Seconds) -> Note {
     note
 }
 
+/// Tells how sound was mended that does not follow what came before it: see [`Aside::Sound`].
+fn uneven_sound(ctx: &mut Ctx, from: Seconds, to: Seconds) {
+    let reason = if from < to { Reason::SoundFilled } else { Reason::SoundDropped };
+    ctx.event(Event::Gap { reason, from: from.min(to), to: from.max(to) });
+}
+
 impl Session {
     /// Takes what a demuxer found; `at` is where it belongs, `None`: it concerns all from `from` on.
     fn note_aside(&mut self, data: Metadata, at: Option<Seconds>, from: Seconds) {
@@ -165,28 +172,40 @@ impl Session {
 
     /// Takes what the demuxer of a plain stream found, for the place where it belongs.
     #[cfg(feature = "progressive")]
-    pub fn note_asides(&mut self, i: usize, edge: Seconds) {
+    pub fn note_asides(&mut self, ctx: &mut Ctx, i: usize, edge: Seconds) {
         let Some(linear) = &self.linear else { return };
         let offset = linear.offset();
         let Some((_, pipeline)) = &mut self.streams[i].pipeline else { return };
-        for (at, data) in pipeline.take_metadata() {
-            let at = at.zip(offset).map(|(at, offset)| at + offset);
-            self.note_aside(data, at, edge);
+        for aside in pipeline.take_asides() {
+            match (aside, offset) {
+                (Aside::Data(at, data), _) => {
+                    let at = at.zip(offset).map(|(at, offset)| at + offset);
+                    self.note_aside(data, at, edge);
+                }
+                (Aside::Sound { from, to }, Some(offset)) => uneven_sound(ctx, from + offset, to + offset),
+                _ => {}
+            }
         }
     }
 
     /// Takes what the demuxer of a stream's segments found, as far as their timeline is tied to the presentation.
-    pub fn note_held(&mut self, i: usize) {
+    pub fn note_held(&mut self, ctx: &mut Ctx, i: usize) {
         while let Some(held) = self.streams[i].asides.first() {
             let Some(offset) = self.known_offset(i, held.period, &held.segment) else { return };
-            let HeldAside { segment, aside: (at, data), .. } = self.streams[i].asides.remove(0);
-            if let Metadata::Event(event) = &data
-                && event.scheme_id_uri == MPD_EVENT
-            {
-                self.manifest_expires();
+            let HeldAside { segment, aside, .. } = self.streams[i].asides.remove(0);
+            match aside {
+                // What belongs to no time comes at the start of its segment.
+                Aside::Data(at, data) => {
+                    if let Metadata::Event(event) = &data
+                        && event.scheme_id_uri == MPD_EVENT
+                    {
+                        self.manifest_expires();
+                    }
+                    let at = at.map_or(segment.start, |at| at + offset);
+                    self.note_aside(data, Some(at), segment.start);
+                }
+                Aside::Sound { from, to } => uneven_sound(ctx, from + offset, to + offset),
             }
-            // What belongs to no time comes at the start of its segment.
-            self.note_aside(data, Some(at.map_or(segment.start, |at| at + offset)), segment.start);
         }
     }
 

@@ -119,10 +119,10 @@ impl Pipeline {
         }
     }
 
-    /// See [`Muxer::take_metadata`].
-    pub fn take_metadata(&mut self) -> Vec<crate::remux::Aside> {
+    /// See [`Muxer::take_asides`].
+    pub fn take_asides(&mut self) -> Vec<crate::remux::Aside> {
         match &mut self.kind {
-            Kind::Remux { muxer, .. } => muxer.take_metadata(),
+            Kind::Remux { muxer, .. } => muxer.take_asides(),
             _ => Vec::new(),
         }
     }

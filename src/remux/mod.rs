@@ -236,13 +236,25 @@ pub struct Muxer {
     opens: bool,
     complete: bool,
     warnings: Vec<Warning>,
-    metadata: Vec<Aside>,
+    asides: Vec<Aside>,
     /// Takes payload that belongs to no known track.
     stray: Vec<u8>,
 }
 
-/// Data that goes along with the samples, and its presentation time in seconds of the media (`None`: from where it came on).
-pub type Aside = (Option<Seconds>, Metadata);
+/// What is to be known of the samples besides.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Aside {
+    /// Data that goes along with them, and its presentation time in seconds of the media (`None`: from where it came on).
+    Data(Option<Seconds>, Metadata),
+    /// Sound did not follow what came before it; times in seconds of the media.
+    Sound {
+        /// Where what came before ends.
+        from: Seconds,
+        /// Where the sound goes on: behind that, and what lies between is silence; or before that, and what comes twice is
+        /// dropped.
+        to: Seconds,
+    },
+}
 
 /// Asides that are kept until they are taken: the captions of ten seconds. Larger: memory where nobody takes them.
 const MAX_ASIDES: usize = 600;
@@ -278,8 +290,8 @@ impl Muxer {
     }
 
     /// What goes along with the samples and came since the last call; the first `MAX_ASIDES` of it.
-    pub fn take_metadata(&mut self) -> Vec<Aside> {
-        std::mem::take(&mut self.metadata)
+    pub fn take_asides(&mut self) -> Vec<Aside> {
+        std::mem::take(&mut self.asides)
     }
 
     /// Chooses what a track is written as, if that can carry it; [`Wrapping::of`] is the default. Best before its first fragment is
@@ -380,8 +392,16 @@ impl Muxer {
             state.clock = Clock::default();
             state.opening = Opening::default();
         }
-        self.metadata.clear();
+        self.asides.clear();
         self.stray = Vec::new();
+    }
+
+    fn aside(&mut self, aside: Aside) {
+        if self.asides.len() < MAX_ASIDES {
+            self.asides.push(aside);
+        } else {
+            self.warn(None, "more metadata than is kept");
+        }
     }
 
     fn warn(&mut self, offset: Option<u64>, what: &'static str) {
@@ -466,15 +486,12 @@ impl Sink for Muxer {
     }
 
     fn metadata(&mut self, track: Option<TrackId>, at: Option<Ticks>, data: Metadata) {
-        if self.metadata.len() >= MAX_ASIDES {
-            return self.warn(None, "more metadata than is kept");
-        }
         let info = track.and_then(|id| self.infos.iter().find(|t| t.id == id));
         let at = at.map(|at| match info {
             Some(info) => info.timescale.seconds(at.saturating_sub(info.edit_start)),
             None => Timescale::MPEG.seconds(at),
         });
-        self.metadata.push((at, data));
+        self.aside(Aside::Data(at, data));
     }
 
     fn buffer(&mut self, track: TrackId) -> &mut Vec<u8> {
@@ -504,6 +521,13 @@ impl Sink for Muxer {
         if size < written {
             run.buffer.drain(run.done..run.done + (written - size));
         }
+        let (drop, uneven) = clock.unevenness(&run.info, &sample);
+        let seconds = |ticks: Ticks| run.info.timescale.seconds(ticks.saturating_sub(run.info.edit_start));
+        let sound = uneven.map(|(from, to)| Aside::Sound { from: seconds(from), to: seconds(to) });
+        if drop {
+            run.buffer.truncate(run.done);
+            return sound.into_iter().for_each(|aside| self.aside(aside));
+        }
         let captions = if shown { captions(&run.info, &run.buffer[run.done..]) } else { Vec::new() };
         let previous = run.samples.last_mut().or_else(|| earlier.last_mut()?.samples.last_mut());
         let (mut entry, timing_warning) = clock.place(&run.info, &sample, previous);
@@ -516,6 +540,7 @@ impl Sink for Muxer {
         if let Some(what) = timing_warning {
             self.warn(None, what);
         }
+        sound.into_iter().for_each(|aside| self.aside(aside));
         if !captions.is_empty() {
             self.metadata(Some(track), Some(pts), Metadata::Captions(captions));
         }

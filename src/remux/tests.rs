@@ -296,3 +296,37 @@ fn an_opening_decodes_nothing_before_its_first_sample_is_presented() {
     assert!(times.iter().all(|(dts, pts)| dts <= pts) && times.is_sorted_by_key(|t| t.0));
     assert!(m.take_warnings().is_empty());
 }
+
+#[test]
+fn sound_that_overlaps_is_dropped_and_short_holes_are_drawn_out() {
+    let mut m = Muxer::new();
+    m.track(info(TrackKind::Audio, 48_000));
+    m.tracks_complete();
+    let mut dts = 96_000;
+    // Frames that are missing, or come again, before each. Far back is another time line, and many missing ones are a hole.
+    for step in [0.0, 0.0, 1.0, 0.0, -3.0, 0.0, 0.0, 0.0, 0.4, -0.4, -80.0, 10.0] {
+        dts += (1024.0 * step) as i64;
+        add(&mut m, dts, dts, Some(1024), b"frame");
+        dts += 1024;
+    }
+    let mut times = Vec::new();
+    while let Some(f) = m.take_fragment(VIDEO, true) {
+        let read = read_back(&f);
+        let mut at = read.tfdt as i64 - 96_000;
+        for i in 0..f.samples as usize {
+            let duration = read.durations.get(i).copied().or(read.default_duration).unwrap();
+            times.push((at, duration));
+            at += i64::from(duration);
+        }
+    }
+    let first =
+        [(0, 1024), (1024, 2048), (3072, 1024), (4096, 1024), (5120, 1433), (6553, 615), (7168, 1024)];
+    let back = 8192 - 80 * 1024;
+    assert_eq!(times[..7], first);
+    assert_eq!(times[7..], [(back, 1024), (back + 11 * 1024, 1024)]);
+    let told = m.take_asides().into_iter().map(|aside| match aside {
+        Aside::Sound { from, to } => [from, to].map(|time| (time * 48_000.0).round() as i64 - 96_000),
+        Aside::Data(..) => unreachable!(),
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [[2048, 3072], [5120, 2048]]);
+}

@@ -10,6 +10,8 @@ use super::Entry;
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     last: Option<Last>,
+    /// Sound is being dropped.
+    dropping: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -18,9 +20,34 @@ struct Last {
     dts: Ticks,
     /// Best known.
     duration: u32,
+    /// Told with the sample.
+    told: bool,
 }
 
 impl Clock {
+    /// Whether a sample of sound is to be dropped, as it overlaps what came before it by half or more: so what follows neither
+    /// moves in time nor overlaps. And where what came before ends and the sample begins, if a stretch begins that is dropped, or a
+    /// short hole lies between, which decoders fill with silence as the sample before is drawn out.
+    pub fn unevenness(&mut self, info: &TrackInfo, sample: &Sample) -> (bool, Option<(Ticks, Ticks)>) {
+        let was_dropping = std::mem::take(&mut self.dropping);
+        let Some(Last { dts, duration, told: true }) = self.last.filter(|_| info.kind == TrackKind::Audio)
+        else {
+            return (false, None);
+        };
+        let usual = Ticks::from(duration);
+        let end = dts.saturating_add(usual);
+        let off = sample.dts.saturating_sub(end);
+        let half = Ticks::from(sample.duration.unwrap_or(duration) / 2).max(1);
+        // The priming of another link of a chain is not heard.
+        let least = half.saturating_add(info.edit_start.max(0));
+        self.dropping = off <= -least && off > -Ticks::from(info.timescale.get() / OVERLAP_PART);
+        let tells = match self.dropping {
+            true => !was_dropping,
+            false => off >= half && !tears(info, off.saturating_add(usual), usual),
+        };
+        (self.dropping, tells.then_some((end, sample.dts)))
+    }
+
     /// The entry for `sample` (its size excepted), and what had to be put right. Settles the duration of `previous`, the
     /// sample before it, if that has not been taken yet.
     pub fn place(
@@ -48,7 +75,7 @@ impl Clock {
                 dts = last.dts.saturating_add(1);
                 duration = 1;
             } else if distance > 10 * second
-                || (told && distance > 2 * usual + second / 20)
+                || (told && tears(info, distance, usual))
                 || (info.kind == TrackKind::Audio && distance > 4 * usual + second / 10)
             {
                 // A hole. The sample before must not be stretched over it: the player has to see it and jump. A picture
@@ -68,7 +95,7 @@ impl Clock {
             Some(last) => last.duration,
             None => default_duration(info),
         });
-        self.last = Some(Last { dts, duration });
+        self.last = Some(Last { dts, duration, told: told.is_some() });
         (
             Entry {
                 dts,
@@ -82,6 +109,15 @@ impl Clock {
             warning,
         )
     }
+}
+
+/// What comes again for longer than this part of a second is of another time line. Larger parts of a second (smaller numbers): a
+/// stream that begins anew loses as much; smaller ones: sound that a packager repeats is heard twice.
+const OVERLAP_PART: u32 = 2;
+
+/// Whether the distance of two samples is too large for the usual one to be drawn out.
+fn tears(info: &TrackInfo, distance: Ticks, usual: Ticks) -> bool {
+    distance > 2 * usual + Ticks::from(info.timescale.get() / 20)
 }
 
 /// The first sample of a presentation, for [`super::Muxer::set_opens`].

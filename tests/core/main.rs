@@ -36,6 +36,8 @@ mod ts_av1;
 #[cfg(feature = "ts")]
 mod ts_cases;
 #[cfg(feature = "ts")]
+mod ts_drift;
+#[cfg(feature = "ts")]
 mod ts_more;
 #[cfg(feature = "ts")]
 mod ts_remux;

@@ -4,7 +4,7 @@ use crate::support::{self, Call, Random, check_damage, crc32, fixture_path, medi
 use crate::ts_cases::{Mux, adts, annex_b, raw_frame};
 use millrace::container::ts::TsDemuxer;
 use millrace::container::{Demuxer, Metadata, Sample, TrackId};
-use millrace::remux::Muxer;
+use millrace::remux::{Aside, Muxer};
 use millrace::time::Timescale;
 
 fn new() -> Box<dyn Demuxer> {
@@ -220,7 +220,10 @@ fn captions_come_with_the_picture_that_carries_them() {
     let mut demuxer = new();
     for chunk in data.chunks(20_000) {
         demuxer.push(chunk, &mut muxer).unwrap();
-        captions.append(&mut muxer.take_metadata());
+        captions.extend(muxer.take_asides().into_iter().filter_map(|aside| match aside {
+            Aside::Data(at, data) => Some((at, data)),
+            Aside::Sound { .. } => None,
+        }));
     }
     captions.retain(|(_, d)| matches!(d, Metadata::Captions(_)));
     assert!(captions.len() > 50, "{}", captions.len());

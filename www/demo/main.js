@@ -126,7 +126,11 @@ function listen(made) {
   });
   on('stall', ({ reason, position }) => { if (current) current.stalled = true; plots.stall(now()); tell('stall', `Stall at ${clock(position)}`, { reason }); setState('waiting'); });
   on('recovered', ({ reason, seconds: waited }) => { if (current) current.stalled = false; plots.recovered(now()); tell('ok', `Goes on after ${seconds(waited)}`, { reason }); if (!video.paused) setState('playing'); });
-  on('gap', ({ reason, from, to }) => { if (current) current.jumped = to; tell('gap', `Gap ${clock(from)} – ${clock(to)} jumped`, { reason }); });
+  on('gap', ({ reason, from, to }) => {
+    const mended = reason.startsWith('sound-');
+    if (current && !mended) current.jumped = to;
+    tell('gap', `Gap ${clock(from)} – ${clock(to)} ${mended ? 'mended' : 'jumped'}`, { reason });
+  });
   on('error', (error) => {
     if (error.severity === 'fatal') fail(error);
     else tell('err', plainMessage(error), { reason: error.code, detail: [error.context.url, error.recovery && `Tried: ${error.recovery}`].filter(Boolean).join(' · '), bad: true });

@@ -34,6 +34,8 @@ const reasons = {
   period: 'the next period has other qualities',
   'gap-jumped': 'the media has a hole here',
   'gap-announced': 'the manifest announced this hole',
+  'sound-filled': 'the sound has a short hole: silence fills it',
+  'sound-dropped': 'the sound overlaps what came before: the overlap is dropped',
   'start-gap': 'the media begins later than announced',
   'buffer-empty': 'nothing was buffered at the playhead',
   nudged: 'media was there and the picture stood: it was nudged',

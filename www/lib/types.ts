@@ -166,7 +166,7 @@ export interface PlayerEventDetails {
   stall: { reason: string; position: number };
   /** Playback goes on after `seconds`. */
   recovered: { reason: string; seconds: number };
-  /** The playhead was carried over a hole. */
+  /** The playhead was carried over a hole; or, with a reason `sound-…`, the sound was uneven and was mended. */
   gap: { reason: string; from: number; to: number };
   /** A source could not be played, and the next one is tried. `error` says why. */
   sourcechange: { from: string; to: string; error: PlayerError };

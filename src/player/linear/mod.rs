@@ -619,7 +619,7 @@ impl Session {
         }
         let edge = self.linear.as_ref().map_or(0.0, |l| l.edge());
         self.release_linear(ctx, i);
-        self.note_asides(i, edge);
+        self.note_asides(ctx, i, edge);
         match result.and(drained) {
             Ok(()) => Ok(()),
             Err(error) => self.linear_failed(ctx, i, error),

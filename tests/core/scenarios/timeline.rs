@@ -250,3 +250,35 @@ fn many_short_periods_are_played_through() {
     w.play_to_end(120.0);
     w.assert_played_all('v', &frames);
 }
+
+#[test]
+fn a_short_hole_in_the_sound_is_filled_and_told() {
+    for muxed in [false, true] {
+        let stream = Stream::simple(16.0).with(|s| {
+            // Two frames.
+            s.silence = Some((6.0, 6.04));
+            s.parts[0].base = 100.0;
+            s.muxed = muxed;
+            if muxed {
+                s.languages.clear();
+            }
+        });
+        let mut w = World::new(stream.hls(Container::Ts));
+        w.load(M3U8);
+        w.play_to_end(20.0);
+        w.assert_played_all('v', &[400]);
+        let gaps = w.gaps();
+        assert_eq!(gaps.len(), 1, "{}", w.story());
+        let (reason, from, to) = gaps[0];
+        assert_eq!(reason, Reason::SoundFilled);
+        assert!(
+            (from - 6.01).abs() < 0.02 && (to - from - 2.0 * 1024.0 / 48_000.0).abs() < 0.001,
+            "{from} {to}"
+        );
+        assert_eq!(w.count(|e| matches!(e, Event::Stall { .. })), 0, "{}", w.story());
+        assert_eq!(w.errors(), []);
+        // Sound and pictures end together: nothing has moved.
+        let sound = w.played('a');
+        assert_eq!(sound.last().map(|m| m.number), Some(749));
+    }
+}

@@ -47,6 +47,8 @@ pub struct Stream {
     pub late: f64,
     /// Segments marked EXT-X-GAP, by position.
     pub gaps: Vec<usize>,
+    /// Seconds of the first part in which there are pictures and no sound.
+    pub silence: Option<(f64, f64)>,
     /// What goes along with the first part, by seconds in it.
     pub asides: Vec<(f64, Aside)>,
 }
@@ -98,6 +100,7 @@ impl Stream {
             b_frames: false,
             late: 0.0,
             gaps: Vec::new(),
+            silence: None,
             asides: Vec::new(),
         }
     }
@@ -174,11 +177,14 @@ impl Stream {
     }
 
     fn kept(&self, track: &Track) -> impl Fn(&super::media::Frame) -> bool + use<> {
-        let hole = self.parts[track.part as usize].hole;
+        let part = track.part as usize;
+        let hole = self.parts[part].hole;
+        let silence = self.silence.filter(|_| part == 0);
         let track = *track;
         move |frame| {
             let scale = if frame.mark.kind == 'v' { f64::from(track.fps) } else { 48_000.0 / 1024.0 };
             let time = f64::from(frame.mark.number) / scale;
+            let hole = hole.or(silence.filter(|_| frame.mark.kind == 'a'));
             hole.is_none_or(|(from, to)| time < from - 1e-9 || time >= to - 1e-9)
         }
     }
