@@ -167,7 +167,7 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
 fn any_split_of_the_bytes_gives_the_same_samples() {
     for (name, file) in fixtures() {
         let whole = demux([&file[..]]).unwrap();
-        assert!(!whole.samples.is_empty() || name.contains("zlib"), "{name}");
+        assert!(!whole.samples.is_empty(), "{name}");
         let file = &file[..file.len().min(300_000)];
         let whole = demux([file]).unwrap();
         assert_eq!(demux(file.chunks(1)).unwrap(), whole, "{name}");

@@ -515,10 +515,33 @@ fn laces_and_stripped_headers_give_the_frames_they_were_made_of() {
 }
 
 #[test]
-fn compression_that_is_not_undone_is_named() {
+fn what_zlib_has_compressed_is_what_it_was() {
     let recorder = whole(&fixture("mm-zlib.mkv"));
+    let original = whole(&fixture("avc-aac-srt.mkv"));
     let track = &tracks(&recorder)[0];
-    assert_eq!((track.codec.as_str(), track.sample_entry.len()), ("A_AAC+zlib", 0));
+    let theirs = tracks(&original).into_iter().find(|t| t.codec == track.codec).unwrap();
+    assert_eq!((&*track.codec, &track.sample_entry), ("mp4a.40.2", &theirs.sample_entry));
+    let bytes = |r: &Recorder, id| r.samples(id).iter().map(|(s, crc)| (s.size, *crc)).collect::<Vec<_>>();
+    assert_eq!(bytes(&recorder, track.id), bytes(&original, theirs.id));
+    assert!(recorder.calls.iter().all(|c| !matches!(c, Call::Warning(..))));
+}
+
+#[test]
+fn compression_that_is_not_undone_is_named() {
+    // The same file, said to be of another algorithm.
+    let mut data = fixture("mm-zlib.mkv");
+    // BitDepth, the last in Audio, gives way to ContentCompAlgo.
+    let (from, to): (&[u8], &[u8]) = (
+        b"\x62\x64\x81\x20\x6d\x80\x86\x62\x40\x83\x50\x34\x80",
+        b"\x6d\x80\x8a\x62\x40\x87\x50\x34\x84\x42\x54\x81\x02",
+    );
+    let at = data.windows(from.len()).position(|w| w == from).unwrap();
+    data[at..at + to.len()].copy_from_slice(to);
+    let audio = data[..at].windows(4).rposition(|w| w[0] == 0xe1 && w[2] == 0xb5).unwrap();
+    data[audio + 1] -= 4;
+    let recorder = whole(&data);
+    let track = &tracks(&recorder)[0];
+    assert_eq!((track.codec.as_str(), track.sample_entry.len()), ("A_AAC+lzo1x", 0));
     assert_eq!(recorder.samples(track.id), []);
 }
 

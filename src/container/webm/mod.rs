@@ -5,6 +5,7 @@
 mod cues;
 mod demux;
 mod ebml;
+mod inflate;
 mod lacing;
 mod reorder;
 mod tracks;

@@ -1,6 +1,7 @@
 //! TrackEntry (RFC 9559 §5.1.4): what a track holds, as the rest of the player names it.
 
 use super::ebml::{self, id};
+use super::inflate::inflate;
 use super::reorder::Reorder;
 use crate::bytes::ByteWriter;
 use crate::codec::aac::AudioSpecificConfig;
@@ -10,6 +11,9 @@ use crate::codec::vpx::VpConfig;
 use crate::codec::{aac, av1, avc, flac, hevc, opus, vorbis};
 use crate::container::{TrackId, TrackInfo, TrackKind};
 use crate::time::{Ticks, Timescale};
+
+/// CodecPrivate at most, once it is decompressed, in bytes: as much as an element may have.
+const MAX_PRIVATE: usize = 16 << 20;
 
 /// A track with what its blocks need.
 #[derive(Clone, Debug)]
@@ -27,6 +31,8 @@ pub(super) struct Track {
     pub announced: bool,
     /// What was taken off the start of each frame (§5.1.4.1.31.7, header stripping).
     pub stripped: Vec<u8>,
+    /// Each frame is compressed by zlib.
+    pub deflated: bool,
     pub reorder: Option<Reorder>,
     /// Of Vorbis, which has durations that follow from neighbours.
     vorbis: Option<Box<vorbis::Headers>>,
@@ -70,8 +76,10 @@ fn shape(video: &[u8], (width, height): (u32, u32)) -> (u16, u16) {
 #[derive(Default)]
 struct Encodings {
     stripped: Vec<u8>,
+    deflated: bool,
     /// CodecPrivate was treated too.
     private: bool,
+    deflated_private: bool,
     encrypted: bool,
     /// A compression that is not undone here.
     compressed: Option<&'static str>,
@@ -96,6 +104,11 @@ impl Encodings {
                     }
                     out.private |= scope & 2 != 0;
                 }
+                // Not with another encoding besides.
+                0 if ebml::children(content).filter(|c| c.0 == id::CONTENT_ENCODING).count() == 1 => {
+                    out.deflated = scope & 1 != 0;
+                    out.deflated_private = scope & 2 != 0;
+                }
                 0 => out.compressed = Some("zlib"),
                 1 => out.compressed = Some("bzlib"),
                 2 => out.compressed = Some("lzo1x"),
@@ -118,8 +131,11 @@ pub(super) fn track(entry: &[u8], timescale: Timescale) -> Option<Track> {
     };
     let encodings = Encodings::parse(ebml::child(entry, id::CONTENT_ENCODINGS).unwrap_or_default());
     let stored = ebml::child(entry, id::CODEC_PRIVATE).unwrap_or_default();
-    let restored = if encodings.private { [&encodings.stripped, stored].concat() } else { Vec::new() };
-    let private = if encodings.private { &restored } else { stored };
+    let mut restored = if encodings.private { [&encodings.stripped, stored].concat() } else { Vec::new() };
+    if encodings.deflated_private {
+        inflate(stored, MAX_PRIVATE, &mut restored)?;
+    }
+    let private = if encodings.private || encodings.deflated_private { &restored } else { stored };
     let video = ebml::child(entry, id::VIDEO).unwrap_or_default();
     let audio = ebml::child(entry, id::AUDIO).unwrap_or_default();
     let pixels = |id| ebml::unsigned_child(video, id).and_then(|v| u32::try_from(v).ok()).unwrap_or(0);
@@ -153,6 +169,7 @@ pub(super) fn track(entry: &[u8], timescale: Timescale) -> Option<Track> {
         resolved: true,
         announced: false,
         stripped: encodings.stripped,
+        deflated: encodings.deflated,
         reorder: None,
         vorbis: None,
         previous_block: 0,

@@ -2,6 +2,7 @@
 
 use super::{MAX_COLLECT, MAX_FRAME, PATIENCE, State, Step, WebmDemuxer};
 use crate::container::webm::ebml;
+use crate::container::webm::inflate::inflate;
 use crate::container::webm::lacing::frames;
 use crate::container::webm::tracks::{self, Track};
 use crate::container::{Sample, Sink, TrackId, TrackKind};
@@ -82,7 +83,7 @@ impl WebmDemuxer {
         self.note_time(cluster, sink);
         let head = Head { track, time, keyframe: flags & 0x80 != 0, lacing: flags >> 1 & 3 };
         let track = &self.tracks[track];
-        if head.lacing == 0 && track.resolved {
+        if head.lacing == 0 && track.resolved && !track.deflated {
             sink.buffer(track.info.id).extend_from_slice(&track.stripped);
             self.state = State::Frame { head, left, size: track.stripped.len() as u32 };
         } else {
@@ -164,7 +165,13 @@ impl WebmDemuxer {
 
         let mut elapsed = 0u64;
         for (i, frame) in (0u64..).zip(frames) {
-            let frame = if track.stripped.is_empty() {
+            let frame = if track.deflated {
+                if inflate(frame, MAX_COLLECT as usize, &mut restored).is_none() {
+                    sink.warning(self.pos, "a frame whose compression is broken was dropped");
+                    continue;
+                }
+                &restored
+            } else if track.stripped.is_empty() {
                 frame
             } else {
                 restored.clear();
