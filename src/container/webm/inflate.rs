@@ -38,12 +38,12 @@ impl Code {
         let mut counts = [0u16; MAX_BITS + 1];
         let mut symbols = Vec::with_capacity(lengths.len());
         let mut left = 1i32;
-        for bits in 1..=MAX_BITS {
+        for (bits, count) in counts.iter_mut().enumerate().skip(1) {
             let of_length = (0u16..).zip(lengths).filter(|(_, length)| usize::from(**length) == bits);
             let before = symbols.len();
             symbols.extend(of_length.map(|(symbol, _)| symbol));
-            counts[bits] = (symbols.len() - before) as u16;
-            left = 2 * left - i32::from(counts[bits]);
+            *count = (symbols.len() - before) as u16;
+            left = 2 * left - i32::from(*count);
             if left < 0 {
                 return None;
             }
