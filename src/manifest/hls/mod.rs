@@ -8,11 +8,13 @@ mod low_latency;
 mod media;
 mod multivariant;
 mod normalize;
+mod reload;
 mod time;
 mod variables;
 
 pub use low_latency::{LowLatency, Part, PreloadHint, RenditionReport, ServerControl};
 pub use media::{DateRange, MediaPlaylist, PlaylistType, Start};
+pub use reload::{Change, Reload, Request, directed};
 pub use time::unix_seconds;
 pub use variables::Variables;
 
