@@ -64,8 +64,10 @@ impl SegmentIndex {
                 return list.part(i);
             }
             let whole = self.position(number)?;
-            // Its other parts are listed no more.
-            if self.span(whole).is_some_and(|(start, duration)| start + duration > end + ROUNDED) {
+            // Unless it was the last of them, its other parts are listed no more.
+            let last = list.parts.iter().any(|p| p.number == number);
+            let open = self.span(whole).is_some_and(|(start, duration)| start + duration > end + ROUNDED);
+            if open && !last {
                 return self.segment(whole);
             }
         }
@@ -356,7 +358,8 @@ impl ListIndex {
         })
     }
 
-    /// The part that playback from `time` begins with: the last independent one that starts at or before it, else any that holds it.
+    /// The part that playback from `time` begins with: the last independent one of the segment that starts at or before it, else its
+    /// first. `None` where the whole segment serves as well.
     fn part_at(&self, time: Seconds) -> Option<usize> {
         let holds = |p: &ListPart| p.start <= time + EPSILON;
         let last = self.parts.iter().rposition(holds)?;
@@ -367,9 +370,13 @@ impl ListIndex {
         if part.start + EPSILON >= time {
             return Some(last);
         }
-        let independent =
-            self.parts.iter().rposition(|p| holds(p) && p.independent && p.number == part.number);
-        Some(independent.unwrap_or(last))
+        let of_segment = |p: &ListPart| holds(p) && p.number == part.number;
+        if let Some(i) = self.parts.iter().rposition(|p| of_segment(p) && p.independent) {
+            return Some(i);
+        }
+        // None is said to be independent: decoding starts with the segment.
+        let listed = part.number < self.first.saturating_add(self.segments.len() as u64);
+        if listed { None } else { self.parts.iter().position(of_segment) }
     }
 
     fn part(&self, i: usize) -> Option<SegmentRef> {

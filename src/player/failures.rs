@@ -183,7 +183,7 @@ impl Session {
         let pause = if segment.ahead { 0.1 } else { (segment.duration / 2.0).clamp(0.2, 2.0) };
         stream.blocked_until = ctx.now + pause;
         #[cfg(all(feature = "hls", feature = "live"))]
-        self.hurry_lists(ctx.now);
+        self.hurry_lists();
         true
     }
 

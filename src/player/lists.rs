@@ -5,7 +5,7 @@ use super::requests::Ticket;
 use super::session::{Ctx, Session, StartAt};
 use super::stream::RepKey;
 use crate::error::{Code, PlayerError};
-use crate::manifest::hls::{MediaPlaylist, Playlist, Reload, parse};
+use crate::manifest::hls::{MediaPlaylist, Reload};
 use crate::manifest::{ListIndex, Live, PresentationType, Protocol, SegmentIndex};
 use crate::time::Seconds;
 
@@ -106,8 +106,8 @@ impl Session {
     }
 
     /// A playlist that is not complete was read for the first time: from now on it is followed.
-    pub fn follow_list(&mut self, ctx: &mut Ctx, key: RepKey, url: &str, mut playlist: MediaPlaylist) {
-        let mut reload = Reload::new(url, &mut playlist, ctx.now);
+    pub fn follow_list(&mut self, ctx: &mut Ctx, key: RepKey, url: &str, playlist: MediaPlaylist) {
+        let mut reload = Reload::new(url, &playlist, ctx.now);
         let mut index = playlist.index;
         if self.presentation.live.is_none() {
             self.presentation.live = Some(Box::new(Live::default()));
@@ -118,8 +118,10 @@ impl Session {
         if undecided && (self.wanted_start.is_none_or(|at| at < 0.0)) {
             self.start = StartAt::Edge;
         }
-        if let Some(shift) = self.distance_to_others(key, &reload, &index) {
-            reload.shift(&mut index, shift);
+        if let Some(other) = self.latest_but(key)
+            && let Some(its) = self.list_index(other.key)
+        {
+            reload.align(&mut index, &other.reload, its);
         }
         let index = SegmentIndex::List(index);
         let end = index.end();
@@ -159,11 +161,10 @@ impl Session {
         }
     }
 
-    /// All playlists lie on one timeline: by how much one is off the one that was read last of the others.
-    fn distance_to_others(&self, key: RepKey, reload: &Reload, index: &ListIndex) -> Option<Seconds> {
+    /// All playlists lie on the timeline of the one that was read last of the others.
+    fn latest_but(&self, key: RepKey) -> Option<&List> {
         let others = self.lists()?.all.iter().filter(|l| l.key != key);
-        let latest = others.reduce(|a, b| if b.read_at > a.read_at { b } else { a })?;
-        Some(reload.offset_to(index, &latest.reload, self.list_index(latest.key)?))
+        others.reduce(|a, b| if b.read_at > a.read_at { b } else { a })
     }
 
     fn index_mut(&mut self, key: RepKey) -> Option<&mut SegmentIndex> {
@@ -179,7 +180,7 @@ impl Session {
     /// Whether a playlist is too old to go on with: it was left when another quality was chosen. `found`: it tells of what is wanted.
     pub fn is_outdated(&self, ctx: &Ctx, key: RepKey, found: bool) -> bool {
         let Some(list) = self.lists().and_then(|lists| lists.of(key)) else { return false };
-        if list.reload.is_complete() || (self.is_in_use(key) && list.ticket.is_none() && found) {
+        if list.reload.complete() || (self.is_in_use(key) && list.ticket.is_none() && found) {
             return false;
         }
         if self.is_in_use(key) {
@@ -199,9 +200,9 @@ impl Session {
     }
 
     /// Reads all that are in use soon: something is not as they say.
-    pub fn hurry_lists(&mut self, now: Now) {
+    pub fn hurry_lists(&mut self) {
         for list in self.lists_mut().map(|lists| &mut lists.all).into_iter().flatten() {
-            list.reload.hurry(now);
+            list.reload.hurry();
         }
     }
 
@@ -229,12 +230,12 @@ impl Session {
         // What another rendition's playlist says of this one.
         let report = self.main_list().filter(|main| main.key != key).and_then(|main| {
             let url = self.lists()?.of(key)?.reload.url();
-            main.reload.report_for(url)
+            main.reload.report_for(&main.url, url)
         });
         let Some(list) = self.live.as_mut().and_then(|live| live.refresh.lists.all.get_mut(at)) else {
             return;
         };
-        let request = list.reload.request(report);
+        let request = list.reload.request_after(ctx.now, report);
         let patience = if request.blocks { list.reload.blocked_timeout() } else { 0.0 };
         let ticket = self.requests.send(ctx.now, FetchKind::Playlist, request.url, None, ctx.out);
         self.requests.wait_longer(ticket, patience);
@@ -245,21 +246,13 @@ impl Session {
 
     /// A playlist has come.
     pub fn list_read(&mut self, ctx: &mut Ctx, ticket: Ticket) {
-        let variables = self.variables.clone();
-        let Some(list) = self.live.as_mut().and_then(|live| live.refresh.lists.by_ticket(ticket)) else {
-            return;
-        };
+        let Some(list) = self.lists_mut().and_then(|lists| lists.by_ticket(ticket)) else { return };
         list.ticket = None;
         let (key, body, url) = (list.key, std::mem::take(&mut list.body), list.url.clone());
-        let read = match parse(&body, &url, &variables) {
-            Ok(Playlist::Media(new)) => self.update_list(ctx, key, *new),
-            Ok(Playlist::Multivariant(..)) => Err(PlayerError::new(
-                Code::ManifestMalformed,
-                "a multivariant playlist stands where a media playlist is expected",
-            )),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = read {
+        let variables = self.variables.clone();
+        let Some((list, index)) = self.list_and_index(key) else { return };
+        let read = list.reload.read(index, &body, &url, &variables);
+        if let Err(error) = read.and_then(|new| self.update_list(ctx, key, new)) {
             let error = if error.url.is_some() { error } else { error.with_url(&url) };
             self.list_trouble(ctx, key, error);
         }
@@ -274,7 +267,7 @@ impl Session {
         if change.grew {
             list.told_stale = false;
         }
-        let (complete, target) = (list.reload.is_complete(), list.reload.target_duration());
+        let (complete, target) = (list.reload.complete(), list.reload.target_duration());
         if !self.is_in_use(key) {
             self.realign(key);
         }
@@ -298,13 +291,10 @@ impl Session {
 
     /// What was not read for a while lies where those are that were: what was missed is only guessed at.
     fn realign(&mut self, key: RepKey) {
-        /// Less is rounding.
-        const OFF: Seconds = 0.5;
-        let list = self.lists().and_then(|lists| lists.of(key)).zip(self.list_index(key));
-        let shift = list.and_then(|(list, index)| self.distance_to_others(key, &list.reload, index));
-        let Some(shift) = shift.filter(|by| by.abs() > OFF) else { return };
+        let Some(other) = self.latest_but(key) else { return };
+        let (reload, Some(its)) = (other.reload.clone(), self.list_index(other.key).cloned()) else { return };
         if let Some((list, index)) = self.list_and_index(key) {
-            list.reload.shift(index, shift);
+            list.reload.align(index, &reload, &its);
         }
     }
 
@@ -352,7 +342,7 @@ impl Session {
             return;
         };
         let stale = list.reload.stale_for(now) > STALE * list.reload.target_duration().max(1.0);
-        if !stale || list.told_stale || list.reload.is_complete() {
+        if !stale || list.told_stale || list.reload.complete() {
             return;
         }
         list.told_stale = true;
@@ -364,7 +354,7 @@ impl Session {
 
     /// Whether segments may still come; `None`: it has no playlist that is followed.
     pub fn list_is_open(&self, key: RepKey) -> Option<bool> {
-        Some(!self.lists()?.of(key)?.reload.is_complete())
+        Some(!self.lists()?.of(key)?.reload.complete())
     }
 
     /// The end of what can be had: it moves on with the clock, as the segments do that are being made.
@@ -384,7 +374,8 @@ impl Session {
     /// Seconds from the end of the playlist within which playback is not to begin.
     pub fn list_hold_back(&self) -> Option<Seconds> {
         let reload = &self.main_list()?.reload;
-        Some(reload.part_hold_back().unwrap_or_else(|| reload.hold_back()))
+        let parts = reload.part_hold_back().filter(|_| reload.is_low_latency());
+        Some(parts.unwrap_or_else(|| reload.hold_back()))
     }
 
     pub fn list_low_latency(&self) -> bool {

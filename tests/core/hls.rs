@@ -197,19 +197,22 @@ fn every_tag_of_a_media_playlist_is_understood() {
 #[test]
 fn low_latency_tags_are_kept() {
     let m = media(&fixture("low-latency.m3u8"));
-    let ll = m.low_latency.as_deref().unwrap();
-    let control = ll.server_control.unwrap();
+    let control = m.low_latency.server_control;
     assert!(control.can_block_reload);
     assert_eq!(
         (control.part_hold_back, control.hold_back, control.can_skip_until),
         (Some(3.0), Some(12.5), Some(24.0))
     );
-    assert_eq!((ll.part_target, ll.skipped, ll.parts.len()), (Some(1.0), 3, 3));
-    assert_eq!(ll.parts[1].range, Some(ByteRange { first: 4000, last: Some(6999) }));
-    assert_eq!(ll.parts.iter().map(|p| p.segment).collect::<Vec<_>>(), [0, 0, 1]);
-    assert!(ll.parts[2].gap && ll.parts[2].independent);
-    assert_eq!((ll.preload_hints[0].first, &*ll.preload_hints[0].uri), (10, "270.2.mp4"));
-    assert_eq!((ll.rendition_reports[0].last_msn, ll.rendition_reports[0].last_part), (Some(270), Some(0)));
+    assert_eq!((m.low_latency.part_target, m.skipped, m.index.first), (Some(1.0), 3, 269));
+    let parts: Vec<_> = m.index.parts.iter().map(|p| (p.number, p.part, p.start, p.duration)).collect();
+    assert_eq!(parts, [(269, 0, 0.0, 2.0), (269, 1, 2.0, 2.0), (270, 0, 4.0, 1.0), (270, 1, 5.0, 1.0)]);
+    let flags: Vec<_> = m.index.parts.iter().map(|p| (p.independent, p.gap, p.hint)).collect();
+    let open = (false, false, false);
+    assert_eq!(flags, [(true, false, false), open, (true, true, false), (false, false, true)]);
+    let ranges: Vec<_> = m.index.parts.iter().map(|p| p.range.map(|r| (r.first, r.last))).collect();
+    assert_eq!(ranges, [Some((0, Some(3999))), Some((4000, Some(6999))), None, Some((10, None))]);
+    let report = &m.low_latency.rendition_reports[0];
+    assert_eq!((report.last_msn, report.last_part), (Some(270), Some(0)));
     assert!(!m.is_complete());
 }
 

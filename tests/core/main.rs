@@ -16,6 +16,8 @@ mod flac;
 mod flv;
 #[cfg(feature = "hls")]
 mod hls;
+#[cfg(feature = "hls")]
+mod hls_live;
 mod layering;
 mod mp4;
 #[cfg(feature = "progressive")]

@@ -5,7 +5,9 @@
 //! cross-check in the tests.
 
 use super::attributes::{Attributes, byte_range, decimal, integer, signed_decimal, to_range};
-use super::low_latency::{LowLatency, Part, PreloadHint, RenditionReport, ServerControl};
+#[cfg(feature = "live")]
+use super::directed;
+use super::low_latency::LowLatency;
 use super::{Variables, malformed, time};
 use crate::error::{Code, PlayerError, Result};
 use crate::manifest::{
@@ -82,14 +84,20 @@ pub struct MediaPlaylist {
     pub duration: Seconds,
     /// Some segment is encrypted.
     pub encrypted: bool,
-    /// EXT-X-PROGRAM-DATE-TIME as (index of the segment, seconds since 1970).
-    pub dates: Vec<(usize, f64)>,
+    /// EXT-X-PROGRAM-DATE-TIME as (position of the segment in the playlist, those that were skipped included; seconds since 1970).
+    pub dates: Vec<(u64, f64)>,
     /// EXT-X-BITRATE as (index of the first segment that it applies to, bit/s).
     pub bitrates: Vec<(usize, u64)>,
     /// EXT-X-DATERANGE.
     pub date_ranges: Vec<DateRange>,
-    /// Low-latency tags, if there are any.
-    pub low_latency: Option<Box<LowLatency>>,
+    /// Low-latency tags.
+    pub low_latency: LowLatency,
+    /// Segments at the start of the playlist that are not in `index`: EXT-X-SKIP left them out, or a reload knew them already.
+    pub skipped: u64,
+    /// RECENTLY-REMOVED-DATERANGES of EXT-X-SKIP: identifiers, tab-separated. `None`: `date_ranges` are all that there are.
+    pub removed_ranges: Option<Box<str>>,
+    /// What was skipped was known to the reader: keys, maps and ranges go on from there.
+    pub(super) primed: bool,
     /// What was skipped or repaired.
     pub warnings: Vec<String>,
 }
@@ -150,47 +158,75 @@ impl MediaPlaylist {
 }
 
 /// Reads the text of a media playlist that is known to begin with `#EXTM3U`.
-pub(super) fn parse(text: &str, url: &str, parent: &Variables) -> Result<MediaPlaylist> {
+pub(super) fn parse(
+    text: &str,
+    url: &str,
+    parent: &Variables,
+    known: Option<Known<'_>>,
+) -> Result<MediaPlaylist> {
     let mut reader = Reader::new(text, url, parent);
+    reader.known = known;
     reader.run(text)?;
     reader.finish()
 }
+
+/// What an earlier reading of the same playlist gave.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub index: &'a ListIndex,
+    /// Media sequence number of its first segment.
+    pub first: u64,
+}
+
+/// No server counts as far, even one that takes nanoseconds since 1970; sums of two such numbers do not overflow.
+pub(super) const MAX_NUMBER: u64 = 1 << 62;
 
 /// Dates and low-latency tags are for live streams, and for tools: the builds on demand have no use for their readers.
 const READS_LIVE_TAGS: bool = cfg!(any(feature = "live", not(target_arch = "wasm32")));
 
 /// How far back initialization segments and key sets are compared before another copy is kept. Playlists that come and go
 /// between a programme and its adverts have two or three; a bound keeps hostile input linear.
-const MAX_COMPARED: usize = 32;
+pub(super) const MAX_COMPARED: usize = 32;
 
-/// The state of the one pass. Lines can be handed over from any place on, so that a reload may read only what is new.
-struct Reader<'a> {
-    url: &'a str,
+/// EXT-X-DATERANGE that are kept.
+pub(super) const MAX_DATE_RANGES: usize = 1000;
+
+/// The state of the one pass. A reload hands over what it knows, and the pass goes on behind that.
+pub(super) struct Reader<'a> {
+    pub(super) url: &'a str,
     parent: &'a Variables,
     variables: Variables,
     /// The text has `{` somewhere; else no value is searched for variables.
     has_references: bool,
     text_length: usize,
-    out: MediaPlaylist,
-    line: usize,
+    pub(super) out: MediaPlaylist,
+    pub(super) line: usize,
     /// From EXTINF, for the next URI.
     duration: Option<Seconds>,
     /// From EXT-X-BYTERANGE, for the next URI.
     byte_range: Option<(u64, Option<u64>)>,
     gap: bool,
-    discontinuity: u32,
-    init: Option<u32>,
+    pub(super) discontinuity: u32,
+    pub(super) init: Option<u32>,
     keys: Vec<KeyRef>,
     keys_index: Option<u32>,
     keys_changed: bool,
-    /// End of the last part's range, for a part that goes on in the same resource.
-    part_end: u64,
+    /// Until it was made use of, or cannot be any more.
+    pub(super) known: Option<Known<'a>>,
+    /// The segment before the first one that is read.
+    before: Option<&'a ListSegment>,
+    /// EXT-X-PRELOAD-HINT of a part.
+    pub(super) hint: Option<(Box<str>, Option<ByteRange>)>,
 }
 
 impl<'a> Reader<'a> {
     fn new(text: &str, url: &'a str, parent: &'a Variables) -> Self {
         let mut out = MediaPlaylist { version: 1, ..MediaPlaylist::default() };
         out.index.base = url.to_owned();
+        #[cfg(feature = "live")]
+        {
+            out.index.base = directed(url, None, None, None);
+        }
         Self {
             url,
             parent,
@@ -207,11 +243,13 @@ impl<'a> Reader<'a> {
             keys: Vec::new(),
             keys_index: None,
             keys_changed: false,
-            part_end: 0,
+            known: None,
+            before: None,
+            hint: None,
         }
     }
 
-    fn run(&mut self, text: &str) -> Result<()> {
+    fn run(&mut self, text: &'a str) -> Result<()> {
         let mut rest = text;
         while !rest.is_empty() {
             let end = rest.as_bytes().iter().position(|b| *b == b'\n').unwrap_or(rest.len());
@@ -226,10 +264,101 @@ impl<'a> Reader<'a> {
                         self.tag(tag)?;
                     }
                 }
-                _ => self.uri(line, rest.len())?,
+                _ => match self
+                    .known
+                    .take()
+                    .filter(|_| READS_LIVE_TAGS)
+                    .and_then(|k| self.resume(k, line, rest))
+                {
+                    Some(tail) => rest = tail,
+                    None => self.uri(line, rest.len())?,
+                },
             }
         }
         Ok(())
+    }
+
+    /// Passes over the segments at the start that are known, the first of which is `uri`, in `rest` those that follow. Gives what comes
+    /// after them. `None`: they are not the same, or there are too few to be worth it.
+    ///
+    /// Those that have parts are read again, since what is known of parts comes and goes. Of the others, URIs are compared (§6.3.4 asks
+    /// for that), and EXT-X-DATERANGE is read, which may change at any place; nothing else may.
+    fn resume(&mut self, known: Known<'a>, uri: &str, mut rest: &'a str) -> Option<&'a str> {
+        let with_parts = known.index.parts.first().and_then(|p| p.number.checked_sub(known.index.first));
+        let end = known.index.segments.len().min(with_parts.map_or(usize::MAX, |n| n as usize));
+        let first = usize::try_from(self.out.media_sequence.checked_sub(known.first)?).ok()?;
+        let same = known.index.segments.get(first..end)?;
+        if same.len() < 2 || self.has_references || self.out.skipped > 0 || *same.first()?.uri != *uri {
+            return None;
+        }
+        let ranges = self.out.date_ranges.len();
+        let from = self.line;
+        for segment in same.get(1..)? {
+            let read = loop {
+                if rest.is_empty() {
+                    break "";
+                }
+                // The search of the standard library looks at a word at a time.
+                let (line, tail) = rest.split_once('\n').unwrap_or((rest, ""));
+                rest = tail;
+                self.line += 1;
+                let line = line.trim_ascii();
+                match line.as_bytes() {
+                    [] => {}
+                    [b'#', ..] => {
+                        if let Some(list) = line.strip_prefix("#EXT-X-DATERANGE:") {
+                            self.date_range(list).ok()?;
+                        }
+                    }
+                    _ => break line,
+                }
+            };
+            if *segment.uri != *read {
+                self.out.date_ranges.truncate(ranges);
+                self.line = from;
+                return None;
+            }
+        }
+        self.out.skipped = same.len() as u64;
+        // These belonged to what was passed over.
+        (self.duration, self.byte_range, self.gap) = (None, None, false);
+        self.out.bitrates.clear();
+        self.out.index.parts.clear();
+        self.discontinuity = self.out.discontinuity_sequence;
+        (self.init, self.keys, self.keys_changed) = (None, Vec::new(), true);
+        self.prime(known, same.last()?);
+        Some(rest)
+    }
+
+    /// Goes on behind a segment that is known.
+    fn prime(&mut self, known: Known<'a>, last: &'a ListSegment) {
+        self.out.primed = true;
+        self.before = Some(last);
+        if self.init.is_none()
+            && let Some(init) = last.init.and_then(|i| known.index.inits.get(i as usize))
+        {
+            self.out.index.inits = vec![init.clone()];
+            self.init = Some(0);
+        }
+        if self.keys.is_empty()
+            && let Some(keys) = last.keys.and_then(|i| known.index.keys.get(i as usize))
+        {
+            self.keys.clone_from(keys);
+            self.keys_changed = true;
+            self.out.encrypted = true;
+        }
+    }
+
+    /// EXT-X-SKIP (§4.4.5.2). The tags of the segments that it replaces are left out as well: what they brought into force is in force.
+    pub(super) fn skip(&mut self, count: u64) {
+        self.out.skipped = count;
+        if let Some(known) = self.known.take()
+            && let Some(last) = self.out.media_sequence.checked_add(count).and_then(|n| n.checked_sub(1))
+            && let Some(at) = last.checked_sub(known.first)
+            && let Some(segment) = usize::try_from(at).ok().and_then(|at| known.index.segments.get(at))
+        {
+            self.prime(known, segment);
+        }
     }
 
     fn tag(&mut self, tag: &str) -> Result<()> {
@@ -248,7 +377,10 @@ impl<'a> Reader<'a> {
             }
             "DISCONTINUITY" => self.discontinuity = self.discontinuity.saturating_add(1),
             "PROGRAM-DATE-TIME" => match time::unix_seconds(value) {
-                Some(date) => self.out.dates.push((self.out.index.segments.len(), date)),
+                Some(date) => {
+                    let at = self.out.skipped.saturating_add(self.out.index.segments.len() as u64);
+                    self.out.dates.push((at, date));
+                }
                 None => self.warn("EXT-X-PROGRAM-DATE-TIME is no date"),
             },
             "GAP" => self.gap = true,
@@ -265,8 +397,8 @@ impl<'a> Reader<'a> {
                     self.number(decimal(value), "EXT-X-TARGETDURATION is no number.")?;
             }
             "MEDIA-SEQUENCE" => {
-                self.out.media_sequence =
-                    self.number(integer(value), "EXT-X-MEDIA-SEQUENCE is no number.")?;
+                let number = integer(value).filter(|n| *n < MAX_NUMBER);
+                self.out.media_sequence = self.number(number, "EXT-X-MEDIA-SEQUENCE is no number.")?;
             }
             "DISCONTINUITY-SEQUENCE" => self.discontinuity_sequence(value)?,
             "VERSION" => self.out.version = integer(value).and_then(|v| v.try_into().ok()).unwrap_or(1),
@@ -284,7 +416,8 @@ impl<'a> Reader<'a> {
             },
             "DEFINE" => self.variables.define(value, self.url, self.parent, self.line)?,
             "DATERANGE" => self.date_range(value)?,
-            "SERVER-CONTROL" | "PART-INF" | "PART" | "PRELOAD-HINT" | "RENDITION-REPORT" | "SKIP" => {
+            "PART" => self.part(value)?,
+            "SERVER-CONTROL" | "PART-INF" | "PRELOAD-HINT" | "RENDITION-REPORT" | "SKIP" => {
                 self.low_latency(name, value)?;
             }
             "STREAM-INF" => {
@@ -321,10 +454,8 @@ impl<'a> Reader<'a> {
             Some((length, offset)) => Some(self.segment_range(&uri, length, offset)?),
             None => None,
         };
-        if self.keys_changed {
-            self.keys_changed = false;
-            self.keys_index = self.share_keys();
-        }
+        let keys = self.keys_in_force();
+        self.complete_parts(duration);
         let segments = &mut self.out.index.segments;
         if segments.len() == 64 {
             // Enough are read to tell how many there will be; growing step by step would copy them all several times.
@@ -339,7 +470,7 @@ impl<'a> Reader<'a> {
             discontinuity: self.discontinuity,
             gap: std::mem::take(&mut self.gap),
             init: self.init,
-            keys: self.keys_index,
+            keys,
         });
         self.out.duration += duration;
         Ok(())
@@ -350,7 +481,7 @@ impl<'a> Reader<'a> {
         let offset =
             match offset {
                 Some(offset) => offset,
-                None => match self.out.index.segments.last() {
+                None => match self.out.index.segments.last().or(self.before) {
                     Some(ListSegment {
                         uri: last, range: Some(ByteRange { last: Some(end), .. }), ..
                     }) if **last == *uri => end.saturating_add(1),
@@ -414,6 +545,14 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Index of the set of keys that applies to what comes now.
+    pub(super) fn keys_in_force(&mut self) -> Option<u32> {
+        if std::mem::take(&mut self.keys_changed) {
+            self.keys_index = self.share_keys();
+        }
+        self.keys_index
+    }
+
     fn share_keys(&mut self) -> Option<u32> {
         if self.keys.is_empty() {
             return None;
@@ -466,89 +605,16 @@ impl<'a> Reader<'a> {
                 name => range.other.push((name.into(), value.into())),
             }
         }
-        self.out.date_ranges.push(range);
-        Ok(())
-    }
-
-    fn low_latency(&mut self, name: &str, list: &str) -> Result<()> {
-        let get = |name| Attributes::get(list, name);
-        let yes = |name| get(name) == Some("YES");
-        let seconds = |name| get(name).and_then(decimal);
-        let number = |name| get(name).and_then(integer);
-        let uri: Option<Box<str>> = match get("URI") {
-            Some(uri) => Some(self.expand(uri)?.into()),
-            None => None,
-        };
-        let line = self.line;
-        let needs = move |what: &'static str| malformed(line, what);
-        let mut ll = self.out.low_latency.take().unwrap_or_default();
-        match name {
-            "SERVER-CONTROL" => {
-                ll.server_control = Some(ServerControl {
-                    can_skip_until: seconds("CAN-SKIP-UNTIL"),
-                    can_skip_dateranges: yes("CAN-SKIP-DATERANGES"),
-                    hold_back: seconds("HOLD-BACK"),
-                    part_hold_back: seconds("PART-HOLD-BACK"),
-                    can_block_reload: yes("CAN-BLOCK-RELOAD"),
-                });
-            }
-            "PART-INF" => ll.part_target = seconds("PART-TARGET"),
-            "SKIP" => ll.skipped = number("SKIPPED-SEGMENTS").unwrap_or(0),
-            "PART" => {
-                let segment = self.out.index.segments.len();
-                let uri = uri.ok_or_else(|| needs("EXT-X-PART has no URI."))?;
-                let range = match get("BYTERANGE") {
-                    None => None,
-                    Some(text) => {
-                        let (length, offset) = byte_range(text)
-                            .ok_or_else(|| needs("The BYTERANGE of EXT-X-PART is not <n>[@<o>]."))?;
-                        let goes_on = ll.parts.last().is_some_and(|p| p.uri == uri);
-                        let offset = offset.unwrap_or(if goes_on { self.part_end } else { 0 });
-                        self.part_end = offset.saturating_add(length);
-                        Some(
-                            to_range(length, offset)
-                                .ok_or_else(|| needs("The BYTERANGE of EXT-X-PART is empty."))?,
-                        )
-                    }
-                };
-                let duration = seconds("DURATION").ok_or_else(|| needs("EXT-X-PART has no DURATION."))?;
-                let (independent, gap) = (yes("INDEPENDENT"), yes("GAP"));
-                if std::mem::take(&mut self.keys_changed) {
-                    self.keys_index = self.share_keys();
-                }
-                let (discontinuity, init, keys) = (self.discontinuity, self.init, self.keys_index);
-                ll.parts.push(Part {
-                    segment,
-                    uri,
-                    range,
-                    duration,
-                    independent,
-                    gap,
-                    discontinuity,
-                    init,
-                    keys,
-                });
-            }
-            "PRELOAD-HINT" => ll.preload_hints.push(PreloadHint {
-                map: get("TYPE") == Some("MAP"),
-                uri: uri.ok_or_else(|| needs("EXT-X-PRELOAD-HINT has no URI."))?,
-                first: number("BYTERANGE-START").unwrap_or(0),
-                length: number("BYTERANGE-LENGTH"),
-            }),
-            _ => ll.rendition_reports.push(RenditionReport {
-                uri: uri.ok_or_else(|| needs("EXT-X-RENDITION-REPORT has no URI."))?,
-                last_msn: number("LAST-MSN"),
-                last_part: number("LAST-PART"),
-            }),
+        if self.out.date_ranges.len() < MAX_DATE_RANGES {
+            self.out.date_ranges.push(range);
         }
-        self.out.low_latency = Some(ll);
         Ok(())
     }
 
     fn finish(mut self) -> Result<MediaPlaylist> {
-        let has_parts =
-            self.out.low_latency.as_ref().is_some_and(|ll| !ll.parts.is_empty() || ll.skipped > 0);
-        if self.out.index.segments.is_empty() && !has_parts {
+        self.place_parts()?;
+        let index = &self.out.index;
+        if index.segments.is_empty() && index.parts.is_empty() && self.out.skipped == 0 {
             return Err(PlayerError::new(Code::ManifestEmpty, "The media playlist has no segments."));
         }
         if self.duration.is_some() {
@@ -560,17 +626,17 @@ impl<'a> Reader<'a> {
         Ok(self.out)
     }
 
-    fn expand<'t>(&self, text: &'t str) -> Result<Cow<'t, str>> {
+    pub(super) fn expand<'t>(&self, text: &'t str) -> Result<Cow<'t, str>> {
         if self.has_references { self.variables.expand(text, self.line) } else { Ok(Cow::Borrowed(text)) }
     }
 
     /// What was read, or an error at this line.
-    fn number<T>(&self, read: Option<T>, what: &'static str) -> Result<T> {
+    pub(super) fn number<T>(&self, read: Option<T>, what: &'static str) -> Result<T> {
         read.ok_or_else(|| malformed(self.line, what))
     }
 
     #[cold]
-    fn warn(&mut self, what: &str) {
+    pub(super) fn warn(&mut self, what: &str) {
         if self.out.warnings.len() < super::MAX_WARNINGS {
             self.out.warnings.push(["line ", &self.line.to_string(), ": ", what].concat());
         }

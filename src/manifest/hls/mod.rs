@@ -4,8 +4,12 @@
 //! text sets; nothing else of HLS is seen outside this module but [`MediaPlaylist`].
 
 mod attributes;
+#[cfg(feature = "live")]
+mod dates;
 mod low_latency;
 mod media;
+#[cfg(feature = "live")]
+mod merge;
 mod multivariant;
 mod normalize;
 #[cfg(feature = "live")]
@@ -13,10 +17,12 @@ mod reload;
 mod time;
 mod variables;
 
-pub use low_latency::{LowLatency, Part, PreloadHint, RenditionReport, ServerControl};
+pub use low_latency::{LowLatency, RenditionReport, ServerControl};
 pub use media::{DateRange, MediaPlaylist, PlaylistType, Start};
 #[cfg(feature = "live")]
-pub use reload::{Change, Reload, Request};
+pub use merge::{Aligned, Change};
+#[cfg(feature = "live")]
+pub use reload::{Reload, Request, directed};
 pub use time::unix_seconds;
 pub use variables::Variables;
 
@@ -45,19 +51,22 @@ pub fn looks_like(prefix: &[u8]) -> bool {
 /// Errors are `ManifestMalformed` with the line, `ManifestEmpty` without a segment or variant, and `FormatUnknown` where
 /// the first line is not `#EXTM3U`.
 pub fn parse(text: &[u8], url: &str, variables: &Variables) -> Result<Playlist> {
-    if !looks_like(text) {
-        return Err(PlayerError::new(Code::FormatUnknown, "The playlist does not start with #EXTM3U.")
-            .with_url(url)
-            .at(1));
+    let read = |text: &str| {
+        if is_multivariant(text) {
+            return multivariant::parse(text, url, variables).map(|(p, v)| Playlist::Multivariant(p, v));
+        }
+        media::parse(text, url, variables, None).map(|m| Playlist::Media(Box::new(m)))
+    };
+    text_of(text).and_then(|text| read(&text)).map_err(|e| e.with_url(url))
+}
+
+/// The text of a playlist.
+fn text_of(body: &[u8]) -> Result<Cow<'_, str>> {
+    if !looks_like(body) {
+        return Err(PlayerError::new(Code::FormatUnknown, "The playlist does not start with #EXTM3U.").at(1));
     }
     // RFC 8216bis §4.1 asks for UTF-8. Latin-1 does occur, in titles and names, and is no reason not to play.
-    let text = std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed);
-    let read = if is_multivariant(&text) {
-        multivariant::parse(&text, url, variables).map(|(p, v)| Playlist::Multivariant(p, v))
-    } else {
-        media::parse(&text, url, variables).map(|m| Playlist::Media(Box::new(m)))
-    };
-    read.map_err(|e| e.with_url(url))
+    Ok(std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed))
 }
 
 /// The first tag that only one of the two kinds has decides (RFC 8216bis §4.1). `m3u8_rs::is_master_playlist` would stop at

@@ -1,423 +1,295 @@
-//! Media playlists that are read again: when, from which URL, and how what is new joins what is known (RFC 8216bis §6.2.5, §6.3.4).
+//! One media playlist that is read again and again (RFC 8216bis §6.2.5, §6.3.4, §6.3.7): when, by which URL, and what is known of it.
 
-use super::media::MediaPlaylist;
-use super::{ServerControl, malformed};
+use super::dates::Dates;
+use super::low_latency::{RenditionReport, ServerControl};
+use super::media::{self, Known};
+use super::{DateRange, MediaPlaylist, PlaylistType, Variables};
 use crate::error::Result;
-use crate::manifest::{ByteRange, ListIndex, ListPart, ListSegment, url};
+use crate::manifest::{InitRef, ListIndex, url};
 use crate::time::Seconds;
 
-/// Least seconds between two readings, whatever the playlist says of itself.
-const SHORTEST: Seconds = 0.1;
-/// Seconds after which a reading that failed is repeated; doubled each time, at most the second.
-const PAUSES: (Seconds, Seconds) = (0.5, 8.0);
-/// Blocking readings in a row that may fail before the server is taken at its word no more.
-const BLOCKING_FAILURES: u32 = 2;
-/// Target durations for which a playlist that goes back is taken for an old copy.
-const STALE_COPY: f64 = 3.0;
-/// Segments may be missing between two readings; more than these are not made up.
-const MAX_MISSING: u64 = 10_000;
-
-/// What became of a reading.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Change {
-    /// There are new segments or parts.
-    pub grew: bool,
-    /// The numbers or names of the server began anew: what is new stands behind what was known.
-    pub restarted: bool,
-}
-
-/// What to ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is to be read next.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
-    /// With delivery directives.
+    /// Absolute, with delivery directives.
     pub url: String,
-    /// The server answers when there is something new.
+    /// The server answers once there is something new: see [`Reload::blocked_timeout`].
     pub blocks: bool,
+    /// The answer may leave out what is known.
+    pub skips: bool,
 }
 
-/// One media playlist over all its readings. Times are on the presentation's timeline, `now` is any steady clock in seconds.
+/// State of a media playlist from one reading to the next. Times `now` are of any clock that never goes back, in seconds.
 #[derive(Clone, Debug)]
 pub struct Reload {
     url: String,
-    target: Seconds,
-    part_target: Option<Seconds>,
-    control: ServerControl,
-    complete: bool,
-    /// Our numbers less the server's, which may begin anew.
-    numbers: u64,
-    /// The same for discontinuities.
-    discontinuities: u32,
-    /// Parts were listed.
-    has_parts: bool,
-    /// Number of the segment, ours, and of the part in it that comes next.
-    next: (u64, u32),
-    /// EXT-X-PROGRAM-DATE-TIME: places in time and their dates.
-    dates: Vec<(Seconds, f64)>,
-    reports: Vec<(String, u64, Option<u64>)>,
-    begun: Seconds,
-    read: Seconds,
-    changed: Seconds,
-    grew: bool,
+    pub(super) target: Seconds,
+    /// Of the segments that were listed.
+    pub(super) longest: Seconds,
+    pub(super) control: ServerControl,
+    pub(super) part_target: Option<Seconds>,
+    pub(super) event: bool,
+    pub(super) complete: bool,
+    /// What is added to media sequence numbers. It grows where the server begins anew, so that no number comes twice.
+    pub(super) shift: u64,
+    /// What is added to the discontinuity numbers of the server.
+    pub(super) discontinuity_shift: i64,
+    /// Of the last segment or part.
+    pub(super) discontinuity: u32,
+    /// Number of the segment after the last whole one.
+    pub(super) next: u64,
+    /// Parts of that segment.
+    pub(super) next_part: u32,
+    /// Where that segment starts.
+    pub(super) end: Seconds,
+    pub(super) dates: Dates,
+    pub(super) date_ranges: Vec<DateRange>,
+    pub(super) reports: Vec<RenditionReport>,
+    pub(super) map_hint: Option<InitRef>,
+    pub(super) bitrate: Option<u64>,
+    /// Since when all answers end before what is known, and the number where the first of them ended.
+    pub(super) behind: Option<(f64, u64)>,
+    /// When the last request was sent.
+    begun: f64,
+    /// What was asked then. `None`: no request is under way.
+    asked: Option<(bool, bool)>,
+    /// When an answer came last, and when one with something new.
+    updated: f64,
+    changed: f64,
+    /// Answers in a row that had nothing new.
+    idle: u32,
+    /// Failures in a row, and when the last one was.
     failures: u32,
-    blocked: bool,
-    blocking_failures: u32,
-    hurried: bool,
+    failed: f64,
+    /// The last one was of a request with directives.
+    fell_back: bool,
+    /// Failures of requests that block, and of those that skip, since the last success of such a request.
+    block_failures: u32,
+    skip_failures: u32,
 }
 
+/// So many failures in a row show that a server does not do what it says.
+const ENOUGH_FAILURES: u32 = 2;
+/// Seconds between requests at the least and the most, whatever target durations playlists have.
+const SHORTEST: Seconds = 0.05;
+const LONGEST: Seconds = 120.0;
+
 impl Reload {
-    /// Begins with the first reading of a playlist that came from `url` (after redirects), whose index the caller keeps.
-    pub fn new(url: &str, playlist: &mut MediaPlaylist, now: Seconds) -> Self {
-        let mut reload = Self {
-            url: without_directives(url),
+    /// Begins with the first reading, whose loading began at `now`. `url` is what was asked for, before redirects.
+    pub fn new(url: &str, first: &MediaPlaylist, now: f64) -> Self {
+        let index = &first.index;
+        let mut new = Self {
+            url: directed(url, None, None, None),
             target: 0.0,
-            part_target: None,
+            longest: index.segments.iter().fold(0.0, |longest, s| s.duration.max(longest)),
             control: ServerControl::default(),
+            part_target: None,
+            event: false,
             complete: false,
-            numbers: 0,
-            discontinuities: 0,
-            has_parts: false,
-            next: (0, 0),
-            dates: Vec::new(),
-            reports: Vec::new(),
+            shift: 0,
+            discontinuity_shift: 0,
+            discontinuity: first.discontinuity_sequence,
+            next: 0,
+            next_part: 0,
+            end: first.duration,
+            dates: Dates::default(),
+            date_ranges: first.date_ranges.clone(),
+            reports: first.low_latency.rendition_reports.clone(),
+            map_hint: first.low_latency.map_hint.clone(),
+            bitrate: None,
+            behind: None,
             begun: now,
-            read: now,
+            asked: None,
+            updated: now,
             changed: now,
-            grew: true,
+            idle: 0,
             failures: 0,
-            blocked: false,
-            blocking_failures: 0,
-            hurried: false,
+            failed: now,
+            fell_back: false,
+            block_failures: 0,
+            skip_failures: 0,
         };
-        reload.heed(playlist);
-        let segments = &playlist.index.segments;
-        let dates = playlist.dates.iter().map(|&(i, date)| (start_of(segments, i, playlist.duration), date));
-        reload.dates = dates.collect();
-        playlist.index.first = playlist.media_sequence;
-        playlist.index.parts = reload.parts(playlist, &playlist.index);
-        reload.follow(&playlist.index);
-        reload
+        new.take_header(first);
+        new.take_dates(index, first.media_sequence, &first.dates);
+        new.note_end(index);
+        new
     }
 
-    /// Takes over what a playlist says of itself.
-    fn heed(&mut self, playlist: &MediaPlaylist) {
-        self.target = if playlist.target_duration > 0.0 {
-            playlist.target_duration
-        } else {
-            playlist.index.segments.iter().map(|s| s.duration).fold(1.0, f64::max)
+    /// The tags that apply to all of a playlist.
+    pub(super) fn take_header(&mut self, new: &MediaPlaylist) {
+        self.target = new.target_duration;
+        self.control = new.low_latency.server_control;
+        self.part_target = new.low_latency.part_target;
+        self.event = new.kind == Some(PlaylistType::Event);
+        self.complete |= new.is_complete();
+        self.bitrate = new.bitrates.last().map(|b| b.1).or(self.bitrate);
+    }
+
+    /// What to read at `now`.
+    pub fn request(&self, now: f64) -> Request {
+        self.request_after(now, None)
+    }
+
+    /// The same where another rendition's playlist says of this one that it is further on (see [`Reload::report_for`]).
+    pub fn request_after(&self, now: f64, report: Option<(u64, Option<u64>)>) -> Request {
+        let healthy = self.failures == 0 && !self.complete;
+        let blocks = healthy && self.blocks();
+        let msn = self.next.checked_sub(self.shift).filter(|_| blocks);
+        let part = msn.and(self.part_target).map(|_| u64::from(self.next_part));
+        let (msn, part) = match report.filter(|r| msn.is_some_and(|own| r.0 > own)) {
+            Some((msn, part)) => (Some(msn), part),
+            None => (msn, part),
         };
-        self.complete = playlist.is_complete();
-        let ll = playlist.low_latency.as_deref();
-        self.part_target = ll.and_then(|ll| ll.part_target).filter(|t| *t > 0.0);
-        self.control = ll.and_then(|ll| ll.server_control).unwrap_or_default();
-        self.has_parts = ll.is_some_and(|ll| !ll.parts.is_empty() || !ll.preload_hints.is_empty());
-        let reports = ll.map_or(&[][..], |ll| &ll.rendition_reports);
-        self.reports = reports
-            .iter()
-            .filter_map(|r| {
-                Some((without_directives(&url::resolve(&self.url, &r.uri)), r.last_msn?, r.last_part))
-            })
-            .collect();
+        // §6.3.7: a version that is older than half the skip boundary is too old for a delta.
+        let young = self.control.can_skip_until.is_some_and(|until| now - self.updated <= until / 2.0);
+        let skips = healthy && young && self.skip_failures < ENOUGH_FAILURES;
+        let skip = if self.control.can_skip_dateranges { "v2" } else { "YES" };
+        let url = directed(&self.url, msn, part, skips.then_some(skip));
+        Request { url, blocks: msn.is_some(), skips }
     }
 
-    fn follow(&mut self, index: &ListIndex) {
-        let number = index.first.saturating_add(index.segments.len() as u64);
-        let parts = index.parts.iter().filter(|p| p.number == number && !p.hint).count();
-        self.next = (number, u32::try_from(parts).unwrap_or(u32::MAX));
+    fn blocks(&self) -> bool {
+        self.control.can_block_reload && self.block_failures < ENOUGH_FAILURES
     }
 
-    /// Parts and the hint of a playlist, for an index that has its segments already.
-    fn parts(&self, playlist: &MediaPlaylist, index: &ListIndex) -> Vec<ListPart> {
-        let Some(ll) = playlist.low_latency.as_deref() else { return Vec::new() };
-        let first = playlist.media_sequence.saturating_add(ll.skipped).saturating_add(self.numbers);
-        let mut out: Vec<ListPart> = Vec::with_capacity(ll.parts.len() + 1);
-        let end = index.segments.last().map_or(0.0, |s| s.start + s.duration);
-        // Where the first part of a segment starts.
-        let begins = |number: u64| {
-            let at = number.checked_sub(index.first).and_then(|at| usize::try_from(at).ok());
-            at.map_or(end, |at| start_of(&index.segments, at, end))
-        };
-        let next = |out: &[ListPart], number: u64| match out.last() {
-            Some(last) if last.number == number => (last.part.saturating_add(1), last.start + last.duration),
-            _ => (0, begins(number)),
-        };
-        for p in &ll.parts {
-            let number = first.saturating_add(p.segment as u64);
-            let (part, start) = next(&out, number);
-            out.push(ListPart {
-                number,
-                part,
-                uri: p.uri.clone(),
-                range: p.range,
-                start,
-                duration: p.duration,
-                independent: p.independent,
-                gap: p.gap,
-                hint: false,
-                discontinuity: p.discontinuity.saturating_add(self.discontinuities),
-                init: p
-                    .init
-                    .and_then(|i| playlist.index.inits.get(i as usize))
-                    .and_then(|init| place(&index.inits, init)),
-                keys: p
-                    .keys
-                    .and_then(|i| playlist.index.keys.get(i as usize))
-                    .and_then(|keys| place(&index.keys, keys)),
-            });
-        }
-        let hint = ll.preload_hints.iter().find(|h| !h.map);
-        if let (Some(hint), false) = (hint, self.complete) {
-            let number = index.first.saturating_add(index.segments.len() as u64);
-            let (part, start) = next(&out, number);
-            let told = hint.first > 0 || hint.length.is_some();
-            let last = hint.length.map(|l| hint.first.saturating_add(l).saturating_sub(1));
-            let before = out.last().map(|p| (p.discontinuity, p.init, p.keys));
-            let whole = index.segments.last().map(|s| (s.discontinuity, s.init, s.keys));
-            let (discontinuity, init, keys) = before.or(whole).unwrap_or_default();
-            out.push(ListPart {
-                number,
-                part,
-                uri: hint.uri.clone(),
-                range: told.then_some(ByteRange { first: hint.first, last }),
-                start,
-                duration: self.part_target.unwrap_or(self.target),
-                independent: part == 0,
-                gap: false,
-                hint: true,
-                discontinuity,
-                init,
-                keys,
-            });
-        }
-        out
-    }
-
-    /// Joins another reading, a whole one or a delta update, to what is known. On an error nothing has changed but that `failed` is to be
-    /// called, and the whole playlist to be read.
-    pub fn update(&mut self, index: &mut ListIndex, mut new: MediaPlaylist, now: Seconds) -> Result<Change> {
-        let skipped = new.low_latency.as_ref().map_or(0, |ll| ll.skipped);
-        let told = new.media_sequence.saturating_add(skipped);
-        let old_end = index.first.saturating_add(index.segments.len() as u64);
-        let mut change = Change::default();
-        // In our numbers.
-        let mut first = told.saturating_add(self.numbers);
-        let stands = |number: u64| {
-            number.checked_sub(index.first).and_then(|at| index.segments.get(usize::try_from(at).ok()?))
-        };
-        if skipped > 0 {
-            let base = new.media_sequence.saturating_add(self.numbers);
-            let known = base >= index.first && first <= old_end;
-            if !known {
-                return Err(malformed(1, "The delta update leaves out segments that are not known."));
-            }
-        }
-        let new_end = first.saturating_add(new.index.segments.len() as u64);
-        let same = |at: usize, s: &ListSegment| {
-            stands(first.saturating_add(at as u64)).is_none_or(|known| same_place(&known.uri, &s.uri))
-        };
-        let agrees = new.index.segments.iter().enumerate().all(|(at, s)| same(at, s));
-        let behind = new_end < old_end;
-        if agrees && behind && new_end > index.first && self.stale_for(now) < STALE_COPY * self.target {
-            // An older copy, from a cache.
-            self.settle(now, false);
-            return Ok(change);
-        }
-        // Numbers that began anew, or far ahead, or others under the same numbers.
-        if !agrees || behind || first > old_end.saturating_add(MAX_MISSING) {
-            change.restarted = true;
-            self.numbers = old_end.saturating_sub(told);
-            if told > old_end {
-                // The server's numbers are ahead of ours: ours jump there.
-                self.numbers = 0;
-            }
-            first = told.saturating_add(self.numbers);
-            let last = index.segments.last().map_or(0, |s| s.discontinuity);
-            let opens = new.index.segments.first().map_or(0, |s| s.discontinuity);
-            self.discontinuities = last.saturating_add(1).saturating_sub(opens);
-        }
-        self.heed(&new);
-        let end = index.segments.last().map_or(0.0, |s| s.start + s.duration);
-        // Media that was never seen lasted about as long as the rest; dates tell it better.
-        let missing = first.saturating_sub(old_end);
-        let mut end = end + missing as f64 * self.target;
-        let dated = new.dates.first().filter(|_| missing > 0 || change.restarted).copied();
-        if let Some((i, date)) = dated
-            && let Some(time) = self.time_at(date)
-        {
-            let before: Seconds = new.index.segments.iter().take(i).map(|s| s.duration).sum();
-            end = end.max(time - before);
-        }
-        if missing > 0 || change.restarted {
-            index.segments.clear();
-            index.first = first;
-        }
-        let from = old_end.max(first).saturating_sub(first);
-        let mut dates = std::mem::take(&mut new.dates).into_iter().peekable();
-        let segments = std::mem::take(&mut new.index.segments);
-        for (at, mut segment) in segments.into_iter().enumerate() {
-            let date = dates.next_if(|(i, _)| *i == at);
-            segment.init =
-                segment.init.and_then(|i| keep(&mut index.inits, new.index.inits.get(i as usize)?));
-            segment.keys = segment.keys.and_then(|i| keep(&mut index.keys, new.index.keys.get(i as usize)?));
-            let known = first
-                .saturating_add(at as u64)
-                .checked_sub(index.first)
-                .and_then(|at| usize::try_from(at).ok());
-            if (at as u64) < from
-                && let Some(known) = known.and_then(|at| index.segments.get_mut(at))
-            {
-                // Names may hold tokens that run out. Delta updates do not repeat EXT-X-MAP and EXT-X-KEY.
-                (known.uri, known.range, known.gap) = (segment.uri, segment.range, segment.gap);
-                known.init = segment.init.or(known.init);
-                known.keys = segment.keys.or(if skipped > 0 { known.keys } else { None });
-                continue;
-            }
-            if known.is_none() {
-                continue;
-            }
-            if let Some((_, date)) = date {
-                self.dates.push((end, date));
-            }
-            let before = index.segments.last();
-            if skipped > 0 {
-                segment.init = segment.init.or(before.and_then(|b| b.init));
-                segment.keys = segment.keys.or(before.and_then(|b| b.keys));
-            }
-            segment.discontinuity = segment.discontinuity.saturating_add(self.discontinuities);
-            segment.start = end;
-            end += segment.duration;
-            index.segments.push(segment);
-            change.grew = true;
-        }
-        let start = new.media_sequence.saturating_add(self.numbers);
-        let gone = usize::try_from(start.saturating_sub(index.first))
-            .unwrap_or(usize::MAX)
-            .min(index.segments.len());
-        index.segments.drain(..gone);
-        index.first = index.first.saturating_add(gone as u64);
-        let before = self.next;
-        index.base.clone_from(&new.index.base);
-        index.parts = self.parts(&new, index);
-        self.follow(index);
-        change.grew |= self.next != before;
-        self.forget(index);
-        self.settle(now, change.grew);
-        Ok(change)
-    }
-
-    fn settle(&mut self, now: Seconds, grew: bool) {
-        self.read = now;
-        self.failures = 0;
-        self.grew = grew;
-        self.hurried = false;
-        if self.blocked {
-            self.blocking_failures = 0;
-        }
-        if grew {
-            self.changed = now;
-        }
-    }
-
-    /// Drops what nothing refers to any more.
-    fn forget(&mut self, index: &mut ListIndex) {
-        /// Initialization segments and sets of keys that are not worth a search.
-        const FEW: usize = 8;
-        let start = index.segments.first().map_or(f64::INFINITY, |s| s.start);
-        // The last date before the first segment tells its date.
-        let dead = self.dates.partition_point(|d| d.0 <= start).saturating_sub(1);
-        self.dates.drain(..dead);
-        if index.inits.len() > FEW || index.keys.len() > FEW {
-            let lowest = |of: fn(&ListSegment) -> Option<u32>, part: fn(&ListPart) -> Option<u32>| {
-                let used = index.segments.iter().filter_map(of).chain(index.parts.iter().filter_map(part));
-                used.min().unwrap_or(0)
-            };
-            // They are referred to in the order in which they came.
-            let (init, keys) = (lowest(|s| s.init, |p| p.init), lowest(|s| s.keys, |p| p.keys));
-            index.inits.drain(..(init as usize).min(index.inits.len()));
-            index.keys.drain(..(keys as usize).min(index.keys.len()));
-            for segment in &mut index.segments {
-                segment.init = segment.init.map(|i| i.saturating_sub(init));
-                segment.keys = segment.keys.map(|i| i.saturating_sub(keys));
-            }
-            for part in &mut index.parts {
-                part.init = part.init.map(|i| i.saturating_sub(init));
-                part.keys = part.keys.map(|i| i.saturating_sub(keys));
-            }
-        }
-    }
-
-    /// What to read next. `report`: what the playlist of another rendition says of the last segment and part of this one.
-    pub fn request(&mut self, report: Option<(u64, Option<u64>)>) -> Request {
-        let blocks = self.can_block();
-        self.blocked = blocks;
-        let mut directives: Vec<(&str, u64)> = Vec::new();
-        if blocks {
-            let own = self.next.0.saturating_sub(self.numbers);
-            let part = self.has_parts.then_some(u64::from(self.next.1));
-            let (msn, part) = report.filter(|r| r.0 > own).unwrap_or((own, part));
-            directives.push(("_HLS_msn", msn));
-            directives.extend(part.map(|part| ("_HLS_part", part)));
-        }
-        let mut url = self.url.clone();
-        for (name, value) in directives {
-            add_directive(&mut url, name, &value.to_string());
-        }
-        let fresh = self
-            .control
-            .can_skip_until
-            .is_some_and(|until| self.begun.max(self.read) - self.read < until / 2.0);
-        if fresh && self.failures == 0 {
-            add_directive(&mut url, "_HLS_skip", "YES");
-        }
-        Request { url, blocks }
-    }
-
-    fn can_block(&self) -> bool {
-        self.control.can_block_reload && self.blocking_failures < BLOCKING_FAILURES && self.failures == 0
-    }
-
-    /// When the next reading is due; infinite when there is none.
-    pub fn due(&self) -> Seconds {
-        if self.complete {
+    /// When to read it; infinity while a request is under way and when nothing will be added.
+    pub fn due(&self) -> f64 {
+        if self.complete || self.asked.is_some() {
             return f64::INFINITY;
         }
+        let interval = self.interval();
+        // What comes at once from a server that blocks.
+        let step = self.part_target.unwrap_or(interval).clamp(SHORTEST, interval);
         if self.failures > 0 {
-            let pause = PAUSES.0 * f64::from(1u32 << (self.failures - 1).min(8));
-            return self.begun + pause.min(PAUSES.1);
+            // The plain request that takes the place of a special one need not wait; but a server that is ill is left alone, longer
+            // each time.
+            let longer = interval / 4.0 * f64::from(1 << self.failures.min(4));
+            let wait = if self.fell_back { step / 2.0 } else { longer.min(LONGEST) };
+            return self.failed + wait;
         }
-        if self.hurried {
-            return self.begun + SHORTEST;
-        }
-        let step = self.part_target.filter(|_| self.has_parts).unwrap_or(self.target);
-        if self.can_block() {
-            // The server has answered with nothing new: it does not wait after all.
-            return if self.grew { self.read } else { self.read + (step / 2.0).max(SHORTEST) };
-        }
-        self.begun + (if self.grew { step } else { step / 2.0 }).max(SHORTEST)
+        let wait = match (self.blocks(), self.idle) {
+            // A quarter: answers to requests that were behind come faster than parts are made, and are to be caught up with.
+            (true, 0) => step / 4.0,
+            // The server does not wait, though it says so, or gave up to wait.
+            (true, idle) => (step / 4.0 * f64::from(1 << idle.min(8))).min(interval / 2.0),
+            // §6.3.4: a target duration, measured from when the loading began; half of that if nothing was new.
+            (false, 0) => interval,
+            (false, _) => interval / 2.0,
+        };
+        self.begun + wait
     }
 
-    /// Reads soon.
-    pub fn hurry(&mut self, _: Seconds) {
-        self.hurried = !self.can_block();
+    /// Seconds by which to go on from one reading to the next: the target duration, where it makes sense.
+    fn interval(&self) -> Seconds {
+        let target = if self.target > 0.0 { self.target } else { self.longest };
+        if target > 0.0 { target.clamp(0.5, LONGEST) } else { 4.0 }
     }
 
-    /// A reading begins.
-    pub fn begun(&mut self, now: Seconds) {
-        self.begun = now;
-    }
-
-    /// A reading brought nothing that can be used.
-    pub fn failed(&mut self, now: Seconds) {
-        self.begun = now;
-        self.failures = self.failures.saturating_add(1);
-        self.hurried = false;
-        if std::mem::take(&mut self.blocked) {
-            self.blocking_failures += 1;
-        }
-    }
-
-    /// Seconds that a blocking reading may take longer than another (§6.2.5.2: servers give up after three target durations).
+    /// Seconds after which a blocking request that was not answered has failed (§6.2.5.2: three target durations).
     pub fn blocked_timeout(&self) -> Seconds {
-        3.0 * self.target
+        3.0 * self.interval()
+    }
+
+    /// The request of [`Reload::request`] was sent.
+    pub fn begun(&mut self, now: f64) {
+        let request = self.request(now);
+        self.asked = Some((request.blocks, request.skips));
+        self.begun = now;
+    }
+
+    /// It failed, or its answer could not be used: the next one asks for all, and is answered at once.
+    pub fn failed(&mut self, now: f64) {
+        let (blocks, skips) = self.asked.take().unwrap_or_default();
+        self.block_failures = self.block_failures.saturating_add(blocks.into());
+        self.skip_failures = self.skip_failures.saturating_add(skips.into());
+        self.failures = self.failures.saturating_add(1);
+        self.fell_back = blocks || skips;
+        self.failed = now;
+    }
+
+    /// An answer was taken over.
+    pub(super) fn answered(&mut self, now: f64, changed: bool, stale: bool) {
+        let (blocks, skips) = self.asked.take().unwrap_or_default();
+        if blocks {
+            self.block_failures = 0;
+        }
+        if skips {
+            self.skip_failures = 0;
+        }
+        self.failures = 0;
+        if !stale {
+            self.updated = now;
+        }
+        if changed {
+            self.changed = now;
+            self.idle = 0;
+        } else {
+            self.idle = self.idle.saturating_add(1);
+        }
+    }
+
+    /// Reads an answer for [`Reload::update`]: of what `index` has already, no more than is needed to know it again.
+    ///
+    /// `url` is where it came from after redirects. Errors as of [`super::parse`].
+    pub fn read(
+        &self,
+        index: &ListIndex,
+        body: &[u8],
+        url: &str,
+        variables: &Variables,
+    ) -> Result<MediaPlaylist> {
+        let known = index.first.checked_sub(self.shift).map(|first| Known { index, first });
+        super::text_of(body)
+            .and_then(|text| media::parse(&text, url, variables, known))
+            .map_err(|e| e.with_url(url))
+    }
+
+    /// EXT-X-TARGETDURATION; 0 where it is missing.
+    pub fn target_duration(&self) -> Seconds {
+        self.target
+    }
+
+    /// PART-TARGET.
+    pub fn part_target(&self) -> Option<Seconds> {
+        self.part_target
+    }
+
+    /// HOLD-BACK, three target durations by default: how far from the end of the last segment playback is to stay.
+    pub fn hold_back(&self) -> Seconds {
+        self.control.hold_back.unwrap_or(3.0 * self.interval())
+    }
+
+    /// PART-HOLD-BACK, three part targets by default and never below two (§4.4.3.8): the same from the end of the last part. `None`
+    /// without parts.
+    pub fn part_hold_back(&self) -> Option<Seconds> {
+        let target = self.part_target?;
+        Some(self.control.part_hold_back.unwrap_or(3.0 * target).max(2.0 * target))
+    }
+
+    /// CAN-BLOCK-RELOAD, as long as the server keeps to it. Without it parts are learnt of late (each target duration, §6.3.4), and
+    /// are no means to a low latency.
+    pub fn can_block(&self) -> bool {
+        self.blocks()
+    }
+
+    /// Nothing will be added.
+    pub fn complete(&self) -> bool {
+        self.complete
+    }
+
+    /// EXT-X-PLAYLIST-TYPE:EVENT: it only grows.
+    pub fn is_event(&self) -> bool {
+        self.event
+    }
+
+    /// The clock time of a presentation time, in seconds since 1970.
+    pub fn date_at(&self, time: Seconds) -> Option<f64> {
+        self.dates.date_at(time)
+    }
+
+    /// The presentation time of a clock time; it may lie outside of the playlist.
+    pub fn time_at(&self, date: f64) -> Option<Seconds> {
+        self.dates.time_at(date)
     }
 
     /// Where it is read from, without directives.
@@ -425,88 +297,19 @@ impl Reload {
         &self.url
     }
 
-    /// What this playlist says of another rendition's: its last segment and part.
-    pub fn report_for(&self, url: &str) -> Option<(u64, Option<u64>)> {
-        self.reports.iter().find(|r| r.0 == url).map(|r| (r.1, r.2))
-    }
-
-    /// EXT-X-TARGETDURATION, or the longest segment where it is missing.
-    pub fn target_duration(&self) -> Seconds {
-        self.target
-    }
-
-    /// PART-TARGET, where there are parts.
-    pub fn part_target(&self) -> Option<Seconds> {
-        self.part_target.filter(|_| self.has_parts)
-    }
-
-    /// Whether segments come in parts.
+    /// Whether segments come in parts that are learnt of in time, by readings that wait for them.
     pub fn is_low_latency(&self) -> bool {
-        self.part_target().is_some()
+        self.part_target.is_some() && self.can_block()
     }
 
-    /// HOLD-BACK; three target durations where it is not told.
-    pub fn hold_back(&self) -> Seconds {
-        self.control.hold_back.unwrap_or(3.0 * self.target)
-    }
-
-    /// PART-HOLD-BACK, or three part targets, where there are parts.
-    pub fn part_hold_back(&self) -> Option<Seconds> {
-        let target = self.part_target()?;
-        Some(self.control.part_hold_back.unwrap_or(3.0 * target))
-    }
-
-    /// EXT-X-ENDLIST has come.
-    pub fn is_complete(&self) -> bool {
-        self.complete
-    }
-
-    /// Seconds since something new came.
-    pub fn stale_for(&self, now: Seconds) -> Seconds {
-        now - self.changed
-    }
-
-    /// Seconds since 1970 at a place in time.
-    pub fn date_at(&self, time: Seconds) -> Option<f64> {
-        let (start, date) = self.dates.iter().rfind(|d| d.0 <= time).or(self.dates.first())?;
-        Some(date + time - start)
-    }
-
-    /// The place in time of a date.
-    pub fn time_at(&self, date: f64) -> Option<Seconds> {
-        let (start, at) = self.dates.iter().rfind(|d| d.1 <= date).or(self.dates.first())?;
-        Some(start + date - at)
-    }
-
-    /// By how much this playlist's times are to be moved to lie on the timeline of another rendition's (§6.2.4): their dates tell, else
-    /// the media sequence numbers, else their ends are taken for the same moment.
-    pub fn offset_to(&self, index: &ListIndex, other: &Reload, other_index: &ListIndex) -> Seconds {
-        let by_date = self.dates.first().and_then(|(start, date)| Some(other.time_at(*date)? - start));
-        let end = |index: &ListIndex| index.segments.last().map_or(0.0, |s| s.start + s.duration);
-        let ends = end(other_index) - end(index);
-        // Clocks of encoders that disagree by more than a window tell nothing.
-        let plausible = |offset: &Seconds| (offset - ends).abs() < 3.0 * self.target.max(other.target) + 10.0;
-        let numbered = || {
-            // In the server's numbers.
-            let first = |i: &ListIndex, r: &Reload| i.first.saturating_sub(r.numbers);
-            let at = |i: &ListIndex, r: &Reload, number: u64| {
-                i.segments.get(usize::try_from(number.checked_sub(first(i, r))?).ok()?).map(|s| s.start)
-            };
-            let number = first(index, self).max(first(other_index, other));
-            Some(at(other_index, other, number)? - at(index, self, number)?)
-        };
-        by_date.filter(plausible).or_else(|| numbered().filter(plausible)).unwrap_or(ends)
-    }
-
-    /// Moves all times.
-    pub fn shift(&mut self, index: &mut ListIndex, by: Seconds) {
-        self.retime(index, 0, by);
-        for date in &mut self.dates {
-            date.0 += by;
+    /// Something is not as the playlist says: it is read as soon as may be.
+    pub fn hurry(&mut self) {
+        if self.asked.is_none() && !self.complete {
+            self.begun = f64::NEG_INFINITY;
         }
     }
 
-    /// Moves the times of a segment and of all that follow it.
+    /// The media of the segment `number` begins `by` seconds later than was told, and so does all that follows.
     pub fn retime(&mut self, index: &mut ListIndex, number: u64, by: Seconds) {
         let at = usize::try_from(number.saturating_sub(index.first)).unwrap_or(usize::MAX);
         for segment in index.segments.iter_mut().skip(at) {
@@ -515,47 +318,79 @@ impl Reload {
         for part in index.parts.iter_mut().filter(|p| p.number >= number) {
             part.start += by;
         }
+        if number <= self.next {
+            self.end += by;
+        }
+    }
+
+    /// EXT-X-DATERANGE, all that are in the playlist.
+    pub fn date_ranges(&self) -> &[DateRange] {
+        &self.date_ranges
+    }
+
+    /// Where the rendition at the absolute URL `url` is (EXT-X-RENDITION-REPORT): its last media sequence number, and the last part of
+    /// that. With [`directed`] they ask for a playlist that has at least these, which a cache on the way cannot answer with an older one.
+    pub fn report_for(&self, base: &str, url: &str) -> Option<(u64, Option<u64>)> {
+        let wanted = directed(url, None, None, None);
+        let path = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();
+        let absolute = |r: &RenditionReport| directed(&url::resolve(base, &r.uri), None, None, None);
+        let report = self
+            .reports
+            .iter()
+            .find(|r| absolute(r) == wanted)
+            .or_else(|| self.reports.iter().find(|r| path(&absolute(r)) == path(&wanted)))?;
+        // What is left out is the same as of this playlist (§4.4.5.4).
+        let next = self.next.saturating_sub(self.shift);
+        let own = match self.next_part.checked_sub(1) {
+            Some(part) => (next, Some(u64::from(part))),
+            None => (next.saturating_sub(1), None),
+        };
+        Some((report.last_msn.unwrap_or(own.0), report.last_part.or(own.1)))
+    }
+
+    /// An initialization segment that will be referred to (EXT-X-PRELOAD-HINT:TYPE=MAP).
+    pub fn map_hint(&self) -> Option<&InitRef> {
+        self.map_hint.as_ref()
+    }
+
+    /// The latest EXT-X-BITRATE, in bit/s.
+    pub fn bitrate(&self) -> Option<u64> {
+        self.bitrate
+    }
+
+    /// Seconds since the playlist last changed.
+    pub fn stale_for(&self, now: f64) -> Seconds {
+        (now - self.changed).max(0.0)
     }
 }
 
-fn start_of(segments: &[ListSegment], at: usize, end: Seconds) -> Seconds {
-    segments.get(at).map_or(end, |s| s.start)
-}
-
-/// Whether two names are of one segment: what follows `?` may be a token that changes.
-fn same_place(a: &str, b: &str) -> bool {
-    let path = |s: &str| s.split('?').next().map(str::len).unwrap_or(0);
-    a == b || a.get(..path(a)) == b.get(..path(b))
-}
-
-fn place<T: PartialEq>(all: &[T], one: &T) -> Option<u32> {
-    u32::try_from(all.iter().rposition(|i| i == one)?).ok()
-}
-
-/// The place of what is kept once.
-fn keep<T: PartialEq + Clone>(all: &mut Vec<T>, one: &T) -> Option<u32> {
-    if all.last() != Some(one) && !all.contains(one) {
-        all.push(one.clone());
-    }
-    place(all, one)
-}
-
-const DIRECTIVES: &str = "_HLS_";
-
-/// The URL without delivery directives (§6.2.5).
-fn without_directives(url: &str) -> String {
-    let Some((path, query)) = url.split_once('?') else { return url.to_owned() };
+/// A playlist's URL with delivery directives (§6.2.5), in alphabetical order behind the rest of the query, so that a cache on the way sees
+/// the same URL from all players. Those that it has already are replaced.
+pub fn directed(url: &str, msn: Option<u64>, part: Option<u64>, skip: Option<&str>) -> String {
+    let url = url.split('#').next().unwrap_or(url);
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let mut out = path.to_owned();
-    for (i, pair) in query.split('&').filter(|pair| !pair.starts_with(DIRECTIVES)).enumerate() {
-        out.push(if i == 0 { '?' } else { '&' });
-        out.push_str(pair);
+    let mut mark = "?";
+    let mut push = |name: &str, value: &str| {
+        for piece in [mark, name, value] {
+            out.push_str(piece);
+        }
+        mark = "&";
+    };
+    for pair in query.split('&') {
+        let name = pair.split('=').next().unwrap_or(pair);
+        if !pair.is_empty() && !matches!(name, "_HLS_msn" | "_HLS_part" | "_HLS_skip") {
+            push(pair, "");
+        }
+    }
+    let number = |n: Option<u64>| n.map(|n| n.to_string());
+    let (msn, part) = (number(msn), number(part));
+    for (name, value) in
+        [("_HLS_msn=", msn.as_deref()), ("_HLS_part=", part.as_deref()), ("_HLS_skip=", skip)]
+    {
+        if let Some(value) = value {
+            push(name, value);
+        }
     }
     out
-}
-
-fn add_directive(url: &mut String, name: &str, value: &str) {
-    url.push(if url.contains('?') { '&' } else { '?' });
-    url.push_str(name);
-    url.push('=');
-    url.push_str(value);
 }
