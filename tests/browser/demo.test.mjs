@@ -88,7 +88,7 @@ describe(`the demo page in ${engine}`, () => {
         await moves(1);
         const before = await plotted();
         await moves(1.5);
-        assert.notEqual(await plotted(), before, 'the plots stand still');
+        for (const end = performance.now() + 10_000; await plotted() === before;) assert.ok(performance.now() < end, 'the plots stand still');
         const menu = await run(() => [...document.querySelector('#quality').options].map(({ textContent }) => textContent));
         assert.equal(menu.length, 5);
         assert.match(menu[0], /^Auto · \d+p, [\d.]+ [kM]bit\/s$/);

@@ -12,7 +12,7 @@ describe(`live FLV in ${engine}`, () => {
   let relay;
   before(async () => {
     const rtmp = await startRtmp(household);
-    rtmp.publish('one');
+    await rtmp.publish('one');
     relay = await startRelay(household, rtmp.url('').replace(/\/$/, ''));
   });
   after(async () => {
@@ -24,7 +24,7 @@ describe(`live FLV in ${engine}`, () => {
     test(`over ${what} it plays, and a connection that breaks is joined anew`, async () => {
       const page = await stage.open();
       await page.load(url());
-      const [{ detail: loaded }] = await page.events('loaded');
+      const { detail: loaded } = await page.event('loaded');
       assert.deepEqual([loaded.protocol, loaded.live], ['file', true]);
       await page.plays(3);
       const state = await page.state();
@@ -32,8 +32,7 @@ describe(`live FLV in ${engine}`, () => {
       const clients = relay.log.length;
       relay.drop();
       await stage.eventually(() => relay.log.length > clients, 'another connection');
-      const { buffered } = await page.state();
-      await page.until((end) => window.page.video.currentTime > end + 1, { args: [buffered.at(-1)[1]], what: 'media of the new connection plays', timeoutMs: 30_000 });
+      await page.until((end) => window.page.video.currentTime > end + 1, { args: [await page.bufferedEnd()], what: 'media of the new connection plays', timeoutMs: 30_000 });
       assert.deepEqual((await page.events('error')).filter(({ detail }) => detail.severity === 'fatal'), []);
       await page.plays(1);
       await page.run(() => window.page.player.detach());

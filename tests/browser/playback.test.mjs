@@ -17,14 +17,20 @@ describe(`playback in ${engine}`, () => {
     const watched = await page.watchFrames();
     await page.plays(1);
     await page.run(() => { window.page.video.playbackRate = 2; });
-    const [from, clock] = await page.run(() => [window.page.video.currentTime, performance.now()]);
-    await page.until((past) => window.page.video.currentTime > past, { args: [from + 4], what: '4 s at double speed' });
-    const [to, later] = await page.run(() => [window.page.video.currentTime, performance.now()]);
-    assert.ok((to - from) / ((later - clock) / 1000) > 1.4, `${to - from} s in ${later - clock} ms at double speed`);
+    const moment = () => page.run(() => [window.page.video.currentTime, performance.now()]);
+    const [start] = await moment();
+    // A machine that is busy may hold it up for a while, but not always.
+    let speed;
+    for (let [from, clock] = await moment(); !(speed > 1.4);) {
+      await page.until((past) => window.page.video.currentTime > past, { args: [from + 2], what: '2 s at double speed' });
+      const [to, later] = await moment();
+      assert.ok(to < start + 40, `at double speed it goes ${speed} times as fast`);
+      speed = (to - from) / ((later - clock) / 1000);
+      [from, clock] = [to, later];
+    }
+    const frames = await watched({ atLeast: 11 });
     await page.run(() => window.page.video.pause());
     const held = (await page.state()).time;
-    const frames = await watched();
-    assert.ok(frames.length > 10);
     for (const [mediaTime, number] of frames) assert.ok(Math.abs(number - mediaTime * fps) <= 2, `at ${mediaTime} s the picture has number ${number}`);
     await new Promise((resolve) => { setTimeout(resolve, 600); });
     const still = await page.state();
@@ -47,15 +53,16 @@ describe(`playback in ${engine}`, () => {
       // A minute in a few seconds.
       let farthest = 0;
       await page.run(() => { window.page.video.playbackRate = 8; return window.page.video.play(); });
-      for (;;) {
+      for (const end = performance.now() + 60_000; ;) {
         const { time, buffered, error } = await page.state();
+        assert.ok(performance.now() < end, `at ${time} s after a minute`);
         assert.equal(error, null, error?.message);
         farthest = Math.max(farthest, (buffered.at(-1)?.[1] ?? 0) - time);
         if (time > 40) break;
       }
       assert.ok(farthest < 8 + 4 + 4 + 1, `${farthest} s were buffered ahead`);
       await page.run(() => { window.page.video.playbackRate = 1; });
-      await page.until(() => { const { buffered, currentTime } = window.page.video; return currentTime - buffered.start(0) < 4 + 4 + 1; }, { what: 'the past is dropped' });
+      await page.until(() => { const { buffered, currentTime } = window.page.video; return buffered.length > 0 && currentTime - buffered.start(0) < 4 + 4 + 1; }, { what: 'the past is dropped' });
       const asked = segments();
       assert.deepEqual(asked, [...new Set(asked)], 'nothing is fetched twice');
       await page.isClean();

@@ -47,7 +47,7 @@ describe(`radio in ${engine}`, () => {
       const page = await stage.open();
       if (mount === mp3) await icecast.setTitle(mount, 'First: Größe');
       await page.load(mount);
-      const [{ detail: loaded }] = await page.events('loaded');
+      const { detail: loaded } = await page.event('loaded');
       assert.deepEqual([loaded.protocol, loaded.live], ['file', true]);
       await page.plays(3);
       assert.equal((await station(page))?.title, 'Test FM');
@@ -94,7 +94,7 @@ describe(`radio in ${engine}`, () => {
     assert.deepEqual(await station(page).then(({ title, values }) => [title, values.genre, values.br]), ['Shout FM', 'Tones', '48']);
     await tells(page, 'First; here');
     shoutcast.drop();
-    const end = (await page.state()).buffered.at(-1)[1];
+    const end = await page.bufferedEnd();
     await stage.eventually(() => shoutcast.listeners() > 0, 'it listens again');
     shoutcast.setTitle("Second; it's another");
     await page.until((from) => window.page.video.currentTime > from + 2, { args: [end], what: 'media of the new connection plays', timeoutMs: 40_000 });
@@ -144,7 +144,7 @@ describe(`radio in ${engine}`, () => {
       assert.notEqual(first.port, port);
       // Of the same bytes it would be taken for a file that is sent once more.
       await again.feed('/again.mp3', 'mp3', { frequency: 880 });
-      const before = (await page.state()).buffered.at(-1)[1];
+      const before = await page.bufferedEnd();
       await page.plays(1);
       await page.until((end) => window.page.video.buffered.length && window.page.video.buffered.end(window.page.video.buffered.length - 1) > end + 3,
         { args: [before], what: 'media of the server that came back', timeoutMs: 40_000 });
@@ -174,7 +174,7 @@ describe(`radio in ${engine}`, () => {
     const { detail } = await page.event('fallback');
     assert.equal(detail.type, 'audio/wav');
     assert.equal(detail.error.code, 'FORMAT_UNSUPPORTED');
-    const [{ detail: loaded }] = await page.events('loaded');
+    const { detail: loaded } = await page.event('loaded');
     assert.equal(loaded.protocol, 'element');
     await page.plays(1);
     assert.ok(Math.abs((await page.state()).duration - 2) < 0.1);

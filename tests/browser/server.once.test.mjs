@@ -37,14 +37,22 @@ test('a range is that part of the file, and nothing outside the mounts is served
 });
 
 test('a link has its rate and its round-trip time, and is shared', async () => {
-  const one = await get(`/~kbps=20000,rtt=50${file}`);
-  const ideal = (one.bytes.length * 8) / 20_000 + 100;
-  assert.ok(one.ms > ideal * 0.93 && one.ms < ideal * 1.25 + 60, `${one.ms} ms where ${ideal} are right`);
-  const started = performance.now();
-  await Promise.all([get(`/~kbps=20000${file}`), get(`/~kbps=20000${file}`)]);
-  const both = (2 * one.bytes.length * 8) / 20_000;
-  const took = performance.now() - started;
-  assert.ok(took > both * 0.93 && took < both * 1.25 + 60, `${took} ms where ${both} are right`);
+  // Never faster; a busy machine makes it slower, but not each time.
+  const takes = async (ideal, work) => {
+    for (let attempt = 1; ; attempt++) {
+      const took = await work();
+      assert.ok(took > ideal * 0.93, `${took} ms where ${ideal} are right`);
+      if (took < ideal * 1.25 + 60) return;
+      assert.ok(attempt < 5, `${took} ms where ${ideal} are right`);
+    }
+  };
+  const bits = (await get(file)).bytes.length * 8;
+  await takes(bits / 20_000 + 100, async () => (await get(`/~kbps=20000,rtt=50${file}`)).ms);
+  await takes(2 * bits / 20_000, async () => {
+    const started = performance.now();
+    await Promise.all([get(`/~kbps=20000${file}`), get(`/~kbps=20000${file}`)]);
+    return performance.now() - started;
+  });
 });
 
 test('rules spoil what they match, as often as they say', async () => {

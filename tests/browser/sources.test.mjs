@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { engine, useStage } from './support/stage.mjs';
 
 const good = '/samples/hls-ts/240p/index.m3u8';
-const brief = { maxAttempts: 1, requestTimeout: 2 };
+const brief = { maxAttempts: 1 };
 const wrongCodec = { src: '/never-asked-for.mp4', type: 'video/mp4; codecs="wxyz.1"' };
 
 const element = (children) => ({ body: `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">

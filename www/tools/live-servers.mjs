@@ -15,7 +15,7 @@ export function freePort() {
 }
 
 /** Waits until `check` gives something truthy; `child` must live meanwhile. */
-async function until(check, what, child, timeoutMs = 20_000) {
+async function until(check, what, child, timeoutMs = 60_000) {
   for (const end = performance.now() + timeoutMs; ;) {
     const value = await check().catch(() => undefined);
     if (value) return value;
@@ -117,11 +117,13 @@ export async function startRtmp(household) {
   return {
     port, child,
     url: (name) => `rtmp://127.0.0.1:${port}/live/${name}`,
-    /** Publishes a test picture and a tone until the household ends. */
-    publish(name) {
-      return ffmpeg(household, ['-f', 'lavfi', '-i', 'testsrc2=size=320x180:rate=25', '-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000',
+    /** Publishes a test picture and a tone until the household ends; resolves when the first pictures are out. */
+    async publish(name) {
+      const source = ffmpeg(household, ['-progress', 'pipe:2', '-f', 'lavfi', '-i', 'testsrc2=size=320x180:rate=25', '-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000',
         '-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-g', '25', '-b:v', '300k', '-pix_fmt', 'yuv420p', '-c:a', 'aac', '-b:a', '64k', '-ac', '2',
         '-f', 'flv', `rtmp://127.0.0.1:${port}/live/${name}`]);
+      await until(async () => /^frame=\s*[1-9]/m.test(source.output), `${name} is published`, source);
+      return source;
     },
   };
 }

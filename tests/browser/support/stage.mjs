@@ -85,9 +85,10 @@ export class Page {
     await this.run(() => window.page.video.pause());
     await this.seek(time);
     const expected = sample.frameAtZero + Math.floor(time * sample.fps + 1e-6);
-    // The engines hand a frame to the canvas a little after they report it.
+    // The engines hand a frame to the canvas a little after they report it; on a busy machine, later.
     let shown;
-    for (let attempt = 0; attempt < 20; attempt++) {
+    const end = performance.now() + 5_000;
+    for (let attempt = 0; attempt < 20 || performance.now() < end; attempt++) {
       shown = await this.frame();
       if (Math.abs(shown - expected) <= 1) return;
       // WebKitGTK 2.50 at times draws nothing where the size has just changed, until the next picture.
@@ -97,7 +98,10 @@ export class Page {
     assert.fail(`at ${time} s frame ${expected} belongs on the screen, and ${shown} is there: ${JSON.stringify(await this.state())}`);
   }
 
-  /** Starts to note every picture presented as [mediaTime, number in the picture, width]; the function that comes back resolves to the list so far. */
+  /** Where the last range ends that is buffered; 0 where nothing is. */
+  async bufferedEnd() { return (await this.state()).buffered.at(-1)?.[1] ?? 0; }
+
+  /** Starts to note every picture presented as [mediaTime, number in the picture, width]; the function that comes back resolves to the list, once it has so many. */
   async watchFrames() {
     await this.run((source, layout) => {
       const { video } = window.page;
@@ -106,7 +110,10 @@ export class Page {
       const next = () => video.requestVideoFrameCallback((_, { mediaTime, width }) => { list.push([mediaTime, read(video, layout), width]); next(); });
       next();
     }, String(readFrame), strip);
-    return () => this.run(() => window.watched);
+    return async ({ atLeast = 1 } = {}) => {
+      await this.until((wanted) => window.watched.length >= wanted, { args: [atLeast], what: `${atLeast} pictures` });
+      return this.run(() => window.watched);
+    };
   }
 
   /** Asserts that nothing went wrong on the page: uncaught errors, unhandled rejections, console.error. */
