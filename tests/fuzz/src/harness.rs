@@ -271,3 +271,64 @@ pub fn patch(data: &[u8]) {
         }
     }
 }
+
+/// Reads the input as answers for one media playlist, each of which begins with `#EXTM3U`.
+pub fn hls_reloads(data: &[u8]) {
+    use millrace::manifest::SegmentIndex;
+    use millrace::manifest::hls::{Playlist, Reload, Variables, parse};
+    const HEAD: &[u8] = b"#EXTM3U";
+    const URL: &str = "https://a.test/b/c.m3u8";
+    let mut starts: Vec<_> =
+        data.windows(HEAD.len()).enumerate().filter(|(_, w)| *w == HEAD).map(|(i, _)| i).collect();
+    starts.push(data.len());
+    let mut answers = starts.windows(2).map(|w| &data[w[0]..w[1]]);
+    let none = Variables::default();
+    let first = answers.find_map(|text| match parse(text, URL, &none) {
+        Ok(Playlist::Media(list)) => Some(list),
+        _ => None,
+    });
+    let Some(first) = first else { return };
+    let mut reload = Reload::new(URL, &first, 0.0);
+    let mut index = first.index;
+    let (mut now, mut next, mut end) = (0.0, 0, f64::NEG_INFINITY);
+    for text in answers {
+        let request = reload.request(now);
+        assert!(request.url.starts_with(URL));
+        reload.begun(now);
+        now += 0.7;
+        let read = reload.read(&index, text, URL, &none);
+        // All that is there was listed in one of the answers.
+        match read.and_then(|new| reload.update(&mut index, new, now)) {
+            Ok(change) => assert!(reload.complete() || change.complete || reload.due().is_finite()),
+            Err(_) => reload.failed(now),
+        }
+        now = if reload.due().is_finite() { reload.due() } else { now + 1.0 };
+        assert!(index.segments.len() + index.parts.len() <= data.len());
+        let number = index.first.saturating_add(index.segments.len() as u64);
+        assert!(number >= next, "numbers go back");
+        next = number;
+        let mut last = f64::NEG_INFINITY;
+        for segment in &index.segments {
+            assert!(segment.start.is_finite() && segment.start >= last, "segments are not in order");
+            last = segment.start;
+            assert!(segment.init.is_none_or(|i| (i as usize) < index.inits.len()));
+            assert!(segment.keys.is_none_or(|i| (i as usize) < index.keys.len()));
+        }
+        if !index.segments.is_empty() {
+            assert!(last >= end, "time goes back");
+            end = last;
+        }
+        let whole = SegmentIndex::List(index.clone());
+        for part in &index.parts {
+            assert!(part.start.is_finite() && part.number >= index.first);
+            let _ = (whole.at(part.start), whole.after(part.number, Some(part.part), part.start));
+            let _ = (reload.date_at(part.start), reload.time_at(1.7e9));
+        }
+    }
+    if let Ok(Playlist::Media(other)) = parse(data, URL, &none) {
+        let mut second = Reload::new(URL, &other, now);
+        let mut other = other.index;
+        second.align(&mut other, &reload, &index);
+        assert!(other.segments.iter().all(|s| s.start.is_finite()));
+    }
+}

@@ -6,6 +6,7 @@ mod harness;
 use std::sync::OnceLock;
 
 use harness::{audio_headers, codecs, demuxer, flv_layout, live, ogg_layout, patch, progressive, radio};
+use harness::{audio_headers, codecs, demuxer, flv_layout, hls_reloads, ogg_layout, progressive, radio};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use millrace::container::Format;
 use millrace::manifest::{dash, hls};
@@ -26,6 +27,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("ogg-layout", ogg_layout),
     ("ogg-codecs", audio_headers),
     ("hls-lists", radio),
+    ("hls-reloads", hls_reloads),
     ("ts-codecs", codecs),
     ("hls", |data| {
         let _ = hls::parse(data, "https://a.test/b/c.m3u8", &hls::Variables::default());
