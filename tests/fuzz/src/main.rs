@@ -5,8 +5,9 @@ mod harness;
 
 use std::sync::OnceLock;
 
-use harness::{audio_headers, codecs, demuxer, flv_layout, live, ogg_layout, patch, progressive, radio};
-use harness::{audio_headers, codecs, demuxer, flv_layout, hls_reloads, ogg_layout, progressive, radio};
+use harness::{
+    audio_headers, codecs, demuxer, flv_layout, hls_reloads, live, ogg_layout, patch, progressive, radio,
+};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use millrace::container::Format;
 use millrace::manifest::{dash, hls};
