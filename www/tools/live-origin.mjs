@@ -33,6 +33,7 @@ const cors = {
   'Access-Control-Allow-Methods': 'GET, HEAD, POST, OPTIONS',
   'Access-Control-Allow-Headers': '*',
   'Access-Control-Expose-Headers': '*',
+  'Access-Control-Max-Age': '600',
   'Timing-Allow-Origin': '*',
   'Cache-Control': 'no-store',
 };
@@ -77,8 +78,8 @@ class Origin {
   // ---- Faults ----
 
   /** Takes a fault that waits for such a request. */
-  hit(...names) {
-    const index = this.faults.findIndex((one) => names.includes(one.fault));
+  hit(track, ...names) {
+    const index = this.faults.findIndex((one) => names.includes(one.fault) && (one.track ?? track.name) === track.name);
     if (index < 0) return undefined;
     const fault = this.faults[index];
     fault.times -= 1;
@@ -86,10 +87,10 @@ class Origin {
     return fault;
   }
 
-  control({ fault, times = 1, seconds = 5, status = 404, by = 3 }) {
+  control({ fault, track, times = 1, seconds = 5, status = 404, by = 3 }) {
     switch (fault) {
       case 'status': case 'hang': case 'back': case 'late':
-        this.faults.push({ fault, times, seconds, status, by });
+        this.faults.push({ fault, track, times, seconds, status, by });
         break;
       case 'freeze':
         this.frozen = { until: Date.now() + seconds * 1000, edges: Object.fromEntries(Object.values(this.tracks).map((track) => [track.name, track.edge])) };
@@ -196,7 +197,7 @@ class Origin {
     let [msn, part] = this.block ? [ask('_HLS_msn'), this.parts ? ask('_HLS_part') : undefined] : [];
     if (part !== undefined && msn === undefined) throw new Refused(400, '_HLS_part without _HLS_msn');
     if (msn !== undefined) {
-      if (this.hit('hang')) return undefined;
+      if (this.hit(track, 'hang')) return undefined;
       msn -= this.shift;
       const edge = this.edge(track);
       const latest = edge.part > 0 ? edge.msn : edge.msn - 1;
@@ -208,7 +209,7 @@ class Origin {
         if (Date.now() > deadline) throw new Refused(503, 'not within three target durations');
       }
     }
-    const stale = this.hit('back');
+    const stale = this.hit(track, 'back');
     const edge = stale ? { msn: Math.max(1, this.edge(track).msn - stale.by), part: 0 } : this.edge(track);
     return this.playlist(track, edge, ['YES', 'v2'].includes(query.get('_HLS_skip')));
   }
@@ -228,7 +229,7 @@ class Origin {
   availabilityStartTime="${epoch}" publishTime="${epoch}" minimumUpdatePeriod="PT10S" minBufferTime="PT1S" timeShiftBufferDepth="PT${this.window * this.segmentDuration}S"
   suggestedPresentationDelay="PT${this.latency}S" maxSegmentDuration="PT${this.segmentDuration}S">
   <ServiceDescription id="0">
-    <Latency target="${Math.round(this.latency * 1000)}" min="${Math.round(this.latency * 500)}" max="${Math.round(this.latency * 3000)}" referenceId="0"/>
+    <Latency target="${Math.round(this.latency * 1000)}" min="${Math.round(this.latency * 500)}" max="${Math.round(this.latency * 3000)}"${this.producerTime ? ' referenceId="0"' : ''}/>
     <PlaybackRate min="0.95" max="1.05"/>
   </ServiceDescription>
   <Period id="0" start="PT0S">
@@ -256,7 +257,8 @@ class Origin {
     const due = this.epoch + (msn * this.segmentDuration + this.chunkLate) * 1000;
     while (!track.segment(msn)) {
       const { edge } = track;
-      if (gone() || msn < edge.msn || due - Date.now() > this.chunkLate * 1000 || msn > edge.msn) throw new Refused(404, 'no such segment');
+      // The one after the next: an encoder that is late by the end of a segment.
+      if (gone() || msn < edge.msn || msn > edge.msn + 1 || due - Date.now() > this.chunkLate * 1000) throw new Refused(404, 'no such segment');
       await track.moved();
     }
     return track.segment(msn);
@@ -339,7 +341,7 @@ class Origin {
       if (text !== undefined) send('application/vnd.apple.mpegurl', text);
       return;
     }
-    const fault = this.hit('status', 'late');
+    const fault = this.hit(track, 'status', 'late');
     if (fault?.fault === 'status') throw new Refused(fault.status, 'as ordered');
     if (fault) await sleep(fault.seconds * 1000);
     if (part !== undefined) send(`${name}/mp4`, await this.part(track, Number(msn), Number(part), gone));
@@ -348,10 +350,11 @@ class Origin {
 }
 
 /**
- * Starts an encoder and serves it: { url, hls, dash, epoch, state(), control(fault), close() }. `options` are those of `defaults`; frame N of the picture (its number is what
+ * Starts an encoder and serves it: { url, hls, dash, epoch, state(), control(fault), processes(), close() }. `options` are those of `defaults`; frame N of the picture (its number is what
  * frame-strip.mjs reads) was taken at `epoch` + N * 40 ms. Faults for `control`, or for POST /control:
  * { fault: 'status', status, times } for segments and parts, { fault: 'late', seconds, times } for the same, { fault: 'hang', times } for blocking reloads, { fault: 'freeze', seconds }
- * for all playlists, { fault: 'back', by, times }: old playlists, { fault: 'renumber', by }: media sequence numbers from now on, { fault: 'stall', seconds }: the encoder, { fault: 'none' }.
+ * for all playlists, { fault: 'back', by, times }: playlists that are `by` segments old, { fault: 'renumber', by }: media sequence numbers from now on, { fault: 'stall', seconds }: the encoder, { fault: 'none' }.
+ * Those with `times` take `track` too ('video', 'audio'): requests of that one.
  */
 export async function startLiveOrigin(options = {}) {
   const settings = { ...defaults, ...options };
@@ -366,7 +369,11 @@ export async function startLiveOrigin(options = {}) {
       response.writeHead(error.status ?? 500, { 'Content-Type': 'text/plain' }).end(`${error.status ? error.message : error.stack}\n`);
     });
   });
+  // A client's next request must not meet a connection that ends for having waited.
+  server.keepAliveTimeout = 60_000;
+  let closing = false;
   const close = async () => {
+    closing = true;
     for (const track of tracks) track.stop();
     server.closeAllConnections();
     await Promise.all([household.end(), new Promise((resolve) => { server.close(resolve); })]);
@@ -376,7 +383,7 @@ export async function startLiveOrigin(options = {}) {
     const ended = tracks.map(({ child, name }) => new Promise((_, reject) => { child.once('exit', () => reject(new Told(`the encoder of ${name} ended\n${child.output}`))); }));
     const caughtUp = async (track) => { while (!(track.end * 1000 + origin.epoch > Date.now() - 1000)) await track.moved(); };
     await Promise.race([...ended, Promise.all(tracks.map(caughtUp))]);
-    for (const one of ended) one.catch(() => {});
+    for (const one of ended) one.catch(({ message }) => { if (!closing) process.stderr.write(`${message}\n`); });
     await new Promise((resolve, reject) => { server.once('error', reject).listen(settings.port, settings.host, resolve); });
   } catch (error) {
     await close();
@@ -385,7 +392,7 @@ export async function startLiveOrigin(options = {}) {
   origin.url = `http://${settings.host}:${server.address().port}`;
   return {
     url: origin.url, hls: `${origin.url}/hls/master.m3u8`, dash: `${origin.url}/dash/manifest.mpd`, epoch: origin.epoch,
-    state: () => origin.state(), control: (fault) => origin.control(fault), close,
+    state: () => origin.state(), control: (fault) => origin.control(fault), processes: () => household.processes(), close,
   };
 }
 
