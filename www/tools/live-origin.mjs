@@ -11,9 +11,10 @@ const defaults = {
   segmentDuration: 2,
   partDuration: 0.33,
   chunkDuration: undefined,
-  /** Segments in a playlist, and how many exist at the start. */
+  /** Segments in a playlist. */
   window: 12,
-  prefill: 8,
+  /** How many segments exist at the start; more than the window if undefined: ffmpeg's DASH reader cannot read a stream that is younger than its time shift buffer. */
+  prefill: undefined,
   /** What of LL-HLS there is. */
   parts: true,
   block: true,
@@ -358,6 +359,7 @@ class Origin {
  */
 export async function startLiveOrigin(options = {}) {
   const settings = { ...defaults, ...options };
+  settings.prefill ??= settings.window + 1;
   const gop = settings.segmentDuration * fps;
   if (!(gop >= 1) || Math.abs(gop - Math.round(gop)) > 1e-6) throw new Told(`a segment of ${settings.segmentDuration} s is no whole number of frames (${fps} a second)`);
   const household = new Household();
