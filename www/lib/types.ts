@@ -28,7 +28,7 @@ export interface PlayerConfig {
   /** Ask radio servers for titles (`Icy-MetaData: 1`). From another origin that takes a CORS preflight, which many refuse; `true` tries it, and
    * does without where it fails; `'auto'` asks the page's own origin only. Default `'auto'`. */
   icy?: boolean | 'auto' | undefined;
-  /** Seconds to stay behind live. Default `null`: what the manifest asks for, or what is safe. */
+  /** Seconds to stay behind live; `null`: what the manifest asks for, or what is safe. Default `null`. */
   liveLatency?: number | null | undefined;
   /** Reach and keep that distance by playing up to 8 % faster or slower; `'auto'`: in low-latency streams. A `playbackRate` of your own is left
    * alone. Default `'auto'`. */
