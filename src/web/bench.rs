@@ -1,8 +1,7 @@
 //! What `npm run bench` measures by itself, in a build of its own (feature `bench`): the readers and the rewriting of
-//! transport streams, without the player around them. Nothing imports this module.
+//! containers, without the player around them. Nothing imports this module.
 
-use crate::container::Demuxer;
-use crate::container::ts::TsDemuxer;
+use crate::container::{Demuxer, open, sniff};
 use crate::manifest::{Presentation, dash, hls};
 use crate::remux::Muxer;
 use js_sys::{Array, Uint8Array};
@@ -34,36 +33,35 @@ pub fn bench_mpd(xml: &[u8], url: &str) -> usize {
     dash::parse(xml, url).map_or(0, |presentation| count(&presentation))
 }
 
-/// Rewrites transport stream segments of one variant.
+/// Rewrites a file, or the segments of one variant, to fragmented MP4.
 #[wasm_bindgen]
-#[derive(Default)]
 pub struct BenchRemux {
-    demuxer: TsDemuxer,
+    demuxer: Box<dyn Demuxer>,
     muxer: Muxer,
 }
 
 #[wasm_bindgen]
 impl BenchRemux {
-    /// At the start of a stream.
-    #[wasm_bindgen(constructor)]
-    pub fn new() -> Self {
-        Self::default()
+    /// For what begins with these bytes; `undefined` where they are of no container.
+    pub fn of(prefix: &[u8]) -> Option<Self> {
+        let demuxer = open(sniff(prefix)?)?;
+        Some(Self { demuxer, muxer: Muxer::new() })
     }
 
-    /// Takes a whole segment and returns its fragments as arrays that JavaScript owns; none where it is not a transport stream.
-    pub fn segment(&mut self, bytes: &[u8]) -> Array {
-        let out = Array::new();
-        let read =
-            self.demuxer.push(bytes, &mut self.muxer).and_then(|()| self.demuxer.finish(&mut self.muxer));
-        if read.is_err() {
-            return out;
+    /// Takes the next bytes and returns the fragments that are complete, as arrays that JavaScript owns; `undefined` where the bytes
+    /// cannot be read. `last`: a segment, or the file, ends here.
+    pub fn push(&mut self, bytes: &[u8], last: bool) -> Option<Array> {
+        self.demuxer.push(bytes, &mut self.muxer).ok()?;
+        if last {
+            self.demuxer.finish(&mut self.muxer).ok()?;
         }
+        let out = Array::new();
         let tracks: Vec<_> = self.muxer.tracks().iter().map(|track| track.id).collect();
         for track in tracks {
-            while let Some(fragment) = self.muxer.take_fragment(track, true) {
+            while let Some(fragment) = self.muxer.take_fragment(track, last) {
                 out.push(&Uint8Array::from(fragment.bytes()));
             }
         }
-        out
+        Some(out)
     }
 }

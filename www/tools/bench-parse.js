@@ -1,14 +1,8 @@
-// The readers and rewriters of each player by themselves, in the page: bundled by bench.mjs.
-import initWasm, { BenchRemux, bench_mpd, bench_playlist } from 'bench:wasm';
+// The manifest readers of each player by themselves, in the page: bundled by bench.mjs.
+import initWasm, { bench_mpd, bench_playlist } from 'bench:wasm';
 import { M3U8Parser } from 'hls.js';
 import { MediaPlayer } from 'dashjs';
 import { Parser } from 'm3u8-parser';
-import { hlsDefaultConfig } from 'bench:hls.js/src/config.ts';
-import Transmuxer, { TransmuxConfig, TransmuxState } from 'bench:hls.js/src/demux/transmuxer.ts';
-import { ChunkMetadata } from 'bench:hls.js/src/types/transmuxer.ts';
-
-const quiet = Object.fromEntries(['trace', 'debug', 'log', 'warn', 'info', 'error'].map((name) => [name, () => {}]));
-const observer = { on() {}, once() {}, off() {}, emit() {}, trigger() {}, removeAllListeners() {}, listenerCount: () => 0 };
 
 /** dash.js reads manifests only together with fetching them: from memory, and the same fetch is timed without it. */
 async function dashManifest(bytes) {
@@ -47,27 +41,6 @@ const readers = {
   },
 };
 
-function hlsRewriter() {
-  const transmuxer = new Transmuxer(observer, { mpeg: true, mp3: true, ac3: false, m4a: true }, { ...hlsDefaultConfig }, '', 'main', quiet);
-  let sn = 0;
-  transmuxer.configure(new TransmuxConfig(undefined, undefined, undefined, 60, null));
-  return (bytes) => {
-    const meta = new ChunkMetadata(0, sn, sn, bytes.length);
-    const results = [transmuxer.push(bytes.slice().buffer, null, meta, new TransmuxState(sn === 0, sn > 0, true, false, sn * 4, sn === 0)), ...transmuxer.flush(meta)];
-    sn++;
-    let out = 0;
-    for (const { remuxResult } of results) {
-      for (const track of [remuxResult.video, remuxResult.audio]) out += (track?.data1?.length ?? 0) + (track?.data2?.length ?? 0);
-    }
-    return out;
-  };
-}
-
-const rewriters = {
-  millrace: () => { const remux = new BenchRemux(); return (bytes) => remux.segment(bytes).reduce((sum, part) => sum + part.length, 0); },
-  'hls.js': hlsRewriter,
-};
-
 window.bench = {
   async init(wasm) { await initWasm({ module_or_path: wasm }); },
 
@@ -79,26 +52,6 @@ window.bench = {
     if (runs.some(({ segments }) => segments !== 10_000)) throw new Error(`${name} read ${runs[0].segments} segments`);
     const warm = runs.slice(1).map(({ ms }) => ms).sort((a, b) => a - b);
     return { first: runs[0].ms, warm: (warm[4] + warm[5]) / 2 };
-  },
-
-  /** One rewriter over segments of transport stream, fetched before; MB/s, warm. */
-  async rewrite(name, urls, rounds) {
-    const segments = await Promise.all(urls.map(async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer())));
-    const pass = () => {
-      const rewrite = rewriters[name]();
-      let [took, into, out] = [0, 0, 0];
-      for (const bytes of segments) {
-        const started = performance.now();
-        out += rewrite(bytes);
-        took += performance.now() - started;
-        into += bytes.length;
-      }
-      if (out < into * 0.8) throw new Error(`${name} made ${out} bytes of ${into}`);
-      return into / 1e3 / took;
-    };
-    pass();
-    const rates = Array.from({ length: rounds }, pass).sort((a, b) => a - b);
-    return { rate: rates[rates.length >> 1] };
   },
 };
 window.pageReady = true;

@@ -1,4 +1,4 @@
-// npm run bench [-- SECTION…] [--runs N]: the numbers that the README promises, measured side by side with other players on the
+// npm run bench [-- SECTION…] [--runs N] [--mb N]: the numbers that the README promises, measured side by side with other players on the
 // same streams over the same imitated link. Players take turns (A B C A B C), each run has a new browser with a new profile,
 // and every number is a median with the smallest and largest beside it.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -6,6 +6,7 @@ import { availableParallelism, loadavg } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { build, buildWasm, peerSizes, pkgDir, readConfig, sizeTable } from '../build.mjs';
+import { buildNative, makeInputs, timeProcess } from './bench-inputs.mjs';
 import { launch } from './browsers.mjs';
 import { makeSamples, samplesDir } from './samples.mjs';
 import { startServer } from './server.mjs';
@@ -16,6 +17,8 @@ const link = 'kbps=10000,rtt=40';
 /** A segment's start, far behind what can be buffered: what a player waits for beyond the keyframe is its own doing. */
 const seekTo = 40;
 const cpuSeconds = 30;
+/** Of each input that is rewritten. */
+let megabytes = 50;
 
 const streams = {
   'HLS-TS': { protocol: 'hls', url: 'hls-ts/master.m3u8', top: 'hls-ts/720p.m3u8', players: ['millrace', 'hls.js', 'shaka'] },
@@ -124,7 +127,7 @@ function table(title, results, cases, field, { limit, digits = 0, rung = false, 
     lines.push(`  ${stream}`);
     for (const player of players) {
       const rungs = rung ? `  first rung ${results.seen(stream, player, 'rung') || '—'}` : '';
-      lines.push(`    ${player.padEnd(10)}${told(results.of(stream, player, field), digits).padStart(22)}${rungs}`);
+      lines.push(`    ${player.padEnd(16)}${told(results.of(stream, player, field), digits).padStart(22)}${rungs}`);
     }
     if (limit) {
       const peers = players.filter((player) => player !== 'millrace' && player !== 'native');
@@ -137,6 +140,7 @@ function table(title, results, cases, field, { limit, digits = 0, rung = false, 
 
 // ---- The sections -------------------------------------------------------------------------------------------------
 
+const nativeName = 'millrace, native';
 const withFloor = { ...streams, '<video src=mp4>, 720p': { ...floor, players: ['native'] } };
 
 const sections = {
@@ -199,7 +203,7 @@ const sections = {
   },
 
   async parse(runs) {
-    await bundleParsers();
+    await bundle('parse');
     const texts = { playlist: playlist(10_000), timeline: timeline(10_000) };
     const cases = { playlist: { players: ['millrace', 'hls.js', 'm3u8-parser'] }, timeline: { players: ['millrace', 'dash.js'] } };
     const results = await interleave('parsing', Object.fromEntries(Object.entries(cases).map(([kind, rest]) => [kind, { ...rest, kind }])), runs, ({ kind }, player) => withPage('parse', async (browser) => {
@@ -213,14 +217,30 @@ const sections = {
   },
 
   async remux(runs) {
-    await bundleParsers();
-    const urls = Array.from({ length: 30 }, (_, i) => `/samples/hls-ts/720p/${String(i % 15).padStart(5, '0')}.ts`);
-    const cases = { 'TS to fMP4': { players: ['millrace', 'hls.js'] } };
-    const results = await interleave('TS to fMP4', cases, runs, (_, player) => withPage('parse', async (browser) => {
-      await browser.run((url) => window.bench.init(url), '/bench-wasm/millrace_bg.wasm');
-      return browser.run((...args) => window.bench.rewrite(...args), player, urls, 5);
-    }));
-    return { text: table('MPEG-TS to fMP4, copies in and out included, MB/s, warm', results, cases, 'rate', { limit: 2, more: true }), data: [...results.rows.values()] };
+    await bundle('remux');
+    const native = await buildNative();
+    const { folder, inputs } = await makeInputs(megabytes);
+    server.mounts['/inputs'] = folder;
+    // Who else reads it in a page; what ffmpeg and we do as whole processes takes turns with them.
+    const peers = { TS: ['hls.js', 'mpegts.js', 'shaka', 'mux.js'], FLV: ['mpegts.js'] };
+    const processes = { [nativeName]: native, 'ffmpeg -c copy': undefined };
+    const cases = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, { ...input, players: ['millrace', ...peers[name] ?? [], ...Object.keys(processes)] }]));
+    const results = await interleave('rewriting', cases, runs, async ({ whole, parts }, player) => {
+      if (Object.hasOwn(processes, player)) {
+        await quiet();
+        return timeProcess(whole, processes[player]);
+      }
+      return withPage('remux', async (browser) => {
+        await browser.run((url) => window.bench.init(url), '/bench-wasm/millrace_bg.wasm');
+        return browser.run((...args) => window.bench.rewrite(...args), player, parts.map((part) => `/inputs/${part}`), 5);
+      });
+    });
+    const of = (stream, player) => results.of(stream, player, 'rate');
+    const lines = Object.keys(cases).flatMap((stream) => [
+      ...(peers[stream] ? [`  ${stream}, in the browser: ${verdict(of(stream, 'millrace'), peers[stream].map((peer) => of(stream, peer)), 2, true)}`] : []),
+      `  ${stream}, as a process, ffmpeg as the peer: ${verdict(of(stream, nativeName), [of(stream, 'ffmpeg -c copy')], 3, true)}`]);
+    return { text: [table(`${megabytes} MB to fragmented MP4, MB/s: in the page warm, copies in and out included; programs from start to end`, results, cases, 'rate'), ...lines,
+      '  Of the peers only mpegts.js reads FLV, and none Ogg or the tables of an MP4 file.'].join('\n'), data: [...results.rows.values()] };
   },
 };
 
@@ -247,8 +267,8 @@ function timeline(count) {
     + '<Representation id="a" codecs="mp4a.40.2" bandwidth="128000" audioSamplingRate="48000"/></AdaptationSet></Period></MPD>\n';
 }
 
-/** Our readers as they ship (same profile), with exports of their own, and the peers', in one script. */
-async function bundleParsers() {
+/** Our readers or rewriters as they ship (same profile), with exports of their own, and the peers', in one script. */
+async function bundle(name) {
   const config = await readConfig();
   const ours = { name: 'bench', features: [...config.builds.find(({ name }) => name === 'full').features, 'bench'] };
   await buildWasm(config, ours);
@@ -256,12 +276,14 @@ async function bundleParsers() {
   const { build: esbuild } = await import('esbuild');
   const flags = ['__USE_ALT_AUDIO__', '__USE_EME_DRM__', '__USE_SUBTITLES__', '__USE_CMCD__', '__USE_CONTENT_STEERING__', '__USE_VARIABLE_SUBSTITUTION__',
     '__USE_M2TS_ADVANCED_CODECS__', '__USE_MEDIA_CAPABILITIES__', '__USE_INTERSTITIALS__', '__USE_IFRAMES__'];
-  await esbuild({ entryPoints: [path.join(root, 'www/tools/bench-parse.js')], outfile: path.join(cache, 'bench/parse.js'), bundle: true, format: 'esm', target: 'es2022', minify: true,
+  await esbuild({ entryPoints: [path.join(root, `www/tools/bench-${name}.js`)], outfile: path.join(cache, `bench/${name}.js`), bundle: true, format: 'esm', target: 'es2022', minify: true,
     logLevel: 'error', tsconfigRaw: '{}', absWorkingDir: root,
     define: { ...Object.fromEntries(flags.map((flag) => [flag, 'true'])), __VERSION__: '"bench"', __IN_WORKER__: 'false', __HLS_WORKER_BUNDLE__: 'undefined' },
     plugins: [{ name: 'bench', setup(b) {
       b.onResolve({ filter: /^bench:wasm$/ }, () => ({ path: path.join(pkgDir(ours), 'millrace.js') }));
-      b.onResolve({ filter: /^bench:hls\.js\// }, ({ path: id }) => ({ path: path.join(root, 'node_modules', id.slice('bench:'.length)) }));
+      b.onResolve({ filter: /^bench:(hls|mpegts)\.js\// }, ({ path: id }) => ({ path: path.join(root, 'node_modules', id.slice('bench:'.length)) }));
+      // Node's, for which bundlers have a stand-in.
+      b.onResolve({ filter: /^events$/ }, () => ({ path: path.join(root, 'node_modules/eventemitter3/index.mjs') }));
     } }] });
 }
 
@@ -279,22 +301,28 @@ await main(async () => {
   const args = process.argv.slice(2);
   const at = args.indexOf('--runs');
   const runs = at < 0 ? 5 : Number(args.splice(at, 2)[1]);
+  const size = args.indexOf('--mb');
+  if (size >= 0) megabytes = Number(args.splice(size, 2)[1]);
   const unknown = args.find((name) => !Object.hasOwn(sections, name));
-  if (unknown || !(runs >= 1)) throw new Told(`Usage: npm run bench -- [${Object.keys(sections).join('|')}]… [--runs N]`);
+  if (unknown || !(runs >= 1) || !(megabytes >= 1)) throw new Told(`Usage: npm run bench -- [${Object.keys(sections).join('|')}]… [--runs N] [--mb N]`);
   const chosen = args.length ? args : Object.keys(sections);
   await ensure(['build', 'samples', 'chromium']);
-  await makeSamples();
-  await build({ gate: false });
+  // What is only read or rewritten needs no streams and no player.
+  const plays = chosen.some((name) => ['start', 'cold', 'seek', 'thread'].includes(name));
+  if (plays) {
+    await makeSamples();
+    await build({ gate: false });
+  }
   mkdirSync(path.join(cache, 'bench'), { recursive: true });
   server = await startServer({ compress: true,
     mounts: { '/dist': path.join(root, 'dist'), '/bench': path.join(cache, 'bench'), '/samples': samplesDir, '/peers': path.join(root, 'node_modules') },
-    pages: { '/bench.html': html('/bench-page.js'), '/parse.html': html('/bench/parse.js'),
+    pages: { '/bench.html': html('/bench-page.js'), '/parse.html': html('/bench/parse.js'), '/remux.html': html('/bench/remux.js'),
       '/bench-page.js': { type: 'text/javascript', body: readFileSync(path.join(root, 'www/tools/bench-page.js'), 'utf8') } } });
   // Packing the code for the first time takes the server seconds: not on anyone's clock.
-  await bundleRxPlayer();
+  if (plays) await bundleRxPlayer();
   const scripts = ['/bench/rx-player.js', '/dist/hls.js', '/dist/dash.js', ...['hls', 'dash'].flatMap((name) => ['worker.js', 'engine.js', 'millrace_bg.wasm'].map((file) => `/dist/${name}/${file}`)),
     '/peers/hls.js/dist/hls.min.js', '/peers/dashjs/dist/modern/umd/dash.mediaplayer.min.js', ...['hls', 'dash'].map((name) => `/peers/shaka-player/dist/shaka-player.${name}-es2021.js`)];
-  if (chosen.some((name) => ['start', 'cold', 'seek', 'thread'].includes(name))) {
+  if (plays) {
     await step('packing the code', async () => { for (const file of scripts) await (await fetch(server.url + file, { headers: { 'Accept-Encoding': 'br' } })).arrayBuffer(); });
   }
   const collected = {};
