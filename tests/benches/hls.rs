@@ -2,6 +2,9 @@
 //!
 //! `cargo bench --bench hls`
 
+#![allow(clippy::disallowed_methods, reason = "a bench measures time")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a bench that cannot go on says why")]
+
 use std::fmt::Write;
 use std::time::Instant;
 
