@@ -7,6 +7,9 @@ use crate::codec::{av1, sei};
 /// Bytes of a visual sample entry before its boxes (ISO/IEC 14496-12 §12.1.3).
 const VISUAL_ENTRY: usize = 86;
 
+/// The smallest build, for HLS alone, has no other use for a parser of AV1.
+const READS_AV1: bool = cfg!(any(feature = "ts-extra", feature = "webm"));
+
 /// The CEA-608 and CEA-708 triplets of a sample of H.264, HEVC or AV1, see [`super::Metadata::Captions`]. Empty for other tracks, for encrypted
 /// samples, and where all triplets are padding.
 pub fn captions(info: &TrackInfo, sample: &[u8]) -> Vec<u8> {
@@ -19,7 +22,7 @@ pub fn captions(info: &TrackInfo, sample: &[u8]) -> Vec<u8> {
             sei::captions_of_sample(sample, size, false, &mut out);
         } else if let Some(size) = find(boxes, b"hvcC").and_then(|found| size(found, 21)) {
             sei::captions_of_sample(sample, size, true, &mut out);
-        } else if find(boxes, b"av1C").is_some() {
+        } else if READS_AV1 && find(boxes, b"av1C").is_some() {
             for found in av1::obus(sample).filter(|o| o.kind == av1::obu::METADATA) {
                 // METADATA_TYPE_ITUT_T35 (§6.7.1)
                 if let [4, user_data @ ..] = found.payload {

@@ -4,6 +4,9 @@ use super::{ByteRange, IndexSource, InitRef, KeyRef, SegmentRef};
 use crate::time::{Seconds, Ticks, Timescale};
 use std::rc::Rc;
 
+/// Dates and low-latency tags are for live streams, and for tools: the builds on demand have no use for their readers.
+pub(super) const READS_LIVE_TAGS: bool = cfg!(any(feature = "live", not(target_arch = "wasm32")));
+
 /// A time on a boundary that rounding put a hair before it belongs to the later segment.
 const EPSILON: Seconds = 1e-4;
 /// The durations of a segment's parts add up to its own up to this many seconds.
@@ -60,12 +63,12 @@ impl SegmentIndex {
     pub fn after(&self, number: u64, part: Option<u32>, end: Seconds) -> Option<SegmentRef> {
         if let (Self::List(list), Some(part)) = (self, part) {
             let next = part.saturating_add(1);
-            if let Some(i) = list.parts.iter().position(|p| p.number == number && p.part == next) {
+            if let Some(i) = list.parts().iter().position(|p| p.number == number && p.part == next) {
                 return list.part(i);
             }
             let whole = self.position(number)?;
             // Unless it was the last of them, its other parts are listed no more.
-            let last = list.parts.iter().any(|p| p.number == number);
+            let last = list.parts().iter().any(|p| p.number == number);
             let open = self.span(whole).is_some_and(|(start, duration)| start + duration > end + ROUNDED);
             if open && !last {
                 return self.segment(whole);
@@ -80,7 +83,7 @@ impl SegmentIndex {
             return self.segment(i);
         }
         let Self::List(list) = self else { return None };
-        list.part(list.parts.iter().position(|p| p.number == number && p.part == 0)?)
+        list.part(list.parts().iter().position(|p| p.number == number && p.part == 0)?)
     }
 
     /// What is to be fetched to play on from `time`: the segment that holds it, or the part, where the segment's start lies before it or
@@ -155,7 +158,7 @@ impl SegmentIndex {
             return None;
         }
         if let Self::List(list) = self
-            && let Some(part) = list.parts.iter().rfind(|p| !p.hint)
+            && let Some(part) = list.parts().iter().rfind(|p| !p.hint)
             && part.number >= list.first.saturating_add(list.segments.len() as u64)
         {
             return Some(part.start + part.duration);
@@ -358,29 +361,31 @@ impl ListIndex {
         })
     }
 
+    /// The parts, which builds on demand have none of.
+    fn parts(&self) -> &[ListPart] {
+        if READS_LIVE_TAGS { &self.parts } else { &[] }
+    }
+
     /// The part that playback from `time` begins with: the last independent one of the segment that starts at or before it, else its
     /// first. `None` where the whole segment serves as well.
     fn part_at(&self, time: Seconds) -> Option<usize> {
         let holds = |p: &ListPart| p.start <= time + EPSILON;
-        let last = self.parts.iter().rposition(holds)?;
-        let part = &self.parts[last];
+        let last = self.parts().iter().rposition(holds)?;
+        let part = &self.parts()[last];
         if time >= part.start + part.duration - EPSILON {
             return None;
         }
-        if part.start + EPSILON >= time {
-            return Some(last);
-        }
         let of_segment = |p: &ListPart| holds(p) && p.number == part.number;
-        if let Some(i) = self.parts.iter().rposition(|p| of_segment(p) && p.independent) {
+        if let Some(i) = self.parts().iter().rposition(|p| of_segment(p) && p.independent) {
             return Some(i);
         }
         // None is said to be independent: decoding starts with the segment.
         let listed = part.number < self.first.saturating_add(self.segments.len() as u64);
-        if listed { None } else { self.parts.iter().position(of_segment) }
+        if listed { None } else { self.parts().iter().position(of_segment) }
     }
 
     fn part(&self, i: usize) -> Option<SegmentRef> {
-        let p = self.parts.get(i)?;
+        let p = self.parts().get(i)?;
         Some(SegmentRef {
             number: p.number,
             part: Some(p.part),

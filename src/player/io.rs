@@ -349,6 +349,7 @@ pub enum Command {
     /// Sets `currentTime`.
     Seek(Seconds),
     /// `setLiveSeekableRange()`. Only while the source is open. No reply.
+    #[cfg(feature = "live")]
     SetLiveSeekableRange {
         /// Seconds.
         start: Seconds,
@@ -617,6 +618,7 @@ pub enum Event {
     /// Now and then, see [`Config::stats_interval`].
     Stats(Stats),
     /// Of a live presentation, once a second.
+    #[cfg(feature = "live")]
     Live(LiveState),
     /// This build cannot read the content; a build with the named feature can.
     NeedsFeature(&'static str),

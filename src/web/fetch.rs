@@ -209,6 +209,15 @@ fn same_origin(url: &str) -> bool {
     url.strip_prefix(origin.as_str()).is_some_and(|rest| !origin.is_empty() && rest.starts_with('/'))
 }
 
+/// Seconds since 1970 by the server's clock, where the response tells them and anybody asks.
+fn date(response: &Response) -> Option<f64> {
+    if !cfg!(feature = "live") {
+        return None;
+    }
+    let text = response.headers().get("date").ok()??;
+    Some(js_sys::Date::parse(&text) / 1000.0).filter(|seconds| seconds.is_finite())
+}
+
 /// `icy-…` headers of a response, as far as they are exposed.
 fn icy_headers(response: &Response) -> Option<Box<IcyHeaders>> {
     if !cfg!(feature = "progressive") {
@@ -293,8 +302,7 @@ async fn receive(
     let ranges = response.headers().get("accept-ranges").ok().flatten();
     let ranges = ranges.is_some_and(|value| value.eq_ignore_ascii_case("bytes"));
     let (status, url) = (response.status(), response.url());
-    let date = response.headers().get("date").ok().flatten().map(|text| js_sys::Date::parse(&text) / 1000.0);
-    let date = date.filter(|seconds| seconds.is_finite());
+    let date = date(&response);
     let icy = icy_headers(&response);
     live.input(Pending::Head { id, status, url, content_type, length, ranges, date, icy });
     drop(live);

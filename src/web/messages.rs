@@ -1,7 +1,7 @@
 //! Plain objects for the page side, and the configuration that comes from there.
 
 use crate::error::{Category, Code, PlayerError, Result, Severity};
-use crate::player::{AudioTrack, Config, Event, LiveState, Quality, Stats};
+use crate::player::{AudioTrack, Config, Event, Quality, Stats};
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
 
@@ -105,6 +105,7 @@ pub(super) fn event(event: &Event) -> JsValue {
         Event::Error(e) => ("error", error(e)),
         Event::Ended => ("ended", Bag::new()),
         Event::Stats(s) => ("stats", stats(s)),
+        #[cfg(feature = "live")]
         Event::Live(l) => ("live", live(l)),
         Event::Metadata(n) => ("metadata", note(n)),
         #[cfg(feature = "progressive")]
@@ -162,7 +163,8 @@ fn note(n: &crate::player::Note) -> Bag {
         .with("data", data)
 }
 
-fn live(l: &LiveState) -> Bag {
+#[cfg(feature = "live")]
+fn live(l: &crate::player::LiveState) -> Bag {
     Bag::new()
         .with("latency", l.latency)
         .with("target", l.target)

@@ -24,6 +24,7 @@ extern "C" {
 
     #[wasm_bindgen(extends = MediaSource)]
     type Media;
+    #[cfg(feature = "live")]
     #[wasm_bindgen(catch, method, js_name = setLiveSeekableRange)]
     fn set_live_seekable_range(this: &Media, start: f64, end: f64) -> Result<(), JsValue>;
     #[wasm_bindgen(catch, method, structural, setter, js_name = duration)]
@@ -264,6 +265,7 @@ impl Shell {
                 slot.buffer.remove(start, end)?;
                 slot.busy = true;
             }
+            #[cfg(feature = "live")]
             Command::SetLiveSeekableRange { start, end } => {
                 source.media.set_live_seekable_range(start, end)?
             }

@@ -3,6 +3,7 @@
 use super::attributes::{Attributes, byte_range, decimal, integer, to_range};
 use super::media::{MAX_NUMBER, Reader};
 use crate::error::Result;
+use crate::manifest::index::READS_LIVE_TAGS;
 use crate::manifest::{ByteRange, InitRef, ListPart, url};
 use crate::time::Seconds;
 
@@ -191,7 +192,8 @@ impl Reader<'_> {
     pub(super) fn place_parts(&mut self) -> Result<()> {
         let first = self.out.media_sequence.checked_add(self.out.skipped).filter(|n| *n < MAX_NUMBER);
         let first = self.number(first, "EXT-X-SKIP skips too many segments.")?;
-        if let Some((uri, range)) = self.hint.take()
+        if READS_LIVE_TAGS
+            && let Some((uri, range)) = self.hint.take()
             && !self.out.is_complete()
         {
             let last = self.out.index.parts.last();

@@ -10,6 +10,7 @@ use super::directed;
 use super::low_latency::LowLatency;
 use super::{Variables, malformed, time};
 use crate::error::{Code, PlayerError, Result};
+use crate::manifest::index::READS_LIVE_TAGS;
 use crate::manifest::{
     ByteRange, ContentType, InitRef, KeyRef, ListIndex, ListSegment, Period, Presentation, PresentationType,
     Protocol, Representation, SegmentIndex, url,
@@ -180,9 +181,6 @@ pub(super) struct Known<'a> {
 
 /// No server counts as far, even one that takes nanoseconds since 1970; sums of two such numbers do not overflow.
 pub(super) const MAX_NUMBER: u64 = 1 << 62;
-
-/// Dates and low-latency tags are for live streams, and for tools: the builds on demand have no use for their readers.
-const READS_LIVE_TAGS: bool = cfg!(any(feature = "live", not(target_arch = "wasm32")));
 
 /// How far back initialization segments and key sets are compared before another copy is kept. Playlists that come and go
 /// between a programme and its adverts have two or three; a bound keeps hostile input linear.
@@ -455,7 +453,9 @@ impl<'a> Reader<'a> {
             None => None,
         };
         let keys = self.keys_in_force();
-        self.complete_parts(duration);
+        if READS_LIVE_TAGS {
+            self.complete_parts(duration);
+        }
         let segments = &mut self.out.index.segments;
         if segments.len() == 64 {
             // Enough are read to tell how many there will be; growing step by step would copy them all several times.

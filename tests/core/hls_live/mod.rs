@@ -6,7 +6,7 @@ mod origin;
 mod requests;
 
 use millrace::manifest::hls::{self, Change, MediaPlaylist, Playlist, Reload, Variables};
-use millrace::manifest::{ListIndex, SegmentIndex, SegmentRef};
+use millrace::manifest::{ListIndex, ListPart, SegmentIndex, SegmentRef};
 use origin::{Origin, Random};
 use std::collections::BTreeMap;
 
@@ -65,8 +65,8 @@ fn all(index: &ListIndex) -> Vec<SegmentRef> {
     let mut all: Vec<_> = (0..whole.len()).filter_map(|i| whole.segment(i)).collect();
     // A list of the parts alone gives them one by one.
     for part in &index.parts {
-        let one =
-            ListIndex { segments: Vec::new(), first: u64::MAX, parts: vec![part.clone()], ..index.clone() };
+        let parts = vec![ListPart { independent: true, ..part.clone() }];
+        let one = ListIndex { segments: Vec::new(), first: u64::MAX, parts, ..index.clone() };
         all.extend(SegmentIndex::List(one).at(part.start));
     }
     assert_eq!(all.len(), index.segments.len() + index.parts.len());

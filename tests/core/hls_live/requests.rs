@@ -220,6 +220,7 @@ fn playback_begins_and_goes_on_with_parts_that_decoding_can_start_with() {
     assert_eq!(at(16.0), Some((18, None)), "where a segment starts, it is one request");
     assert_eq!(at(16.4), Some((18, None)), "no part before is independent");
     assert_eq!(at(17.2), Some((18, Some(1))));
+    assert_eq!(at(17.5), Some((18, Some(1))), "not where another part starts, either");
     assert_eq!(at(18.7), Some((19, Some(0))), "the segment itself is not there yet");
     assert_eq!((at(19.1), index.end()), (None, Some(19.0)));
     let after = |number, part, end| index.after(number, part, end).map(|s| (s.number, s.part));
