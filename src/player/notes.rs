@@ -17,6 +17,13 @@ const NOTE_BYTES: usize = 200;
 const MPD_EVENT: &str = "urn:mpeg:dash:event:2012";
 /// An element's clock and ours differ by less, in seconds.
 const CLOSE: Seconds = 0.02;
+/// Seconds behind the playhead for which an endless stream may be heard again.
+#[cfg(feature = "progressive")]
+const BEHIND: Seconds = 60.0;
+
+/// Kinds of which stations say the same again and again.
+const REPEATED: [&str; 3] = ["station", "icy", "comments"];
+
 /// Times of one note that came twice differ by less, in seconds. Smaller than a picture: captions say the same twice in a row.
 const SAME: Seconds = 0.005;
 
@@ -73,7 +80,7 @@ impl Notes {
         let place = self.list.iter().rposition(|e| e.note.at <= entry.note.at).map_or(0, |i| i + 1);
         let known = match entry.note.kind {
             // Said again and again.
-            kind @ ("station" | "icy" | "comments") => {
+            kind if REPEATED.contains(&kind) => {
                 let last = self.list.range(..place).rev().find(|e| e.note.kind == kind);
                 last.is_some_and(|last| last.note.values == entry.note.values)
             }
@@ -95,6 +102,21 @@ impl Notes {
     #[cfg(feature = "progressive")]
     pub fn of_radio(&self) -> bool {
         self.list.iter().any(|e| matches!(e.note.kind, "station" | "icy"))
+    }
+
+    /// Forgets what lies before a time, but for the last of each kind that is said again and again.
+    #[cfg(feature = "progressive")]
+    fn forget(&mut self, before: Seconds) {
+        let last = |kind| self.list.iter().rposition(|e| e.note.kind == kind && e.note.at < before);
+        let last = REPEATED.map(last);
+        let mut i = 0..;
+        self.list.retain(|e| {
+            let keep = e.note.at >= before || last.contains(&i.next());
+            if !keep {
+                self.bytes -= e.bytes();
+            }
+            keep
+        });
     }
 
     /// The playhead is put at another place, and comes anew to what follows.
@@ -238,6 +260,11 @@ impl Session {
                 ctx.event(Event::Metadata(entry.note.clone()));
             }
         }
+        // Other streams are asked for their media again when playback goes back, but the events of a manifest come once.
+        #[cfg(feature = "progressive")]
+        if self.linear.as_ref().is_some_and(|linear| linear.live()) {
+            self.notes.forget(position - BEHIND);
+        }
     }
 
     /// When the next is due.
@@ -279,5 +306,21 @@ mod tests {
             notes.add(Note { values, ..Note::new("icy", at) }, f64::INFINITY);
         }
         assert_eq!(notes.list.iter().map(|e| e.note.at).collect::<Vec<_>>(), [0.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    #[cfg(feature = "progressive")]
+    fn what_lies_behind_is_forgotten_but_for_the_last_title() {
+        let mut notes = Notes::default();
+        for (kind, at) in [("station", 0.0), ("icy", 0.0), ("id3", 5.0), ("icy", 10.0), ("icy", 70.0)] {
+            notes.add(
+                Note { data: vec![1], values: vec![("at".into(), at.to_string())], ..Note::new(kind, at) },
+                at,
+            );
+        }
+        notes.forget(60.0);
+        let left: Vec<_> = notes.list.iter().map(|e| (e.note.kind, e.note.at)).collect();
+        assert_eq!(left, [("station", 0.0), ("icy", 10.0), ("icy", 70.0)]);
+        assert_eq!(notes.bytes, notes.list.iter().map(Entry::bytes).sum::<usize>());
     }
 }
