@@ -73,7 +73,7 @@ impl Page {
         let callback = Closure::<dyn FnMut(JsValue)>::new(move |message: JsValue| {
             match text(&message, "type").as_str() {
                 "source" => source(&element, &get(&message, "handle")),
-                "seek" => seek(&element, get(&message, "time").as_f64().unwrap_or_default()),
+                "seek" => seek(&element, get(&message, "value").as_f64().expect("where to")),
                 _ => log.borrow_mut().push((text(&message, "name"), get(&message, "detail"))),
             }
         });

@@ -8,7 +8,7 @@ use millrace::manifest::{
     self, AdaptationSet, ByteRange, IndexKind, Presentation, PresentationType, Protocol, Representation,
     SegmentIndex, dash, hls,
 };
-use millrace::player::{IndexReader, Variables};
+use millrace::player::{self, IndexReader, Variables};
 use millrace::time::Ticks;
 use serde_json::{Map, Value, json};
 use std::io::Read;
@@ -226,25 +226,24 @@ fn complete(presentation: &mut Presentation, variables: &Rc<Variables>) -> Vec<(
         for (s, set) in period.sets.iter_mut().enumerate() {
             for (r, rep) in set.representations.iter_mut().enumerate() {
                 let SegmentIndex::Pending(source) = &rep.index else { continue };
-                let is_playlist = source.kind == IndexKind::MediaPlaylist;
-                if is_playlist {
+                if source.kind == IndexKind::MediaPlaylist {
                     playlists.push(((p, s, r), source.url.clone()));
                 }
                 let mut reader = IndexReader::new(source, variables.clone());
                 let read = loop {
                     let (_, url, range) = reader.request();
-                    let step = fetch(&url, range).and_then(|(url, body)| {
-                        dynamic |= is_playlist && !is_complete(&body);
-                        reader.read(&body, &url)
-                    });
-                    match step {
+                    match fetch(&url, range).and_then(|(url, body)| reader.read(&body, &url)) {
                         Ok(None) => {}
                         Ok(Some(list)) => break Ok(list),
                         Err(error) => break Err(error),
                     }
                 };
                 match read {
-                    Ok(list) => rep.index = SegmentIndex::List(list),
+                    Ok(player::Read::List(list)) => rep.index = SegmentIndex::List(list),
+                    Ok(player::Read::Live(playlist)) => {
+                        dynamic = true;
+                        rep.index = SegmentIndex::List(playlist.index);
+                    }
                     Err(error) => presentation
                         .warnings
                         .push(format!("{}: {error}", error.url.as_deref().unwrap_or(&reader.request().1))),
@@ -256,13 +255,6 @@ fn complete(presentation: &mut Presentation, variables: &Rc<Variables>) -> Vec<(
         presentation.kind = PresentationType::Dynamic;
     }
     playlists
-}
-
-/// Whether a media playlist will not grow (RFC 8216bis §4.4.3.4, §4.4.3.5).
-fn is_complete(playlist: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(playlist);
-    let has = |tag: &str| text.lines().any(|l| l.trim_end() == tag);
-    has("#EXT-X-ENDLIST") || has("#EXT-X-PLAYLIST-TYPE:VOD")
 }
 
 fn report(presentation: &Presentation, playlists: &[(Place, String)]) -> Value {

@@ -34,7 +34,7 @@ mod stream;
 mod types;
 mod wrapping;
 
-pub use indexes::{IndexReader, Variables};
+pub use indexes::{IndexReader, Read, Variables};
 pub use io::*;
 #[cfg(feature = "live")]
 use live::Live;

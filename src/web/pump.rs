@@ -258,5 +258,7 @@ pub(super) fn explain_panics() {
         #[wasm_bindgen(js_namespace = console, js_name = error)]
         fn console_error(message: &str);
     }
-    std::panic::set_hook(Box::new(|info| console_error(&info.to_string())));
+    // Once: a module that has panicked can be asked for another engine, and then the hook cannot be set.
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| std::panic::set_hook(Box::new(|info| console_error(&info.to_string()))));
 }

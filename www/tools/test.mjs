@@ -93,7 +93,7 @@ async function engineTests(engine) {
 const phases = [
   { name: 'setup', run: async () => { await ensure(['build', 'samples', ...engines, 'servers', 'lints']); return { passed: 1, failed: 0 }; }, vital: true },
   { name: 'format', run: check('cargo', ['fmt', '--check']) },
-  { name: 'lint', run: check('cargo', ['clippy', '--all-targets', '--', '-D', 'warnings']) },
+  { name: 'lint', run: check('cargo', ['clippy', '--all-targets', '--features', 'inspect', '--', '-D', 'warnings']) },
   { name: 'lint-wasm', run: check('cargo', ['clippy', '--lib', '--target', 'wasm32-unknown-unknown', '--', '-D', 'warnings']) },
   { name: 'native', run: rustTests('cargo', ['test', '--no-fail-fast']) },
   { name: 'build', run: async () => { await build({ gate: false }); return { passed: 1, failed: 0 }; } },
