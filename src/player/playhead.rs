@@ -20,6 +20,9 @@ const RESTS_AFTER: f64 = 0.7;
 const SHORT_OF_MEDIA: Seconds = 0.1;
 /// Seconds that they are given for it.
 const BEGINS_WITHIN: f64 = 0.5;
+/// Media and seconds within which a wait for more belongs to the start or the seek before it: Chromium's decoder runs dry for some
+/// milliseconds after its first picture.
+const GASP: f64 = 0.2;
 /// Nudges before it is given up.
 const MAX_NUDGES: u32 = 4;
 /// Seconds between looks at a playhead that does not move.
@@ -42,8 +45,10 @@ pub(super) struct Playhead {
     stall: Option<Stall>,
     /// The seek under way is ours: it is part of the stall that it ends.
     own_seek: bool,
-    /// It has played since the load or the last seek: a wait before that is start-up or part of the seek.
-    armed: bool,
+    /// Where it began to play after the load or the last seek: a wait before that is start-up or part of the seek.
+    began: Option<Seconds>,
+    /// Since when it has wanted media to play on.
+    dry_since: Option<Now>,
     moved: (Seconds, Now),
     /// Since when the element could have moved: a start, a pause or a seek that took long is no standstill.
     able_since: Now,
@@ -65,7 +70,8 @@ impl Playhead {
             first_frame_at: None,
             stall: None,
             own_seek: false,
-            armed: false,
+            began: None,
+            dry_since: None,
             moved: (position, 0.0),
             able_since: 0.0,
             nudges: 0,
@@ -139,7 +145,7 @@ impl Playhead {
     /// The element is given another source: it will be put at `position` when that one is ready.
     pub fn expect_at(&mut self, position: Seconds) {
         self.target = Some(position);
-        self.armed = false;
+        self.began = None;
         self.media.position = position;
         self.media.ready_state = 0;
     }
@@ -245,21 +251,23 @@ impl Session {
         let head = &mut self.playhead;
         let media = head.media;
         if media.seeking && !head.own_seek && head.stall.is_none() {
-            head.armed = false;
+            head.began = None;
         } else if media.ready_state >= 3 && !media.paused {
-            head.armed = true;
+            head.began = head.began.or(Some(media.position));
         }
-        let plays = head.armed && !media.paused && !media.seeking && !media.ended;
+        let plays = !media.paused && !media.seeking && !media.ended;
         let waits = plays && media.ready_state < 3 && !at_end;
-        match (&head.stall, waits) {
-            (None, true) => {
-                head.stall = Some(Stall { since: now, reason: Reason::BufferEmpty, cure: Reason::Refilled });
+        let began = head.began.filter(|_| waits);
+        head.dry_since = began.and(head.dry_since.or(Some(now)));
+        match (&head.stall, began.zip(head.dry_since)) {
+            (None, Some((began, since))) if (media.position - began).abs() > GASP || now - since > GASP => {
+                head.stall = Some(Stall { since, reason: Reason::BufferEmpty, cure: Reason::Refilled });
                 self.stats.stalls += 1;
                 ctx.event(Event::Stall { reason: Reason::BufferEmpty, position: media.position });
             }
             // A jump over a hole or a nudge is part of the stall that it ends.
-            (Some(_), false) if media.seeking && !head.own_seek => self.end_stall(ctx, false),
-            (Some(stall), false) if media.ready_state >= 3 && !media.seeking => {
+            (Some(_), None) if media.seeking && !head.own_seek => self.end_stall(ctx, false),
+            (Some(stall), None) if media.ready_state >= 3 && !media.seeking => {
                 let moved = stall.reason != Reason::Nudged || head.moved.1 > stall.since;
                 if moved {
                     self.end_stall(ctx, true);
@@ -330,6 +338,7 @@ impl Session {
     /// Jumps holes that nothing will fill, nudges an element that is stuck in the middle of media.
     pub fn watch_playhead(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
         let now = ctx.now;
+        self.track_stall(ctx);
         let rests = self.playhead.rests();
         let position = if rests { self.playhead.media.position } else { self.playhead.position(now) };
         let hole = if self.playhead.waiting() || rests { self.hole_at(position) } else { None };

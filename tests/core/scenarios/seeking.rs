@@ -243,3 +243,20 @@ fn the_first_frame_before_the_element_can_go_on_is_no_standstill() {
         |o: &Output| matches!(o, Output::Event(Event::Stall { .. }) | Output::Command(Command::Seek(_)));
     assert!(!said.iter().any(nudge), "{said:?}");
 }
+
+/// Chromium's decoder runs dry for some milliseconds after its first picture, with media enough. What lasts is a stall.
+#[test]
+fn a_gasp_after_a_seek_is_part_of_it() {
+    for (gasps, stalls) in [(0.005, 0), (0.1, 0), (1.0, 4)] {
+        let mut w = long();
+        w.element.gasps = gasps;
+        for to in [40.0, 100.0, 10.0, 70.0] {
+            w.run_for(5.0);
+            w.seek(to);
+        }
+        w.run_for(5.0);
+        assert_eq!(w.player.stats(w.now).stalls, stalls, "{gasps}: {}", w.story());
+        let time = w.player.stats(w.now).stall_time;
+        assert!((time - f64::from(stalls) * gasps).abs() < 0.1, "{gasps}: {time}");
+    }
+}

@@ -196,6 +196,10 @@ pub struct Element {
     pub warm_up: f64,
     /// It waits at the end until it is sent there.
     pub sticks_at_end: bool,
+    /// Seconds for which it wants media that is there, just after a seek: decoders fill their queue so.
+    pub gasps: f64,
+    gasp_due: bool,
+    gasp_at: Option<f64>,
     ready_at: Option<f64>,
     first_frame: bool,
     frames: u32,
@@ -243,6 +247,9 @@ impl Element {
             leniency: 0.0,
             warm_up: 0.0,
             sticks_at_end: false,
+            gasps: 0.0,
+            gasp_due: false,
+            gasp_at: None,
             ready_at: None,
             first_frame: false,
             frames: 0,
@@ -330,15 +337,16 @@ impl Element {
 
     /// When it will do something by itself.
     pub fn next(&self, now: f64) -> f64 {
+        let gasp = self.gasp_at.map_or(f64::INFINITY, |at| if at > now { at } else { at + self.gasps });
         if !self.playing() {
-            return self.ready_at.filter(|t| *t > now).unwrap_or(f64::INFINITY);
+            return self.ready_at.filter(|t| *t > now).unwrap_or(f64::INFINITY).min(gasp);
         }
         let source_ended = self.source.as_ref().is_some_and(|s| s.ended);
         let stop = if source_ended { self.edge() } else { self.edge() - FUTURE / 4.0 };
         let fails = self.decode_errors.iter().copied().filter(|t| *t >= self.position);
         let stop = fails.fold(stop, f64::min);
         let edge = now + (stop - self.position).max(0.0) / self.rate.max(1e-3) + 1e-6;
-        edge.min(self.next_tick.max(now))
+        edge.min(self.next_tick.max(now)).min(gasp)
     }
 
     /// Plays on.
@@ -402,6 +410,8 @@ impl Element {
             Some(_) => 2,
             None => 1,
         };
+        self.gasp_at = self.gasp_at.filter(|at| now < at + self.gasps);
+        let ready = if self.gasp_at.is_some_and(|at| now >= at) { ready.min(2) } else { ready };
         if self.ready_state == 0 {
             self.ready_state = 1;
             if let Some(to) = self.start_at.take() {
@@ -412,7 +422,12 @@ impl Element {
         self.ready_state = ready;
         if self.seeking && ready >= 2 {
             self.seeking = false;
+            self.gasp_due = self.gasps > 0.0;
             self.report("seeked");
+        }
+        if self.gasp_due && ready >= 3 {
+            self.gasp_due = false;
+            self.gasp_at = Some(now + 0.002);
         }
         if ready >= 2 && !self.first_frame {
             self.first_frame = true;
