@@ -326,10 +326,10 @@ impl Session {
     /// The start of a segment near `position`: decoding begins there, and a picture shows sooner. Playlists forbid to be nearer to the
     /// edge than they say (RFC 8216bis §6.3.3); in low latency every part of a second counts.
     fn at_a_segment(&self, ctx: &Ctx, position: Seconds) -> Seconds {
-        if self.presentation.live.as_ref().is_some_and(|l| l.low_latency)
-            && self.presentation.protocol != Protocol::Hls
-        {
-            return position;
+        const ROUNDING: Seconds = 0.03;
+        if self.presentation.live.as_ref().is_some_and(|l| l.low_latency) {
+            // Playlists round the times of parts: on the boundary of one, the media may begin a hair behind.
+            return position - ROUNDING;
         }
         let known = self.streams.first().and_then(|s| {
             let reps = &self.set(s.period, s.set)?.representations;

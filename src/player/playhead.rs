@@ -300,6 +300,9 @@ impl Session {
                 }
                 continue;
             }
+            #[cfg(feature = "live")]
+            let frontier =
+                if frontier > position { frontier } else { self.decoded_to(&self.streams[i], position) };
             let serves = match &self.streams[i].activity {
                 Activity::Segment(job) => {
                     let s = &job.segment;
@@ -333,6 +336,15 @@ impl Session {
             .map(|b| b.expected().end_from(position, SEAM))
             .fold(None, |least: Option<Seconds>, e| Some(least.map_or(e, |l| l.min(e))))
             .unwrap_or(position)
+    }
+
+    /// [`Self::frontier`] for a place without media inside a segment that comes in parts: decoding begins with a part before it, and the
+    /// parts between may be there, or under way.
+    #[cfg(feature = "live")]
+    fn decoded_to(&self, stream: &Stream, position: Seconds) -> Seconds {
+        let rep = stream.rep.and_then(|rep| self.set(stream.period, stream.set)?.representations.get(rep));
+        let first = rep.and_then(|r| r.index.at(position)).filter(|s| s.part.is_some());
+        first.map_or(position, |s| self.frontier(stream, s.start.min(position)))
     }
 
     /// Jumps holes that nothing will fill, nudges an element that is stuck in the middle of media.
