@@ -24,7 +24,7 @@ const LEAST_DELAY: Seconds = 2.0;
 const DEAD_BAND: Seconds = 0.1;
 const SETTLED: Seconds = 0.02;
 /// Change of rate per second of distance. Larger: sooner there, and more audible.
-const GAIN: f64 = 0.1;
+const GAIN: f64 = 0.2;
 /// Rates that nobody hears (±8 % with the pitch kept), where the manifest tells none.
 const RATES: (f64, f64) = (0.92, 1.08);
 /// Steps of the rate: smaller changes are not worth a command.
