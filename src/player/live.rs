@@ -1,20 +1,14 @@
-//! Live: the server's clock, the edge, the window, and how far behind the edge playback stays. How manifests are read again is in
+//! Live: the edge, the window, and how far behind the edge playback stays. How manifests are read again is in
 //! `refresh`.
 
+use super::clock::ServerClock;
 use super::io::*;
 use super::refresh::Refresh;
-use super::requests::Ticket;
 use super::session::{Ctx, Session, StartAt};
 use super::stream::Activity;
-use crate::manifest::{ClockSource, Protocol, SegmentIndex, date_time};
+use crate::manifest::{Protocol, SegmentIndex};
 use crate::time::Seconds;
 
-/// Seconds by which the wall clock leaps against the shell's before that counts as a sleep or a new setting.
-const LEAP: f64 = 1.0;
-/// A clock that is off by less (seconds) is left as it is: a `Date` header has whole seconds.
-const DATE_IS_COARSE: f64 = 2.0;
-/// Seconds for which the start waits for the time of the server.
-const CLOCK_PATIENCE: f64 = 1.5;
 /// Segments to stay behind the edge where neither manifest nor configuration tell: one is being made, one is on its way.
 const DEFAULT_SEGMENTS: f64 = 2.0;
 /// The least distance (seconds) that is chosen without being told.
@@ -37,24 +31,9 @@ const RELAX_AFTER: f64 = 60.0;
 /// Seconds that the playhead may lie outside of the window before it is carried: a window moves in steps of segments.
 const OUTSIDE: Seconds = 0.5;
 
-/// What is known of the server's clock.
-#[derive(Debug, PartialEq)]
-enum Clock {
-    /// The machine's own, until somebody tells better.
-    Local,
-    /// The manifest's source of this number is asked.
-    Asked { source: usize, ticket: Ticket, since: Now, body: Vec<u8> },
-    /// A source has told.
-    Told,
-}
-
 /// A live presentation, beside the session.
 pub(super) struct Live {
-    /// The wall clock less the shell's, in seconds.
-    wall: f64,
-    /// The server's clock less the wall clock.
-    correction: f64,
-    clock: Clock,
+    pub clock: ServerClock,
     pub refresh: Refresh,
     /// Seconds added to the distance from the edge after stalls, and when that was changed last.
     widened: Seconds,
@@ -72,9 +51,7 @@ pub(super) struct Live {
 impl Live {
     pub fn new(ctx: &Ctx, wall: f64) -> Self {
         Self {
-            wall: wall - ctx.now,
-            correction: 0.0,
-            clock: Clock::Local,
+            clock: ServerClock::new(ctx.now, wall),
             refresh: Refresh::new(ctx.now),
             widened: 0.0,
             widened_at: ctx.now,
@@ -91,16 +68,6 @@ impl Live {
         if std::mem::replace(&mut self.rate, 1.0) != 1.0 {
             ctx.command(Command::SetRate(1.0));
         }
-    }
-
-    /// The server's clock, in seconds since 1970.
-    pub fn clock(&self, now: Now) -> f64 {
-        now + self.wall + self.correction
-    }
-
-    /// Whether a request is for the time.
-    pub fn is_clock(&self, ticket: Ticket) -> bool {
-        matches!(self.clock, Clock::Asked { ticket: t, .. } if t == ticket)
     }
 }
 
@@ -122,95 +89,12 @@ impl Session {
         }
     }
 
-    /// Asks a source of the manifest for the time.
-    fn ask_clock(&mut self, ctx: &mut Ctx, source: usize) {
-        let Some(live) = &mut self.live else { return };
-        let told = self.presentation.live.as_ref().and_then(|l| l.clocks.get(source));
-        live.clock = match told {
-            None => Clock::Local,
-            Some(ClockSource::Direct(time)) => {
-                live.correction = time - (live.wall + ctx.now);
-                Clock::Told
-            }
-            Some(ClockSource::Head(url)) => {
-                let ticket = self.requests.send(ctx.now, FetchKind::Head, url.clone(), None, ctx.out);
-                Clock::Asked { source, ticket, since: ctx.now, body: Vec::new() }
-            }
-            Some(ClockSource::Body(url)) => {
-                let ticket = self.requests.send(ctx.now, FetchKind::Clock, url.clone(), None, ctx.out);
-                Clock::Asked { source, ticket, since: ctx.now, body: Vec::new() }
-            }
-        };
-    }
-
-    /// A response has a `Date` header. It sets a clock that nobody else sets, if that is far off.
-    pub fn dated(&mut self, ctx: &mut Ctx, ticket: Ticket, date: f64) {
-        let Some(live) = &mut self.live else { return };
-        let head = live.is_clock(ticket);
-        let correction = date - (live.wall + ctx.now);
-        // The header is cut to whole seconds: half of one is missing on average.
-        if head || (live.clock == Clock::Local && (correction - live.correction).abs() > DATE_IS_COARSE) {
-            live.correction = correction + 0.5;
-        }
-        if head {
-            live.clock = Clock::Told;
-        }
-    }
-
-    /// Bytes of the answer with the time.
-    pub fn clock_bytes(&mut self, data: &[u8]) {
-        if let Some(Live { clock: Clock::Asked { body, .. }, .. }) = self.live.as_deref_mut()
-            && body.len() < 1024
-        {
-            body.extend_from_slice(data);
-        }
-    }
-
-    /// The answer with the time is complete, or did not come: then the next source is asked.
-    pub fn clock_answered(&mut self, ctx: &mut Ctx, arrived: bool) {
-        let Some(live) = &mut self.live else { return };
-        let Clock::Asked { source, since, body, .. } = &live.clock else { return };
-        let next = source + 1;
-        let time = std::str::from_utf8(body).ok().and_then(|text| date_time(text.trim_ascii()));
-        match time.filter(|_| arrived) {
-            Some(time) => {
-                // It was true when the server answered: on average half a round trip ago.
-                live.correction = time + (ctx.now - since) / 2.0 - (live.wall + ctx.now);
-                live.clock = Clock::Told;
-            }
-            None => self.ask_clock(ctx, next),
-        }
-    }
-
-    /// The element's report carries the wall clock.
-    pub fn wall_reported(&mut self, ctx: &mut Ctx, wall: f64) {
-        if wall <= 0.0 {
-            return;
-        }
-        self.wall = wall - ctx.now;
-        let Some(live) = &mut self.live else { return };
-        let leapt = (self.wall - live.wall).abs() > LEAP;
-        live.wall = self.wall;
-        if leapt {
-            // A sleep, or another setting of the clock, by which the correction is void.
-            live.refresh.hurry(ctx.now);
-            if live.clock != Clock::Local {
-                self.ask_clock(ctx, 0);
-            }
-        }
-    }
-
-    /// Whether the start waits for the server's time.
-    fn waits_for_clock(&self, now: Now) -> bool {
-        let clock = self.live.as_ref().map(|l| &l.clock);
-        matches!(clock, Some(Clock::Asked { since, .. }) if now < since + CLOCK_PATIENCE)
-    }
-
     /// One round of what is live.
     pub fn step_live(&mut self, ctx: &mut Ctx) {
         let Some(live) = &self.live else { return };
-        let clock = live.clock(ctx.now);
+        let clock = live.clock.now(ctx.now);
         self.presentation.advance(clock);
+        self.step_clock(ctx);
         self.forget_the_past(ctx);
         self.step_refresh(ctx);
         self.carry_into_window(ctx);
@@ -234,7 +118,7 @@ impl Session {
         if self.presentation.protocol == Protocol::Hls {
             return self.list_edge(ctx.now);
         }
-        self.presentation.edge(live.clock(ctx.now))
+        self.presentation.edge(live.clock.now(ctx.now))
     }
 
     /// What can be sought.
@@ -242,7 +126,7 @@ impl Session {
         let live = self.live.as_ref()?;
         let (start, end) = match self.presentation.protocol {
             Protocol::Hls => self.list_window(ctx.now)?,
-            _ => self.presentation.window(live.clock(ctx.now))?,
+            _ => self.presentation.window(live.clock.now(ctx.now))?,
         };
         Some((start.max(0.0), end.max(start).max(0.0)))
     }
@@ -292,13 +176,13 @@ impl Session {
         let live = self.live.as_ref()?;
         match self.presentation.protocol {
             Protocol::Hls => self.list_edge(ctx.now),
-            _ => Some(live.clock(ctx.now) - self.presentation.live.as_ref()?.epoch.unwrap_or(0.0)),
+            _ => Some(live.clock.now(ctx.now) - self.presentation.live.as_ref()?.epoch.unwrap_or(0.0)),
         }
     }
 
     /// Where playback at the edge is now. `None`: not known yet.
     pub fn live_position(&self, ctx: &Ctx) -> Option<Seconds> {
-        if self.waits_for_clock(ctx.now) {
+        if self.live.as_ref()?.clock.is_awaited(ctx.now) {
             return None;
         }
         let (start, end) = self.window(ctx)?;
@@ -518,12 +402,10 @@ impl Session {
             return f64::INFINITY;
         }
         let waits = self.streams.iter().any(|s| matches!(s.activity, Activity::Idle));
-        let clock = live.clock(ctx.now);
+        let clock = live.clock.now(ctx.now);
         let next = if waits { self.presentation.next_available(clock) } else { None };
         let mut soonest = next.map_or(f64::INFINITY, |at| ctx.now + (at - clock).max(0.005));
-        if let Clock::Asked { since, .. } = &live.clock {
-            soonest = soonest.min(since + CLOCK_PATIENCE);
-        }
+        soonest = soonest.min(live.clock.deadline(ctx.now));
         if self.loaded {
             soonest = soonest.min(live.told_at + 1.0);
         }

@@ -4,6 +4,8 @@
 
 mod appending;
 mod buffer;
+#[cfg(feature = "live")]
+mod clock;
 mod failures;
 mod fetching;
 #[cfg(feature = "progressive")]

@@ -151,7 +151,7 @@ impl Session {
         if live.refresh.lists.holds(ticket) {
             return true;
         }
-        live.is_clock(ticket) || live.refresh.ticket == Some(ticket)
+        live.clock.asks(ticket) || live.refresh.ticket == Some(ticket)
     }
 
     /// Where such a response comes from, after redirects.
@@ -177,8 +177,8 @@ impl Session {
     /// Bytes of such a response.
     pub fn live_bytes(&mut self, ticket: Ticket, data: &[u8]) {
         let Some(live) = &mut self.live else { return };
-        if live.is_clock(ticket) {
-            return self.clock_bytes(data);
+        if live.clock.asks(ticket) {
+            return live.clock.bytes(data);
         }
         if live.refresh.ticket == Some(ticket) {
             live.refresh.body.extend_from_slice(data);
@@ -201,7 +201,7 @@ impl Session {
     /// Such a response is complete.
     pub fn live_end(&mut self, ctx: &mut Ctx, ticket: Ticket) {
         let Some(live) = &mut self.live else { return };
-        if live.is_clock(ticket) {
+        if live.clock.asks(ticket) {
             return self.clock_answered(ctx, true);
         }
         if live.refresh.ticket == Some(ticket) {
@@ -220,7 +220,7 @@ impl Session {
     /// Such a response cannot be had.
     pub fn live_failed(&mut self, ctx: &mut Ctx, ticket: Ticket, error: PlayerError) {
         let Some(live) = &mut self.live else { return };
-        if live.is_clock(ticket) {
+        if live.clock.asks(ticket) {
             return self.clock_answered(ctx, false);
         }
         if live.refresh.ticket == Some(ticket) {
@@ -251,7 +251,7 @@ impl Session {
     fn manifest_read(&mut self, ctx: &mut Ctx, body: Vec<u8>, url: &str) -> Result<()> {
         use crate::manifest::dash;
         let Some(live) = &mut self.live else { return Ok(()) };
-        let clock = live.clock(ctx.now);
+        let clock = live.clock.now(ctx.now);
         let (text, base) = if live.refresh.patching {
             (dash::patch(&live.refresh.text, &body)?, self.url.clone())
         } else {
@@ -286,7 +286,7 @@ impl Session {
             Some(RepKey { period, set, rep })
         });
         if let Some(live) = &self.live {
-            let clock = live.clock(ctx.now);
+            let clock = live.clock.now(ctx.now);
             self.presentation.advance(clock);
         }
         self.ask_types(ctx);

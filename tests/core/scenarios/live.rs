@@ -275,7 +275,26 @@ fn a_wrong_clock_is_put_right_by_the_server() {
         assert_eq!((w.errors(), stalls(&w)), (vec![], 0), "{off}: {}", w.story());
         let latency = behind(&w, &live);
         assert!((4.5..7.5).contains(&latency), "{off}: {latency}\n{}", w.story());
+        // By the answer, not by the whole seconds of its `Date`.
+        let error = last_live(&w).latency - (live.made_at(w.server_now()) - w.element.position);
+        assert!(error.abs() < 0.03, "{off}: {error}");
     }
+}
+
+/// A busy page gets the first answer late, and one that is late says little.
+#[test]
+fn a_time_that_came_late_is_asked_for_again() {
+    let live = Live::new().with(|l| (l.clock, l.delay) = (true, Some(6.0)));
+    let mut w = world(live.clone().dash(), Config::default());
+    w.fault("/time", Fault::Delay(0.8), 1);
+    w.load(MPD);
+    let off = |w: &World| last_live(w).latency - (live.made_at(w.server_now()) - w.element.position);
+    w.run_for(2.0);
+    assert!(off(&w).abs() > 0.3, "{}\n{}", off(&w), w.story());
+    w.run_for(600.0);
+    assert!(off(&w).abs() < 0.03, "{}\n{}", off(&w), w.story());
+    // Not every few seconds for ever.
+    assert!((2..5).contains(&requests_of(&w, "/time").len()), "{:?}", requests_of(&w, "/time"));
 }
 
 #[test]

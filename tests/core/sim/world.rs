@@ -1,6 +1,7 @@
 //! The world below the sans-IO line: a shell, a browser and a network under a virtual clock.
 
 use super::element::{Element, Source};
+use super::live::UNIX;
 use super::media::Mark;
 use super::mse::Refusal;
 use super::network::{Delivery, Fault, Network, Request};
@@ -363,6 +364,7 @@ impl World {
         self.last_input = self.now;
         assert!(self.spins < SPIN, "the core spins at {:.3}\n{}", self.now, self.story());
         let now = self.now;
+        let date = (UNIX + self.server_now()).floor();
         let element = &self.element;
         let player = &mut self.player;
         counting::inside(|| match input {
@@ -377,7 +379,8 @@ impl World {
                         content_type: Some(content_type),
                         length,
                         ranges,
-                        date: None,
+                        // As servers write it: whole seconds.
+                        date: Some(date),
                         icy: icy.as_ref(),
                     },
                 ),

@@ -1,0 +1,183 @@
+//! The server's clock: where the manifest has it asked for (UTCTiming, ISO/IEC 23009-1 §5.8.4.11), and how sure the answer is.
+
+use super::io::*;
+use super::requests::Ticket;
+use super::session::{Ctx, Session};
+use crate::manifest::{ClockSource, date_time};
+use crate::time::Seconds;
+
+/// Seconds by which the wall clock leaps against the shell's before that counts as a sleep or a new setting.
+const LEAP: f64 = 1.0;
+/// A clock that is off by less (seconds) is left as it is: a `Date` header has whole seconds.
+const DATE_IS_COARSE: f64 = 2.0;
+/// Seconds for which the start waits for the time of the server.
+const PATIENCE: f64 = 1.5;
+/// An answer that may be off by more than this many seconds is asked for again: a busy page, or a link that was just opened, makes the
+/// first one late.
+const GOOD_ENOUGH: Seconds = 0.025;
+/// Seconds to the second question; each further one waits twice as long as the one before.
+const ASK_AGAIN: f64 = 2.0;
+const ASK_SELDOM: f64 = 1024.0;
+/// What two clocks drift apart, in seconds per second.
+const DRIFT: f64 = 5e-5;
+
+#[derive(Debug)]
+struct Question {
+    /// Its number in the manifest.
+    source: usize,
+    /// Its `Date` header is the answer, not its body.
+    head: bool,
+    ticket: Ticket,
+    since: Now,
+    body: Vec<u8>,
+}
+
+pub(super) struct ServerClock {
+    /// The wall clock less the shell's, in seconds.
+    wall: f64,
+    /// The server's clock less the wall clock.
+    correction: f64,
+    /// A source has told, until the wall clock leaps.
+    told: bool,
+    /// How far the correction may be off, when it was made, and how long to wait for the next question.
+    error: Seconds,
+    set_at: Now,
+    interval: f64,
+    ask_at: Now,
+    question: Option<Question>,
+}
+
+impl ServerClock {
+    pub fn new(now: Now, wall: f64) -> Self {
+        Self {
+            wall: wall - now,
+            correction: 0.0,
+            told: false,
+            error: f64::INFINITY,
+            set_at: now,
+            interval: ASK_AGAIN,
+            ask_at: f64::INFINITY,
+            question: None,
+        }
+    }
+
+    /// Seconds since 1970.
+    pub fn now(&self, now: Now) -> f64 {
+        now + self.wall + self.correction
+    }
+
+    /// Whether a request is for the time.
+    pub fn asks(&self, ticket: Ticket) -> bool {
+        self.question.as_ref().is_some_and(|q| q.ticket == ticket)
+    }
+
+    /// Whether the start waits for an answer.
+    pub fn is_awaited(&self, now: Now) -> bool {
+        self.question.as_ref().is_some_and(|q| !self.told && now < q.since + PATIENCE)
+    }
+
+    /// When it must be looked at again.
+    pub fn deadline(&self, now: Now) -> Now {
+        match &self.question {
+            None => self.ask_at,
+            Some(q) if self.is_awaited(now) => q.since + PATIENCE,
+            Some(_) => f64::INFINITY,
+        }
+    }
+
+    /// Bytes of the answer.
+    pub fn bytes(&mut self, data: &[u8]) {
+        if let Some(question) = self.question.as_mut().filter(|q| q.body.len() < 1024) {
+            question.body.extend_from_slice(data);
+        }
+    }
+
+    /// The time of the server at the moment `at` of the shell, give or take `error`.
+    fn set(&mut self, time: f64, at: Now, now: Now, error: Seconds) {
+        if self.told && error >= self.error + (now - self.set_at) * DRIFT {
+            return;
+        }
+        self.correction = time - (self.wall + at);
+        (self.told, self.error, self.set_at) = (true, error, now);
+    }
+}
+
+impl Session {
+    /// Asks a source of the manifest for the time.
+    pub fn ask_clock(&mut self, ctx: &mut Ctx, source: usize) {
+        let Some(live) = &mut self.live else { return };
+        let clock = &mut live.clock;
+        (clock.question, clock.ask_at) = (None, f64::INFINITY);
+        let told = self.presentation.live.as_ref().and_then(|l| l.clocks.get(source));
+        let (head, url) = match told {
+            None => return,
+            Some(ClockSource::Direct(time)) => return clock.set(*time, ctx.now, ctx.now, GOOD_ENOUGH),
+            Some(ClockSource::Head(url)) => (true, url),
+            Some(ClockSource::Body(url)) => (false, url),
+        };
+        let kind = if head { FetchKind::Head } else { FetchKind::Clock };
+        let ticket = self.requests.send(ctx.now, kind, url.clone(), None, ctx.out);
+        clock.question = Some(Question { source, head, ticket, since: ctx.now, body: Vec::new() });
+    }
+
+    /// A response has a `Date` header. It sets a clock that nobody else sets, if that is far off.
+    pub fn dated(&mut self, ctx: &mut Ctx, ticket: Ticket, date: f64) {
+        let Some(live) = &mut self.live else { return };
+        let clock = &mut live.clock;
+        let off = date - clock.now(ctx.now);
+        // The header is cut to whole seconds: half of one is missing on average.
+        if clock.question.as_ref().is_some_and(|q| q.head && q.ticket == ticket) {
+            clock.question = None;
+            clock.set(date + 0.5, ctx.now, ctx.now, 0.5);
+        } else if !clock.told && !clock.asks(ticket) && off.abs() > DATE_IS_COARSE {
+            clock.correction += off + 0.5;
+        }
+    }
+
+    /// The answer with the time is complete, or did not come: then the next source is asked.
+    pub fn clock_answered(&mut self, ctx: &mut Ctx, arrived: bool) {
+        let Some(live) = &mut self.live else { return };
+        let clock = &mut live.clock;
+        let Some(Question { source, since, body, .. }) = clock.question.take() else { return };
+        let time = std::str::from_utf8(&body).ok().and_then(|text| date_time(text.trim_ascii()));
+        if let Some(time) = time.filter(|_| arrived) {
+            // It was true somewhere between question and answer.
+            let error = (ctx.now - since) / 2.0;
+            clock.set(time, since + error, ctx.now, error);
+        } else if !clock.told {
+            return self.ask_clock(ctx, source + 1);
+        }
+        if clock.error > GOOD_ENOUGH {
+            clock.ask_at = ctx.now + clock.interval;
+            clock.interval = (clock.interval * 2.0).min(ASK_SELDOM);
+        } else {
+            clock.ask_at = ctx.now + ASK_SELDOM;
+        }
+    }
+
+    /// The element's report carries the wall clock.
+    pub fn wall_reported(&mut self, ctx: &mut Ctx, wall: f64) {
+        if wall <= 0.0 {
+            return;
+        }
+        self.wall = wall - ctx.now;
+        let Some(live) = &mut self.live else { return };
+        let clock = &mut live.clock;
+        let leapt = (self.wall - clock.wall).abs() > LEAP;
+        clock.wall = self.wall;
+        if leapt {
+            // A sleep, or another setting of the clock, by which the correction is void.
+            live.refresh.hurry(ctx.now);
+            if std::mem::replace(&mut clock.told, false) || clock.question.is_some() {
+                self.ask_clock(ctx, 0);
+            }
+        }
+    }
+
+    /// Asks again when that is due.
+    pub fn step_clock(&mut self, ctx: &mut Ctx) {
+        if self.live.as_ref().is_some_and(|l| ctx.now >= l.clock.ask_at) {
+            self.ask_clock(ctx, 0);
+        }
+    }
+}
