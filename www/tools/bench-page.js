@@ -12,7 +12,7 @@ const script = (src) => new Promise((resolve, reject) => {
 
 const players = {
   millrace: {
-    async code(prefix, protocol) { this.lib = await import(`${prefix}/dist/${protocol}.js`); },
+    async code(prefix, protocol, live) { this.lib = await import(`${prefix}/dist/${live ? 'live' : protocol}.js`); },
     async make() { this.player = new this.lib.Player(); await this.player.attach(video); },
     load(url) { return this.player.load(url); },
   },
@@ -23,12 +23,19 @@ const players = {
   },
   'dash.js': {
     code: (prefix) => script(`${prefix}/peers/dashjs/dist/modern/umd/dash.mediaplayer.min.js`),
+    // Low latency by the manifest alone.
     async make() { this.player = dashjs.MediaPlayer().create(); this.player.initialize(video, null, false); },
     async load(url) { this.player.attachSource(url); },
   },
   shaka: {
     code: (prefix, protocol) => script(`${prefix}/peers/shaka-player/dist/shaka-player.${protocol}-es2021.js`),
-    async make() { shaka.polyfill.installAll(); this.player = new shaka.Player(); await this.player.attach(video); },
+    async make({ live = false } = {}) {
+      shaka.polyfill.installAll();
+      this.player = new shaka.Player();
+      // What its documentation turns on for low latency.
+      if (live) this.player.configure({ streaming: { lowLatencyMode: true, liveSync: { enabled: true } } });
+      await this.player.attach(video);
+    },
     load(url) { return this.player.load(url); },
   },
   'rx-player': {
@@ -59,10 +66,7 @@ window.bench = {
     await player.make();
     await idle(1_000);
     const started = performance.now();
-    const frame = firstFrame();
-    const loaded = player.load(url);
-    const { now, rung } = await frame;
-    await loaded;
+    const [{ now, rung }] = await Promise.all([firstFrame(), player.load(url)]);
     return { ms: now - started, rung };
   },
 
@@ -77,6 +81,42 @@ window.bench = {
     const { now, rung } = await frame;
     await loaded;
     return { ms: now - started, rung };
+  },
+
+  /**
+   * Joins a live stream and stays for so many seconds: join time, and from `settled` seconds on the age of the picture (s), read from the number in it; stalls after the first frame;
+   * how often the rate changed.
+   */
+  async live(name, protocol, url, seconds, settled, { epoch, read, strip }) {
+    const frameOf = new Function(`return ${read}`)();
+    const player = players[name];
+    await player.code('', protocol, true);
+    await player.make({ live: true });
+    await idle(1_000);
+    const started = performance.now();
+    const [{ now }] = await Promise.all([firstFrame(), player.load(url)]);
+    const seen = { join: now - started, stalls: 0, stalled: 0, rates: 0 };
+    let waits;
+    video.addEventListener('waiting', () => { waits ??= performance.now(); });
+    video.addEventListener('ratechange', () => { seen.rates++; });
+    const ages = [];
+    // Pictures that come late, or not at all, are not the age of one.
+    const next = () => video.requestVideoFrameCallback(() => {
+      if (waits !== undefined && performance.now() - waits > 100) { seen.stalls++; seen.stalled += performance.now() - waits; }
+      waits = undefined;
+      next();
+    });
+    next();
+    const { currentTime } = video;
+    while (performance.now() - now < seconds * 1000) {
+      await idle(250);
+      const number = frameOf(video, strip);
+      if (number >= 0 && performance.now() - now > settled * 1000) ages.push((Date.now() - epoch) / 1000 - number / 25);
+    }
+    if (!ages.length) throw new Error('no picture could be read');
+    if (waits !== undefined) { seen.stalls++; seen.stalled += performance.now() - waits; }
+    ages.sort((a, b) => a - b);
+    return { ...seen, age: ages[ages.length >> 1], worst: ages.at(-1), played: video.currentTime - currentTime };
   },
 
   /** Plays for `seconds` of the clip and resolves. */

@@ -8,6 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { build, buildWasm, peerSizes, pkgDir, readConfig, sizeTable } from '../build.mjs';
 import { buildNative, makeInputs, timeProcess } from './bench-inputs.mjs';
 import { launch } from './browsers.mjs';
+import { readFrame, strip } from './frame-strip.mjs';
+import { startLiveOrigin } from './live-origin.mjs';
 import { makeSamples, samplesDir } from './samples.mjs';
 import { startServer } from './server.mjs';
 import { ensure } from './setup.mjs';
@@ -17,6 +19,9 @@ const link = 'kbps=10000,rtt=40';
 /** A segment's start, far behind what can be buffered: what a player waits for beyond the keyframe is its own doing. */
 const seekTo = 40;
 const cpuSeconds = 30;
+/** A stay at the live edge, and how much of it counts as the way there. */
+const liveSeconds = 60;
+const settledAfter = 15;
 /** Of each input that is rewritten. */
 let megabytes = 50;
 
@@ -143,6 +148,11 @@ function table(title, results, cases, field, { limit, digits = 0, rung = false, 
 const nativeName = 'millrace, native';
 const withFloor = { ...streams, '<video src=mp4>, 720p': { ...floor, players: ['native'] } };
 
+const liveStreams = {
+  'LL-HLS, parts of 0.32 s': { protocol: 'hls', players: ['millrace', 'hls.js', 'shaka'] },
+  'LL-DASH, a frame a chunk, 1 s asked for': { protocol: 'dash', players: ['millrace', 'dash.js', 'shaka'] },
+};
+
 const sections = {
   async size() {
     const rows = await build({ gate: false });
@@ -169,6 +179,23 @@ const sections = {
       return browser.run((...args) => window.bench.seek(...args), seekTo);
     }));
     return { text: table('Seek into media not buffered: to the picture, ms (720p alone, 3 Mbit/s of media; 10 Mbit/s, 40 ms)', results, withFloor, 'ms', { limit: 0.4 }), data: [...results.rows.values()] };
+  },
+
+  async live(runs) {
+    const origin = await startLiveOrigin({ chunkDuration: 0.04, latency: 1 });
+    try {
+      const clock = { epoch: origin.epoch, read: String(readFrame), strip };
+      const results = await interleave('live', liveStreams, runs, ({ protocol }, player) => withPage('bench',
+        (browser) => browser.run((...args) => window.bench.live(...args), player, protocol, origin[protocol], liveSeconds, settledAfter, clock)));
+      return { text: [
+        table('Join: load() to first frame at the edge, ms', results, liveStreams, 'join', { limit: 1 }),
+        table(`Age of the picture, s, the median from ${settledAfter} s after the join to ${liveSeconds} s`, results, liveStreams, 'age', { digits: 2, limit: 1 }),
+        table('and the oldest', results, liveStreams, 'worst', { digits: 2 }),
+        table(`Stalls in ${liveSeconds} s`, results, liveStreams, 'stalls'),
+        table('their length, ms', results, liveStreams, 'stalled'),
+        table('Changes of the rate', results, liveStreams, 'rates'),
+      ].join('\n'), data: [...results.rows.values()] };
+    } finally { await origin.close(); }
   },
 
   async thread(runs) {
@@ -308,7 +335,7 @@ await main(async () => {
   const chosen = args.length ? args : Object.keys(sections);
   await ensure(['build', 'samples', 'chromium']);
   // What is only read or rewritten needs no streams and no player.
-  const plays = chosen.some((name) => ['start', 'cold', 'seek', 'thread'].includes(name));
+  const plays = chosen.some((name) => ['start', 'cold', 'seek', 'live', 'thread'].includes(name));
   if (plays) {
     await makeSamples();
     await build({ gate: false });
@@ -320,7 +347,7 @@ await main(async () => {
       '/bench-page.js': { type: 'text/javascript', body: readFileSync(path.join(root, 'www/tools/bench-page.js'), 'utf8') } } });
   // Packing the code for the first time takes the server seconds: not on anyone's clock.
   if (plays) await bundleRxPlayer();
-  const scripts = ['/bench/rx-player.js', '/dist/hls.js', '/dist/dash.js', ...['hls', 'dash'].flatMap((name) => ['worker.js', 'engine.js', 'millrace_bg.wasm'].map((file) => `/dist/${name}/${file}`)),
+  const scripts = ['/bench/rx-player.js', '/dist/hls.js', '/dist/dash.js', '/dist/live.js', ...['hls', 'dash', 'live'].flatMap((name) => ['worker.js', 'engine.js', 'millrace_bg.wasm'].map((file) => `/dist/${name}/${file}`)),
     '/peers/hls.js/dist/hls.min.js', '/peers/dashjs/dist/modern/umd/dash.mediaplayer.min.js', ...['hls', 'dash'].map((name) => `/peers/shaka-player/dist/shaka-player.${name}-es2021.js`)];
   if (plays) {
     await step('packing the code', async () => { for (const file of scripts) await (await fetch(server.url + file, { headers: { 'Accept-Encoding': 'br' } })).arrayBuffer(); });
