@@ -171,12 +171,21 @@ impl Session {
         Some(self.head_of_time(ctx)? - self.playhead.position(ctx.now))
     }
 
+    /// Clock time at which presentation time 0 was recorded: as the source tells (ISO/IEC 23009-1 §5.12), else as availability has it.
+    fn epoch(&self) -> Option<f64> {
+        /// Seconds apart from which the source's clock is not to be believed.
+        const ABSURD: f64 = 60.0;
+        let live = self.presentation.live.as_ref()?;
+        let told = live.producer.first().map(|p| p.wall - p.time);
+        told.filter(|t| live.epoch.is_some_and(|e| (e - t).abs() < ABSURD)).or(live.epoch)
+    }
+
     /// The presentation time of now: of the clock for DASH, of the edge for HLS.
     fn head_of_time(&self, ctx: &Ctx) -> Option<Seconds> {
         let live = self.live.as_ref()?;
         match self.presentation.protocol {
             Protocol::Hls => self.list_edge(ctx.now),
-            _ => Some(live.clock.now(ctx.now) - self.presentation.live.as_ref()?.epoch.unwrap_or(0.0)),
+            _ => Some(live.clock.now(ctx.now) - self.epoch().unwrap_or(0.0)),
         }
     }
 
@@ -244,8 +253,7 @@ impl Session {
 
     /// Plays what was made at this time of the clock (seconds since 1970), or the nearest that can be played.
     pub fn seek_to_date(&mut self, ctx: &mut Ctx, date: f64) {
-        let epoch = self.presentation.live.as_ref().and_then(|l| l.epoch);
-        let time = self.list_time_at(date).or_else(|| Some(date - epoch?));
+        let time = self.list_time_at(date).or_else(|| Some(date - self.epoch()?));
         if let (Some(time), Some((start, end))) = (time, self.window(ctx)) {
             let latest = self.live_position(ctx).unwrap_or(end);
             self.jump(ctx, time.min(latest).max(start));
@@ -254,8 +262,7 @@ impl Session {
 
     /// Clock time of a place in the presentation.
     fn date_at(&self, time: Seconds) -> Option<f64> {
-        let epoch = self.presentation.live.as_ref().and_then(|l| l.epoch);
-        self.list_date_at(time).or_else(|| Some(epoch? + time))
+        self.list_date_at(time).or_else(|| Some(self.epoch()? + time))
     }
 
     /// A playhead that the window has left behind is carried: to the edge if it was there, else to the start of the window.

@@ -281,6 +281,22 @@ fn a_wrong_clock_is_put_right_by_the_server() {
     }
 }
 
+#[test]
+fn latency_is_counted_from_the_recording_where_the_source_tells_it() {
+    // A source whose clock is an hour off is not believed.
+    for (recorded, counts) in [(Some(1.5), 1.5), (Some(3600.0), 0.0), (None, 0.0)] {
+        let live = Live::new().with(|l| (l.clock, l.delay, l.recorded) = (true, Some(6.0), recorded));
+        let mut w = world(live.clone().dash(), Config { catch_up: Some(true), ..Config::default() });
+        w.load(MPD);
+        w.run_for(60.0);
+        let told = last_live(&w);
+        let behind = live.made_at(w.server_now()) - w.element.position;
+        assert!((told.latency - counts - behind).abs() < 0.05, "{recorded:?}: {told:?} {behind}");
+        assert!((told.latency - 6.0).abs() < 0.3, "{recorded:?}: {told:?}\n{}", w.story());
+        assert!((told.date.unwrap() - (UNIX + w.now - told.latency)).abs() < 1.05, "{recorded:?}: {told:?}");
+    }
+}
+
 /// A busy page gets the first answer late, and one that is late says little.
 #[test]
 fn a_time_that_came_late_is_asked_for_again() {

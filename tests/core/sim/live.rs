@@ -25,6 +25,8 @@ pub struct Live {
     pub delay: Option<f64>,
     /// DASH: UTCTiming.
     pub clock: bool,
+    /// DASH: so many seconds before it could be fetched, by its ProducerReferenceTime, the media was recorded.
+    pub recorded: Option<f64>,
     /// HLS: seconds of a part.
     pub part: Option<f64>,
     /// HLS: blocking reload, where there are parts.
@@ -53,6 +55,7 @@ impl Live {
             update: None,
             delay: None,
             clock: false,
+            recorded: None,
             part: None,
             blocks: true,
             hints: true,
@@ -206,6 +209,13 @@ impl Live {
         for (i, names) in sets.enumerate() {
             let kind = if i == 0 { "video" } else { "audio" };
             let _ = write!(x, "<AdaptationSet id=\"{i}\" contentType=\"{kind}\" mimeType=\"{kind}/mp4\">");
+            if let Some(before) = self.recorded {
+                let wall = iso(UNIX - self.age - before);
+                let _ = write!(
+                    x,
+                    "<ProducerReferenceTime id=\"0\" type=\"encoder\" wallClockTime=\"{wall}\" presentationTime=\"0\"/>"
+                );
+            }
             for name in names {
                 let track = self.track(&name).unwrap();
                 let scale = track.timescale();
