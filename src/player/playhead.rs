@@ -23,6 +23,10 @@ const BEGINS_WITHIN: f64 = 0.5;
 /// Media and seconds within which a wait for more belongs to the start or the seek before it: Chromium's decoder runs dry for some
 /// milliseconds after its first picture.
 const GASP: f64 = 0.2;
+/// Seconds by which pictures can come after others that are shown later: groups of B-frames of streams with few pictures a second. Longer:
+/// holes in streams without an end are seen later.
+#[cfg(feature = "progressive")]
+const REORDERING: Seconds = 1.0;
 /// Nudges before it is given up.
 const MAX_NUDGES: u32 = 4;
 /// Seconds between looks at a playhead that does not move.
@@ -487,7 +491,8 @@ impl Session {
         match &stream.activity {
             Activity::Ended => true,
             #[cfg(feature = "progressive")]
-            _ if self.linear.is_some() => stream.cursor >= next.start - SEAM,
+            // Pictures come in the order of decoding: those of a hole may come after some that are shown behind it.
+            _ if self.linear.is_some() => stream.cursor >= next.start + REORDERING,
             Activity::Segment(job) => {
                 // Media of a segment comes in order: what it began with was its start.
                 job.segment.start >= next.start - SEAM

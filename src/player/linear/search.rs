@@ -37,6 +37,8 @@ pub(super) struct Search {
     /// The nearest known places around it: byte and time of the first frame that decoding can start at from there.
     low: (u64, Seconds),
     high: (u64, Seconds),
+    /// The lowest `high` that was told or found, not assumed because nothing came from there.
+    limit: (u64, Seconds),
     aim: Seconds,
     probes: u32,
     /// Where the response under way began.
@@ -105,8 +107,8 @@ impl Session {
             self.read_from(ctx, i, at as u64, true);
             return Ok(());
         }
-        linear.search =
-            Some(Search { target, low: (0, 0.0), high: (length, duration), aim: AIM, probes: 0, at: 0 });
+        let high = (length, duration);
+        linear.search = Some(Search { target, low: (0, 0.0), high, limit: high, aim: AIM, probes: 0, at: 0 });
         self.probe(ctx, i);
         Ok(())
     }
@@ -153,13 +155,17 @@ impl Session {
                     offset += WRAP;
                 }
                 let time = sync + offset;
-                // Time stamps that contradict their places: the recording has timelines of its own, and the byte decides.
-                let odd = time < search.low.1 - 1.0 || time > search.high.1 + 1.0;
+                // Time stamps that contradict their places: the recording has timelines of its own, and the byte decides. (MP4 and Matroska have
+                // one; and what came only behind the limit contradicts nothing.)
+                let early = search.at.saturating_add(received) < search.limit.0;
+                let odd = !matches!(linear.format, Format::Mp4 | Format::Webm)
+                    && (time < search.low.1 - 1.0 || (early && time > search.limit.1 + 1.0));
                 if odd && !settled {
                     let target = search.target;
                     linear.timeline.place_at(target);
                 } else if time > search.target + 0.02 && !settled {
                     search.high = (search.at, time);
+                    search.limit = search.high;
                     search.aim = (search.aim * 2.0).max(time - search.target + search.aim);
                     self.probe(ctx, i);
                     return true;

@@ -445,3 +445,49 @@ fn a_track_that_ends_early_is_not_fetched_again() {
     assert_eq!(w.requests().len(), made, "{}", w.story());
     assert_eq!(w.errors(), []);
 }
+
+/// What a viewer may do with a file of which only time stamps tell the places, at any moment and speed: all media is put where it belongs,
+/// and the file ends when it ends.
+#[test]
+fn a_matroska_file_without_cues_keeps_its_times_whatever_is_sought() {
+    for seed in 1..=24u64 {
+        let mut random = crate::support::Random(seed * 0x9e37_79b9);
+        let mut w = World::new(heavy(60.0).with(|s| s.b_frames = seed % 2 == 0).live_matroska_file());
+        w.net.chunk = [4000, 16 * 1024, 64 * 1024, 256 * 1024][random.below(4)];
+        w.net.rtt = [0.001, 0.04, 0.3][random.below(3)];
+        w.link([4e6, 10e6, 100e6, 1e9][random.below(4)]);
+        w.load(MKV);
+        assert!(w.run_until(10.0, |w| w.element.position > 0.5), "seed {seed}\n{}", w.story());
+        for to in [45.6, 18.2, random.below(60) as f64, 59.6] {
+            w.seek(to);
+            w.run_for(random.below(40) as f64 / 1000.0);
+            assert!(
+                w.run_until(20.0, |w| !w.element.seeking && w.element.ready_state >= 3),
+                "seed {seed}: {to}\n{}",
+                w.story()
+            );
+            w.assert_in_place(0.024);
+            w.run_for(random.below(2000) as f64 / 1000.0);
+        }
+        w.play_to_end(70.0);
+        w.assert_in_place(0.024);
+        let duration = w.element.source.as_ref().map_or(0.0, |s| s.duration);
+        assert!((duration - 60.0).abs() < 0.05, "seed {seed}: {duration}\n{}", w.story());
+        assert_eq!(w.errors(), [], "seed {seed}\n{}", w.story());
+    }
+}
+
+#[test]
+fn pictures_that_come_out_of_order_are_no_holes() {
+    let mut w = World::new(heavy(12.0).with(|s| s.b_frames = true).live_matroska_file());
+    w.net.chunk = 1000;
+    w.link(0.9e6);
+    w.load(MKV);
+    w.play_to_end(60.0);
+    assert!(
+        w.count(|e| matches!(e, Event::Stall { .. })) > 0,
+        "slow enough that the playhead meets every order"
+    );
+    assert_eq!(w.gaps(), [], "{}", w.story());
+    w.assert_in_place(0.024);
+}

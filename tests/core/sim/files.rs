@@ -1,11 +1,11 @@
-//! MP4 files of synthetic samples that are not fragmented (ISO/IEC 14496-12 §8.5 to §8.7): a chunk of each track per half second.
+//! Whole files of synthetic samples: MP4 with sample tables (ISO/IEC 14496-12 §8.5 to §8.7), Matroska as ffmpeg's `-live 1` writes it.
 
-use super::media::{Frame, Track};
+use super::media::{Frame, PPS, Track};
 use millrace::bytes::ByteWriter;
 use millrace::container::TrackId;
 use millrace::container::mp4::moov;
 
-/// A file of these tracks, each with its frames in decoding order. `moov_last`: the index comes behind the media.
+/// A file of these tracks, each with its frames in decoding order, in chunks of half a second. `moov_last`: the index comes behind the media.
 pub fn mp4(tracks: &[(Track, Vec<Frame>)], moov_last: bool) -> Vec<u8> {
     // (time, track, frames) of the chunks, in order of time.
     let mut chunks: Vec<(f64, usize, Vec<Frame>)> = Vec::new();
@@ -128,4 +128,90 @@ fn trak(w: &mut ByteWriter, id: u32, track: &Track, frames: &[Frame], places: &[
             });
         });
     });
+}
+
+/// A frame of MPEG audio, 128 kbit/s and 48 kHz, that carries a name.
+pub fn mpeg_audio_frame(mark: super::media::Mark) -> Vec<u8> {
+    let mut bytes = vec![0xff, 0xfb, 0x94, 0x64];
+    bytes.resize(40, 0);
+    bytes.extend(mark.text().into_bytes());
+    bytes.resize(MPEG_AUDIO_FRAME, 0x55);
+    bytes
+}
+
+/// Of x264, with pictures that are reordered by up to two.
+const SPS: [u8; 26] = [
+    0x67, 0x64, 0x00, 0x0a, 0xac, 0xd9, 0x45, 0x27, 0x9a, 0x23, 0x0e, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10,
+    0x00, 0x00, 0x03, 0x03, 0x20, 0xf1, 0x22, 0x59, 0x60,
+];
+
+pub const MPEG_AUDIO_FRAME: usize = 384;
+/// Milliseconds of such a frame.
+const MPEG_AUDIO_MS: u32 = 24;
+
+/// Matroska without a duration and without Cues: pictures, and MPEG audio of the same length; clusters of at most 32 kB or a second, one begins
+/// with each keyframe. Time stamps are milliseconds.
+pub fn live_matroska(video: &Track, frames: &[Frame], seconds: f64) -> Vec<u8> {
+    use super::media::Mark;
+    let element = |id: &[u8], content: &[u8]| {
+        let size = (content.len() as u32 | 0x1000_0000).to_be_bytes();
+        [id, &size, content].concat()
+    };
+    let avc = [&[1, 0x64, 0, 10, 0xff, 0xe1, 0, SPS.len() as u8], &SPS[..], &[1, 0, PPS.len() as u8], &PPS]
+        .concat();
+    let entry = |number: u8, kind: u8, codec: &[u8], rest: &[u8]| {
+        let content =
+            [element(&[0xd7], &[number]), element(&[0x83], &[kind]), element(&[0x86], codec), rest.to_vec()];
+        element(&[0xae], &content.concat())
+    };
+    let size = [element(&[0xb0], &640u16.to_be_bytes()), element(&[0xba], &360u16.to_be_bytes())].concat();
+    let picture = [element(&[0x63, 0xa2], &avc), element(&[0xe0], &size)].concat();
+    let rate = [element(&[0xb5], &48_000f64.to_be_bytes()), element(&[0x9f], &[2])].concat();
+    let tracks =
+        [entry(1, 1, b"V_MPEG4/ISO/AVC", &picture), entry(2, 2, b"A_MPEG/L3", &element(&[0xe1], &rate))];
+    let mut file = element(&[0x1a, 0x45, 0xdf, 0xa3], &element(&[0x42, 0x82], b"matroska"));
+    // A segment of unknown size.
+    file.extend([0x18, 0x53, 0x80, 0x67, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+    file.extend(element(
+        &[0x15, 0x49, 0xa9, 0x66],
+        &element(&[0x2a, 0xd7, 0xb1], &1_000_000u32.to_be_bytes()),
+    ));
+    file.extend(element(&[0x16, 0x54, 0xae, 0x6b], &tracks.concat()));
+
+    // (decoding time, track, presentation time, keyframe, bytes), in order.
+    let mut all: Vec<(i64, u8, i64, bool, Vec<u8>)> = Vec::new();
+    let ms = |ticks: i64| ticks * 1000 / i64::from(video.timescale());
+    all.extend(frames.iter().map(|f| (ms(f.dts), 1, ms(f.pts), f.sync, coded_looks(f))));
+    let count = (seconds * 1000.0 / f64::from(MPEG_AUDIO_MS)).ceil() as u32;
+    all.extend((0..count).map(|number| {
+        let time = i64::from(number * MPEG_AUDIO_MS);
+        (time, 2, time, true, mpeg_audio_frame(Mark { kind: 'a', part: 0, number, rung: 0 }))
+    }));
+    all.sort_by_key(|f| (f.0, f.1));
+    let mut cluster: (i64, Vec<u8>) = (0, Vec::new());
+    let close = |(time, blocks): &(i64, Vec<u8>), file: &mut Vec<u8>| {
+        if !blocks.is_empty() {
+            let content = [element(&[0xe7], &time.to_be_bytes()), blocks.clone()].concat();
+            file.extend(element(&[0x1f, 0x43, 0xb6, 0x75], &content));
+        }
+    };
+    for (_, track, time, keyframe, bytes) in all {
+        let key = track == 1 && keyframe;
+        if key || cluster.1.len() + bytes.len() > 32_000 || time - cluster.0 > 1000 {
+            close(&std::mem::replace(&mut cluster, (time, Vec::new())), &mut file);
+        }
+        let relative = ((time - cluster.0) as i16).to_be_bytes();
+        let head = [0x80 | track, relative[0], relative[1], if keyframe { 0x80 } else { 0 }];
+        cluster.1.extend(element(&[0xa3], &[&head[..], &bytes].concat()));
+    }
+    close(&cluster, &mut file);
+    file
+}
+
+/// The name of a frame, then bytes as random as those of coded pictures: read from a wrong place they look like anything.
+fn coded_looks(frame: &Frame) -> Vec<u8> {
+    let mut random = crate::support::Random(u64::from(frame.mark.number) * 0x9e37_79b9 + 1);
+    let mut bytes = frame.mark.text().into_bytes();
+    bytes.resize_with(frame.size as usize, || random.below(256) as u8);
+    bytes
 }

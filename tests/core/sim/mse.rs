@@ -153,16 +153,18 @@ impl SourceBuffer {
         self.ranges = self.measured_ranges();
     }
 
-    /// `buffered` (§4.2). Engines show ranges as one that are less than about a frame apart (Chromium: two frames).
+    /// `buffered` (§4.2). Engines show ranges as one that are less than about a frame apart, the longest that they have met (Chromium: two
+    /// such frames).
     pub fn buffered(&self) -> TimeRanges {
         self.ranges.clone()
     }
 
     fn measured_ranges(&self) -> TimeRanges {
+        let longest = self.samples.iter().map(|s| s.duration).fold(0.0, f64::max);
         let mut ranges: Vec<(f64, f64)> = Vec::new();
         for s in &self.samples {
             match ranges.last_mut() {
-                Some(last) if s.pts <= last.1 + s.duration => last.1 = last.1.max(s.end()),
+                Some(last) if s.pts <= last.1 + longest => last.1 = last.1.max(s.end()),
                 _ => ranges.push((s.pts, s.end())),
             }
         }

@@ -119,13 +119,14 @@ pub enum Delivery {
     },
 }
 
-const CHUNK: usize = 16 * 1024;
 /// Bytes that buffers on the way take while the player does not read.
 const WINDOW: usize = 64 * 1024;
 
 pub struct Network {
     pub site: Site,
     pub rtt: f64,
+    /// Bytes that come at once.
+    pub chunk: usize,
     /// (from, bit/s), in order.
     pub rates: Vec<(f64, f64)>,
     rules: Vec<Rule>,
@@ -141,6 +142,7 @@ impl Network {
         Self {
             site,
             rtt: 0.04,
+            chunk: 16 * 1024,
             rates: vec![(0.0, 10e6)],
             rules: Vec::new(),
             running: Vec::new(),
@@ -346,7 +348,7 @@ impl Network {
             } else if r.delivered >= r.body.len() {
                 if r.end == End::Never { f64::INFINITY } else { self.now }
             } else {
-                let goal = (r.delivered + CHUNK).min(r.body.len()) as f64;
+                let goal = (r.delivered + self.chunk).min(r.body.len()) as f64;
                 if share > 0.0 {
                     self.now + ((goal - r.carried) / share).max(0.0) + 1e-9
                 } else {
@@ -391,7 +393,7 @@ impl Network {
             if r.paused {
                 continue;
             }
-            let goal = (r.delivered + CHUNK).min(r.body.len());
+            let goal = (r.delivered + self.chunk).min(r.body.len());
             if r.delivered < r.body.len() {
                 if r.carried + 1e-3 < goal as f64 {
                     continue;

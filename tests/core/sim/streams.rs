@@ -12,6 +12,7 @@ pub const M3U8: &str = "https://media.test/main.m3u8";
 pub const MP3: &str = "https://media.test/all.mp3";
 pub const TS: &str = "https://media.test/all.ts";
 pub const MP4: &str = "https://media.test/all.mp4";
+pub const MKV: &str = "https://media.test/all.mkv";
 pub const ROOT: &str = "https://media.test/";
 pub const DASH_TYPE: &str = "application/dash+xml";
 pub const HLS_TYPE: &str = "application/vnd.apple.mpegurl";
@@ -457,15 +458,8 @@ impl Stream {
         let mut site = Site::default();
         site.put_made(MP3, "audio/mpeg", move || {
             let count = (seconds * 48_000.0 / 1152.0).ceil() as u32;
-            let frame = |number| {
-                let mark = Mark { kind: 'a', part: 0, number, rung: 0 };
-                let mut bytes = vec![0xff, 0xfb, 0x94, 0x64];
-                bytes.resize(40, 0);
-                bytes.extend(mark.text().into_bytes());
-                bytes.resize(384, 0x55);
-                bytes
-            };
-            (0..count).flat_map(frame).collect()
+            let mark = |number| Mark { kind: 'a', part: 0, number, rung: 0 };
+            (0..count).flat_map(|number| super::files::mpeg_audio_frame(mark(number))).collect()
         });
         site
     }
@@ -481,6 +475,15 @@ impl Stream {
             let with_frames = |t: &Track| (*t, t.frames(0, t.frames_until(seconds)));
             super::files::mp4(&tracks.iter().map(with_frames).collect::<Vec<_>>(), moov_last)
         });
+        site
+    }
+
+    /// The first rung, and MPEG audio, as one Matroska file of the kind that is written while it is sent, at [`MKV`].
+    pub fn live_matroska_file(&self) -> Site {
+        let mut site = Site::default();
+        let (video, seconds) = (self.video(0, 0), self.parts[0].duration);
+        let frames = video.frames(0, video.frames_until(seconds));
+        site.put(MKV, "video/x-matroska", super::files::live_matroska(&video, &frames, seconds));
         site
     }
 
@@ -521,6 +524,7 @@ impl Stream {
         site
     }
 
+    /// A segment as a transport stream.
     pub fn transport(&self, track: &Track, n: usize) -> Vec<u8> {
         let (from, to) = self.frames_of(track, n);
         if !track.is_video() {

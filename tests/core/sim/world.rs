@@ -647,6 +647,17 @@ impl World {
         (all.len(), appends)
     }
 
+    /// Asserts that all media of a plain file without a timeline of its own that was ever appended was put where it belongs, up to rounding.
+    /// `audio`: seconds of a frame of sound.
+    pub fn assert_in_place(&self, audio: f64) {
+        let buffers = self.element.source.iter().flat_map(|s| &s.buffers);
+        for sample in buffers.flat_map(|(_, b)| &b.log) {
+            let frame = if sample.mark.kind == 'v' { 0.04 } else { audio };
+            let own = f64::from(sample.mark.number) * frame;
+            assert!((sample.pts - own).abs() < 0.01, "{sample:?} belongs to {own}\n{}", self.story());
+        }
+    }
+
     /// What happened, for people: events, and the last commands.
     pub fn story(&self) -> String {
         let mut text = String::from("--- events\n");
