@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use millrace::container::mp4::{
-    FragmentDemuxer, Layout, Plan, SampleTable, SegmentDemuxer, layout, progressive,
+    FragmentDemuxer, Layout, Plan, SampleTable, SegmentDemuxer, layout, progressive, random_access,
 };
 use millrace::container::{Demuxer, Sample, TrackId, TrackKind};
 use millrace::error::{Code, PlayerError};
@@ -504,5 +504,54 @@ fn real_files_come_apart_into_segments_without_loss() {
         let plan = table.plan(&tracks, 2.0);
         assert_eq!(segments(&data, &table, &plan, &mut Random(9)), expected, "{name}");
         assert!(plan.lists[0].segments().len() > 1);
+    }
+}
+
+/// Files that ffmpeg ended with an `mfra`.
+const WITH_MFRA: [&str; 5] = [
+    "mp4/avc-aac-default-base.mp4",
+    "mp4/avc-aac-base-offset.mp4",
+    "mp4/avc-aac-interleaved-runs.mp4",
+    "mp4/opus.mp4",
+    "web/two-fragments.mp4",
+];
+
+#[test]
+fn the_random_access_table_tells_when_and_where_fragments_begin() {
+    for name in WITH_MFRA {
+        let data = std::fs::read(fixture_path(name)).unwrap();
+        let whole = demux_whole(&data);
+        let tracks: Vec<_> = whole.tracks().cloned().collect();
+        let tables = random_access(&data, &tracks);
+        assert_eq!(tables.len(), tracks.len(), "{name}");
+        let first = data.windows(4).position(|w| w == b"moof").unwrap() - 4;
+        for (table, track) in tables.iter().zip(&tracks) {
+            assert_eq!(table[0].1, first as u64, "{name}");
+            for (time, at) in table {
+                // From there on, after the headers, as a player reads it.
+                let (mut demuxer, mut recorder) = (FragmentDemuxer::new(), Recorder::default());
+                demuxer.push(&data[..first], &mut recorder).unwrap();
+                demuxer.reset();
+                demuxer.push(&data[*at as usize..], &mut recorder).unwrap();
+                let found = recorder.samples(track.id)[0].0.pts;
+                let found = track.timescale.seconds(found - track.edit_start);
+                assert!((found - time).abs() < 0.2, "{name}: {time} is {found}");
+            }
+        }
+        // A tail that reaches back to it is enough, and any other tells nothing.
+        let size = u32::from_be_bytes(*data.last_chunk().unwrap()) as usize;
+        for tail in 0..size + 20 {
+            let told = random_access(&data[data.len() - tail..], &tracks);
+            assert_eq!(told, if tail < size { Vec::new() } else { tables.clone() }, "{name}: {tail}");
+        }
+        let mut random = Random(11);
+        for at in data.len() - size..data.len() {
+            let mut damaged = data[data.len() - size..].to_vec();
+            damaged[at + size - data.len()] ^= 1 << random.below(8);
+            let told = random_access(&damaged, &tracks);
+            assert!(
+                told.iter().all(|t| t.len() <= size / 11 && t.is_sorted_by(|a, b| a.0 <= b.0 && a.1 < b.1))
+            );
+        }
     }
 }

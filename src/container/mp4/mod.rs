@@ -6,6 +6,8 @@ mod demux;
 mod emsg;
 #[cfg(feature = "progressive")]
 mod layout;
+#[cfg(feature = "progressive")]
+mod mfra;
 mod moof;
 pub mod moov;
 #[cfg(feature = "progressive")]
@@ -20,6 +22,8 @@ mod table;
 pub use demux::FragmentDemuxer;
 #[cfg(feature = "progressive")]
 pub use layout::{Layout, layout};
+#[cfg(feature = "progressive")]
+pub use mfra::random_access;
 #[cfg(feature = "progressive")]
 pub use segments::{FileSegment, Plan, SegmentDemuxer, SegmentList};
 #[cfg(feature = "progressive")]
