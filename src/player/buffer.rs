@@ -366,9 +366,10 @@ impl Buffer {
         self.inventory.iter().rev().find(|e| t >= e.start && t < e.end).map(|e| e.bandwidth)
     }
 
-    /// Bytes appended ahead of `t`.
-    pub fn bytes_ahead(&self, t: Seconds) -> u64 {
-        self.inventory.iter().filter(|e| e.end > t).map(|e| e.bytes).sum()
+    /// Bytes appended from `start` to `end`, about.
+    pub fn bytes_between(&self, start: Seconds, end: Seconds) -> u64 {
+        let share = |e: &Entry| (e.end.min(end) - e.start.max(start)) / (e.end - e.start).max(1e-3);
+        self.inventory.iter().map(|e| (e.bytes as f64 * share(e).clamp(0.0, 1.0)) as u64).sum()
     }
 
     /// The last place at or before `t` from which what follows can be decoded: what lies before it can be removed. (Removal in the

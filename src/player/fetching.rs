@@ -84,7 +84,7 @@ impl Session {
             .buffers
             .iter()
             .filter_map(|(id, _)| self.buffer(*id))
-            .map(|b| b.bytes_ahead(position))
+            .map(|b| b.bytes_between(position, f64::INFINITY))
             .sum();
         // Sound that runs ahead takes from the link what the pictures need: at most a segment more, and none while they are short.
         if let Some(main) = self.streams.first()

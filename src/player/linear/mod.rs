@@ -343,7 +343,8 @@ impl Session {
         let ends = linear.timeline.ends();
         let longest = ends.fold(stream.cursor, f64::max);
         let shortest = linear.timeline.ends().filter(|e| *e > longest - 10.0).fold(longest, f64::min);
-        let bytes: u64 = buffers().map(|b| b.bytes_ahead(position)).sum();
+        // Not what lies further on, from before a seek.
+        let bytes: u64 = buffers().map(|b| b.bytes_between(position, longest)).sum();
         let silent = linear.timeline.ends().count() < stream.buffers.len();
         if shortest < position + ALWAYS || silent {
             return bytes < ctx.config.buffer_bytes.saturating_mul(2);

@@ -1,12 +1,19 @@
 //! Whole files of synthetic samples: MP4 with sample tables (ISO/IEC 14496-12 §8.5 to §8.7), Matroska as ffmpeg's `-live 1` writes it.
 
 use super::media::{Frame, PPS, Track};
+use super::site::Body;
 use millrace::bytes::ByteWriter;
 use millrace::container::TrackId;
 use millrace::container::mp4::moov;
 
 /// A file of these tracks, each with its frames in decoding order, in chunks of half a second. `moov_last`: the index comes behind the media.
 pub fn mp4(tracks: &[(Track, Vec<Frame>)], moov_last: bool) -> Vec<u8> {
+    let body = large_mp4(tracks, moov_last);
+    body.read(0, body.length as usize)
+}
+
+/// The same, of any size: what of it is sent is made then.
+pub fn large_mp4(tracks: &[(Track, Vec<Frame>)], moov_last: bool) -> Body {
     // (time, track, frames) of the chunks, in order of time.
     let mut chunks: Vec<(f64, usize, Vec<Frame>)> = Vec::new();
     for (i, (track, frames)) in tracks.iter().enumerate() {
@@ -18,14 +25,17 @@ pub fn mp4(tracks: &[(Track, Vec<Frame>)], moov_last: bool) -> Vec<u8> {
     }
     chunks.sort_by(|a, b| a.0.total_cmp(&b.0));
     let ftyp = b"\0\0\0\x14ftypisom\0\0\0\0isom".to_vec();
-    let mut mdat = Vec::new();
     let mut places: Vec<Vec<(u64, usize)>> = vec![Vec::new(); tracks.len()];
-    for (_, i, frames) in &chunks {
-        places[*i].push((mdat.len() as u64, frames.len()));
-        for frame in frames {
-            mdat.extend(frame.payload());
+    // Where each frame begins in the media.
+    let (mut frames, mut media): (Vec<(u64, Frame)>, u64) = (Vec::new(), 0);
+    for (_, i, chunk) in chunks {
+        places[i].push((media, chunk.len()));
+        for frame in chunk {
+            frames.push((media, frame));
+            media += u64::from(frame.size);
         }
     }
+    let large = media > u64::from(u32::MAX / 2);
     let build = |base: u64| {
         let mut w = ByteWriter::new();
         w.boxed(b"moov", |w| {
@@ -36,19 +46,44 @@ pub fn mp4(tracks: &[(Track, Vec<Frame>)], moov_last: bool) -> Vec<u8> {
                 w.zeros(80);
             });
             for (i, (track, frames)) in tracks.iter().enumerate() {
-                trak(w, i as u32 + 1, track, frames, &places[i], base);
+                let places: Vec<_> = places[i].iter().map(|(at, n)| (base + at, *n)).collect();
+                trak(w, i as u32 + 1, track, frames, &places, large);
             }
         });
         w.into_vec()
     };
     let size = build(0).len() as u64;
-    let header = [&(mdat.len() as u32 + 8).to_be_bytes()[..], b"mdat"].concat();
-    let base = ftyp.len() as u64 + 8 + if moov_last { 0 } else { size };
+    let header = if large {
+        [b"\0\0\0\x01mdat", &(media + 16).to_be_bytes()[..]].concat()
+    } else {
+        [&(media as u32 + 8).to_be_bytes()[..], b"mdat"].concat()
+    };
+    let base = ftyp.len() as u64 + header.len() as u64 + if moov_last { 0 } else { size };
     let index = build(base);
-    if moov_last { [ftyp, header, mdat, index].concat() } else { [ftyp, index, header, mdat].concat() }
+    let (before, behind) = if moov_last {
+        ([ftyp, header].concat(), index)
+    } else {
+        ([ftyp, index, header].concat(), Vec::new())
+    };
+    let end = base + media;
+    Body::large(end + behind.len() as u64, move |at, count| {
+        let to = at + count as u64;
+        let mut bytes = Vec::with_capacity(count);
+        let mut part = |from: u64, part: &[u8]| {
+            let clip = |t: u64| (t.clamp(from, from + part.len() as u64) - from) as usize;
+            bytes.extend_from_slice(&part[clip(at)..clip(to)]);
+        };
+        part(0, &before);
+        let first = frames.partition_point(|(place, frame)| base + place + u64::from(frame.size) <= at);
+        for (place, frame) in frames[first..].iter().take_while(|(place, _)| base + place < to) {
+            part(base + place, &frame.payload());
+        }
+        part(end, &behind);
+        bytes
+    })
 }
 
-fn trak(w: &mut ByteWriter, id: u32, track: &Track, frames: &[Frame], places: &[(u64, usize)], base: u64) {
+fn trak(w: &mut ByteWriter, id: u32, track: &Track, frames: &[Frame], places: &[(u64, usize)], large: bool) {
     // The sample entry as the init segment has it.
     let init = track.init_segment();
     let at = init.windows(4).position(|w| w == b"moov").unwrap() + 4;
@@ -120,9 +155,9 @@ fn trak(w: &mut ByteWriter, id: u32, track: &Track, frames: &[Frame], places: &[
                         w.u32(frames.len() as u32);
                         frames.iter().for_each(|f| w.u32(f.size));
                     });
-                    w.full_boxed(b"stco", 0, 0, |w| {
+                    w.full_boxed(if large { b"co64" } else { b"stco" }, 0, 0, |w| {
                         w.u32(places.len() as u32);
-                        places.iter().for_each(|(at, _)| w.u32((base + at) as u32));
+                        places.iter().for_each(|(at, _)| if large { w.u64(*at) } else { w.u32(*at as u32) });
                     });
                 });
             });
@@ -214,4 +249,96 @@ fn coded_looks(frame: &Frame) -> Vec<u8> {
     let mut bytes = frame.mark.text().into_bytes();
     bytes.resize_with(frame.size as usize, || random.below(256) as u8);
     bytes
+}
+
+/// What tells where the fragments of a file are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Index {
+    None,
+    /// One `sidx` in front of all fragments.
+    Sidx,
+    /// One in front of each, of that one alone.
+    SidxEach,
+    /// `mfra` at the end.
+    Mfra,
+    /// The last two, as ffmpeg's `dash` flag writes them.
+    SidxEachMfra,
+}
+
+/// What an index tells of a fragment: start and duration in ticks, bytes, first byte in the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    pub start: u64,
+    pub ticks: u32,
+    pub bytes: u32,
+    pub place: u64,
+}
+
+/// A fragmented file, what of it is sent is made then, and where the fragments begin. `make`: the bytes of a fragment, as many as `told` says.
+/// `change`: applied to what the index tells of it.
+pub fn fragmented(
+    init: Vec<u8>,
+    timescale: u32,
+    told: &[Told],
+    make: impl Fn(usize) -> Vec<u8> + 'static,
+    index: Index,
+    change: impl Fn(Told) -> Told,
+) -> (Body, Vec<u64>) {
+    let sidx = |told: &[Told]| {
+        let told: Vec<_> = told.iter().map(|t| change(*t)).collect();
+        let mut w = ByteWriter::new();
+        w.full_boxed(b"sidx", 1, 0, |w| {
+            w.u32(1);
+            w.u32(timescale);
+            w.u64(told[0].start);
+            w.u64(0);
+            w.u16(0);
+            w.u16(told.len() as u16);
+            for told in &told {
+                w.u32(told.bytes);
+                w.u32(told.ticks);
+                w.u32(0x9000_0000);
+            }
+        });
+        w.into_vec()
+    };
+    let front = if index == Index::Sidx { [init, sidx(told)].concat() } else { init };
+    let each = matches!(index, Index::SidxEach | Index::SidxEachMfra);
+    let heads: Vec<_> = told.iter().map(|t| if each { sidx(&[*t]) } else { Vec::new() }).collect();
+    let mut place = front.len() as u64;
+    let placed = told.iter().zip(&heads).map(|(told, head)| {
+        let at = place + head.len() as u64;
+        place = at + u64::from(told.bytes);
+        Told { place: at, ..*told }
+    });
+    let placed: Vec<Told> = placed.collect();
+    let mut w = ByteWriter::new();
+    if matches!(index, Index::Mfra | Index::SidxEachMfra) {
+        w.boxed(b"mfra", |w| {
+            w.full_boxed(b"tfra", 1, 0, |w| {
+                w.u32(1);
+                w.u32(0x3f);
+                w.u32(told.len() as u32);
+                for told in &placed {
+                    let told = change(*told);
+                    w.u64(told.start);
+                    w.u64(told.place);
+                    (0..3).for_each(|_| w.u32(1));
+                }
+            });
+            // Header, then these 16 bytes, and the table.
+            let size = 8 + 24 + 28 * told.len() as u32 + 16;
+            w.full_boxed(b"mfro", 0, 0, |w| w.u32(size));
+        });
+    }
+    let back = w.into_vec();
+    let media = heads.iter().zip(told).map(|(head, told)| head.len() as u64 + u64::from(told.bytes));
+    let lengths: Vec<u64> =
+        [front.len() as u64].into_iter().chain(media).chain([back.len() as u64]).collect();
+    let body = Body::of_parts(lengths, move |part| match part.checked_sub(1) {
+        None => front.clone(),
+        Some(n) if n == heads.len() => back.clone(),
+        Some(n) => [heads[n].clone(), make(n)].concat(),
+    });
+    (body, placed.iter().map(|t| t.place).collect())
 }

@@ -1,6 +1,6 @@
 //! The network: round trips, a link that running responses share, and faults.
 
-use super::site::Site;
+use super::site::{Body, Site};
 use millrace::manifest::ByteRange;
 use millrace::player::{FetchFailure, FetchId, FetchKind, IcyHeaders};
 
@@ -76,11 +76,11 @@ struct Running {
     status: u16,
     url: String,
     content_type: &'static str,
-    body: Vec<u8>,
+    body: Body,
     announced: Option<u64>,
     /// Bytes that the link has carried.
     carried: f64,
-    delivered: usize,
+    delivered: u64,
     end: End,
     /// The player does not read it.
     paused: bool,
@@ -120,7 +120,7 @@ pub enum Delivery {
 }
 
 /// Bytes that buffers on the way take while the player does not read.
-const WINDOW: usize = 64 * 1024;
+const WINDOW: u64 = 64 * 1024;
 
 pub struct Network {
     pub site: Site,
@@ -192,8 +192,8 @@ impl Network {
         };
         let found = self.site.answer(&target, now + self.skew);
         let (mut status, content_type, whole, at) = match found {
-            Some(a) => (200, a.content_type, a.bytes, a.at - self.skew),
-            None => (404, "text/html", b"<html>not found</html>".to_vec(), now),
+            Some((content_type, body, at)) => (200, content_type, body, at - self.skew),
+            None => (404, "text/html", Body::of(*b"<html>not found</html>"), now),
         };
         let mut body = whole;
         let no_ranges = matches!(
@@ -201,12 +201,10 @@ impl Network {
             Some(Fault::IgnoreRange | Fault::Endless | Fault::EndlessUntil(_) | Fault::EndlessSilence(_))
         );
         match &fault {
-            Some(Fault::Content(bytes)) => body = bytes.to_vec(),
+            Some(Fault::Content(bytes)) => body = Body::of(*bytes),
             Some(Fault::ShortFile(n)) => body.truncate(*n),
             Some(Fault::CorruptFrom(n)) => {
-                for b in body.iter_mut().skip(*n) {
-                    *b = b.wrapping_mul(31).wrapping_add(97);
-                }
+                body = body.spoilt(*n as u64, |b| b.wrapping_mul(31).wrapping_add(97));
             }
             _ => {}
         }
@@ -214,27 +212,23 @@ impl Network {
             && let Some(range) = range
             && !no_ranges
         {
-            let first = usize::try_from(range.first).unwrap();
-            let last = range
-                .last
-                .map_or(body.len(), |l| usize::try_from(l).unwrap().saturating_add(1))
-                .min(body.len());
-            if first < last {
-                body = body[first..last].to_vec();
+            let end = range.last.map_or(body.length, |l| l.saturating_add(1)).min(body.length);
+            if range.first < end {
+                body = body.range(range.first, end);
                 status = 206;
             } else {
-                body.clear();
+                body.truncate(0);
                 status = 416;
             }
         }
         let mut end = End::Good;
         let mut head_at = (now + self.rtt).max(at + self.rtt / 2.0);
-        let mut announced = Some(body.len() as u64);
+        let mut announced = Some(body.length);
         match fault {
             Some(Fault::Status(s)) => {
                 status = s;
-                body = b"<html>error</html>".to_vec();
-                announced = Some(body.len() as u64);
+                body = Body::of(*b"<html>error</html>");
+                announced = Some(body.length);
             }
             Some(Fault::Refused) => {
                 status = 0;
@@ -268,7 +262,7 @@ impl Network {
             _ => {}
         }
         if !(200..300).contains(&status) && status != 0 {
-            announced = Some(body.len() as u64);
+            announced = Some(body.length);
         }
         self.running.push(Running {
             id,
@@ -315,8 +309,8 @@ impl Network {
     }
 
     fn active(r: &Running) -> bool {
-        let room = !r.paused || (r.carried as usize) < r.delivered + WINDOW;
-        r.head_sent && room && (r.carried as usize) < r.body.len()
+        let room = !r.paused || (r.carried as u64) < r.delivered + WINDOW;
+        r.head_sent && room && (r.carried as u64) < r.body.length
     }
 
     /// Lets the link carry bytes up to `now`.
@@ -328,7 +322,7 @@ impl Network {
             if count > 0 {
                 let share = self.rate_at(self.now) / 8.0 / count as f64;
                 for r in self.running.iter_mut().filter(|r| Self::active(r)) {
-                    r.carried = (r.carried + share * (until - self.now)).min(r.body.len() as f64 + 1e-6);
+                    r.carried = (r.carried + share * (until - self.now)).min(r.body.length as f64 + 1e-6);
                 }
             }
             self.now = until;
@@ -345,10 +339,10 @@ impl Network {
                 r.head_at
             } else if r.paused {
                 f64::INFINITY
-            } else if r.delivered >= r.body.len() {
+            } else if r.delivered >= r.body.length {
                 if r.end == End::Never { f64::INFINITY } else { self.now }
             } else {
-                let goal = (r.delivered + self.chunk).min(r.body.len()) as f64;
+                let goal = (r.delivered + self.chunk as u64).min(r.body.length) as f64;
                 if share > 0.0 {
                     self.now + ((goal - r.carried) / share).max(0.0) + 1e-9
                 } else {
@@ -393,14 +387,14 @@ impl Network {
             if r.paused {
                 continue;
             }
-            let goal = (r.delivered + self.chunk).min(r.body.len());
-            if r.delivered < r.body.len() {
+            let goal = (r.delivered + self.chunk as u64).min(r.body.length);
+            if r.delivered < r.body.length {
                 if r.carried + 1e-3 < goal as f64 {
                     continue;
                 }
-                let data = r.body[r.delivered..goal].to_vec();
+                let data = r.body.read(r.delivered, (goal - r.delivered) as usize);
                 r.delivered = goal;
-                self.requests[r.record].received = goal;
+                self.requests[r.record].received = goal as usize;
                 return Some(Delivery::Body { id: r.id, data });
             }
             match r.end {

@@ -1,7 +1,8 @@
 //! Whole presentations of synthetic media, as DASH and as HLS.
 
+use super::files::{Index, Told, fragmented};
 use super::media::{Aside, Codec, Mark, Track};
-use super::site::Site;
+use super::site::{Body, Site};
 use super::ts;
 use millrace::bytes::ByteWriter;
 use std::fmt::Write;
@@ -451,6 +452,50 @@ impl Stream {
             track.init_segment().into_iter().chain(media).collect()
         });
         site
+    }
+
+    /// [`Self::ts_file`], of any size: what of it is sent is made then. Segments are filled up to one length with packets of no program.
+    pub fn large_ts_file(&self) -> Site {
+        let length = self.transport(&self.video(0, 0), 0).len() + 16 * 188;
+        let mut null = vec![0xff; 188];
+        null[..4].copy_from_slice(&[0x47, 0x1f, 0xff, 0x10]);
+        let this = self.clone();
+        let body = Body::of_parts(vec![length as u64; self.count(0)], move |n| {
+            let media = this.transport(&this.video(0, 0), n);
+            let filling = null.repeat((length - media.len()) / 188);
+            [media, filling].concat()
+        });
+        let mut site = Site::default();
+        site.put_body(TS, "video/mp2t", body);
+        site
+    }
+
+    /// [`Self::fmp4_file`] of any size with an index, and where each fragment begins: time and byte. What of it is sent is made then; fragments
+    /// are filled up to one length with boxes that are passed over. `change`: applied to what the index tells of a fragment.
+    pub fn indexed_fmp4(&self, index: Index, change: impl Fn(Told) -> Told) -> (Site, Vec<(f64, u64)>) {
+        let track = self.video(0, 0);
+        let length = self.fmp4(&track, 0).len() + 1024;
+        let tell = |n: usize| {
+            let (from, to) = self.frames_of(&track, n);
+            let (start, ticks) = (self.time_of(&track, n), (to - from) * track.frame_ticks());
+            Told { start, ticks, bytes: length as u32, place: 0 }
+        };
+        let told: Vec<_> = (0..self.count(0)).map(tell).collect();
+        let this = self.clone();
+        let make = move |n| {
+            let mut media = this.fmp4(&track, n);
+            let filling = length - media.len();
+            media.extend((filling as u32).to_be_bytes());
+            media.extend(b"free");
+            media.resize(length, 0);
+            media
+        };
+        let scale = track.timescale();
+        let (body, places) = fragmented(track.init_segment(), scale, &told, make, index, change);
+        let mut site = Site::default();
+        site.put_body(MP4, "video/mp4", body);
+        let seconds = told.iter().map(|t| t.start as f64 / f64::from(scale));
+        (site, seconds.zip(places).collect())
     }
 
     /// So many seconds of MPEG audio of 128 kbit/s and 48 kHz without any header, at [`MP3`].
