@@ -159,6 +159,10 @@ impl Session {
             }
             return Ok(());
         }
+        self.release_linear(ctx, i);
+        if let Some(linear) = &mut self.linear {
+            linear.timeline.finish();
+        }
         self.finish_linear(ctx, i)
     }
 

@@ -15,6 +15,7 @@ mod search;
 mod table;
 mod timeline;
 
+use super::buffer::SEAM;
 use super::fetching::OPENING as EARLY;
 use super::io::*;
 use super::requests::Ticket;
@@ -423,6 +424,16 @@ impl Session {
         }
         if linear.live() {
             return self.rejoin(ctx, i, 0.0);
+        }
+        let buffers = self.buffers.iter().flatten();
+        let reached = self.streams[i].buffers.iter().filter_map(|(id, _)| {
+            let has = buffers.clone().find(|b| b.is(*id))?.expected().end_from(cursor, SEAM);
+            Some((*id, has))
+        });
+        if linear.timeline.is_finished(reached) {
+            self.streams[i].cursor = linear.edge();
+            self.streams[i].activity = Activity::Ended;
+            return Ok(());
         }
         if linear.seekable() && linear.known && (cursor > 0.5 || linear.index.is_some()) {
             return self.start_search(ctx, i, cursor);

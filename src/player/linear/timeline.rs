@@ -19,11 +19,11 @@ const JUMP_BACK: Seconds = 1.0;
 const TOGETHER: Seconds = 5.0;
 /// What ends so long before the place that was sought is not appended: no group of pictures is longer. Larger: more is appended
 /// for nothing where the server has no ranges; smaller: pictures without the one that they need.
-const BEFORE: Seconds = 12.0;
+pub(super) const BEFORE: Seconds = 12.0;
 /// Sound that may come before the first picture, in seconds, until it is taken that none follows.
 const PATIENCE: Seconds = 3.0;
 /// A file whose time stamps begin later than this begins at its first one.
-const OWN_START: Seconds = 10.0;
+pub(super) const OWN_START: Seconds = 10.0;
 
 /// One track's place on the timelines.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +50,8 @@ pub(super) struct Timeline {
     broken: bool,
     /// Media whose bytes carry no time begins at this place.
     placed: Option<Seconds>,
+    /// Where the tracks end, once the end of the file has come.
+    finished: [Option<Seconds>; 2],
 }
 
 impl Timeline {
@@ -70,6 +72,30 @@ impl Timeline {
     /// Where a track ends that was given out.
     fn end_of(&self, id: BufferId) -> Option<Seconds> {
         self.lanes[id as usize]?.presented
+    }
+
+    /// No media follows, and none came from elsewhere.
+    pub fn finish(&mut self) {
+        for (end, lane) in self.finished.iter_mut().zip(self.lanes) {
+            *end = lane.and_then(|l| l.presented).or(*end);
+        }
+    }
+
+    /// Whether `reached` of each track is the end of the file, as far as that is known; then it counts as given out.
+    pub fn is_finished(&mut self, reached: impl Iterator<Item = (BufferId, Seconds)>) -> bool {
+        let mut any = false;
+        for (id, to) in reached {
+            if self.finished[id as usize].is_none_or(|end| to < end - SEAM) {
+                return false;
+            }
+            any = true;
+        }
+        if any {
+            for (lane, end) in self.lanes.iter_mut().zip(self.finished) {
+                lane.iter_mut().for_each(|l| l.presented = end);
+            }
+        }
+        any
     }
 
     /// What follows is from another place.
@@ -101,6 +127,7 @@ impl Timeline {
     fn renew(&mut self, offset: Seconds) -> (Seconds, u32) {
         let tie = (offset, self.tie.map_or(0, |t| t.1 + 1));
         self.tie = Some(tie);
+        self.finished = [None; 2];
         tie
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn muxed(seconds: f64) -> Stream {
+pub(super) fn muxed(seconds: f64) -> Stream {
     Stream::simple(seconds).with(|s| {
         s.languages = vec!["en"];
         s.muxed = true;
@@ -10,11 +10,11 @@ fn muxed(seconds: f64) -> Stream {
 }
 
 /// A file of 1 Mbit/s and some.
-fn heavy(seconds: f64) -> Stream {
+pub(super) fn heavy(seconds: f64) -> Stream {
     muxed(seconds).with(|s| s.ladder = vec![1_000_000])
 }
 
-fn loaded(w: &World) -> Vec<(Option<f64>, bool)> {
+pub(super) fn loaded(w: &World) -> Vec<(Option<f64>, bool)> {
     w.events
         .iter()
         .filter_map(|t| match &t.event {
@@ -24,7 +24,7 @@ fn loaded(w: &World) -> Vec<(Option<f64>, bool)> {
         .collect()
 }
 
-fn assert_in_step(w: &World) {
+pub(super) fn assert_in_step(w: &World) {
     let Some(last) = w.played('v').last().copied() else { panic!("nothing was played\n{}", w.story()) };
     let expected = w.element.position * 25.0;
     assert!(
@@ -490,4 +490,62 @@ fn pictures_that_come_out_of_order_are_no_holes() {
     );
     assert_eq!(w.gaps(), [], "{}", w.story());
     w.assert_in_place(0.024);
+}
+
+/// Its rate falls to a twentieth and keyframes lie far apart: the first guesses find nothing up to the end of the file, or lie far off.
+#[test]
+fn guesses_that_find_nothing_do_not_move_the_media_of_a_transport_stream() {
+    let stream = |kbps: u64| muxed(72.0).with(|s| (s.ladder, s.segment) = (vec![kbps * 1000], 12.0));
+    let mut site = crate::sim::site::Site::default();
+    let (first, second) = (stream(2000), stream(100));
+    let half = |s: &Stream, segments: std::ops::Range<usize>| {
+        segments.flat_map(|n| s.transport(&s.video(0, 0), n)).collect()
+    };
+    let halves: [Vec<u8>; 2] = [half(&first, 0..3), half(&second, 3..6)];
+    site.put(TS, "video/mp2t", halves.concat());
+    for to in 36..71 {
+        let mut w = World::new(site.clone());
+        w.load(TS);
+        w.run_for(2.0);
+        w.seek(f64::from(to));
+        assert!(
+            w.run_until(10.0, |w| !w.element.seeking && w.element.ready_state >= 3),
+            "{to}\n{}",
+            w.story()
+        );
+        w.assert_in_place(1024.0 / 48_000.0);
+        w.play_to_end(50.0);
+    }
+}
+
+#[test]
+fn what_is_buffered_to_the_end_of_the_file_is_not_fetched_to_find_the_end() {
+    let sites = [
+        (TS, heavy(90.0).ts_file()),
+        (MKV, heavy(90.0).live_matroska_file()),
+        (MP4, heavy(90.0).mp4_file(false)),
+    ];
+    for (url, site) in sites {
+        let mut w = World::new(site);
+        w.load(url);
+        w.run_for(3.0);
+        w.seek(70.0);
+        w.run_for(12.0);
+        w.seek(30.0);
+        w.run_for(0.5);
+        let made = w.requests().len();
+        w.seek(75.0);
+        w.play_to_end(20.0);
+        assert_eq!(w.requests().len(), made, "{url}\n{}", w.story());
+        // That end was no place to stay.
+        w.seek(30.0);
+        assert!(
+            w.run_until(5.0, |w| !w.element.seeking && w.element.ready_state >= 3),
+            "{url}\n{}",
+            w.story()
+        );
+        w.run_for(30.0);
+        assert_in_step(&w);
+        assert_eq!(w.errors(), [], "{url}\n{}", w.story());
+    }
 }
