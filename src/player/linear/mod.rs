@@ -138,7 +138,7 @@ impl Linear {
             timeline: Timeline::default(),
             from: None,
             search: None,
-            places: Places::None,
+            places: Places::default(),
             tail: None,
             measured: false,
             duration: None,
@@ -626,7 +626,8 @@ impl Session {
             key,
             segment: segment.clone(),
         }));
-        if self.look_around(ctx, i, false) {
+        // What cannot be read there may be read elsewhere.
+        if self.look_around(ctx, i, result.is_err()) {
             return Ok(());
         }
         let edge = self.linear.as_ref().map_or(0.0, |l| l.edge());

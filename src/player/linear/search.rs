@@ -8,6 +8,7 @@ use super::super::segment::Pipeline;
 use super::super::session::{Ctx, Fatal, Session};
 use super::super::stream::{Activity, RepKey};
 use super::places::Places;
+use super::timeline::BEFORE;
 use crate::container::{self, Format};
 use crate::manifest::ByteRange;
 use crate::time::Seconds;
@@ -26,6 +27,8 @@ const TAIL: u64 = 384 * 1024;
 const LONG_TAIL: u64 = 1536 * 1024;
 /// Seconds of media from which the rate of bytes is taken, where nothing tells the duration.
 const SAMPLED: Seconds = 4.0;
+/// Seconds between two places of a table at the most, for all of them to be taken for there: groups of pictures are hardly longer.
+const SPARSE: Seconds = 30.0;
 /// An estimate that is off by a smaller share is left as it is.
 const WORTH_TELLING: f64 = 0.03;
 /// Seconds after which 33-bit time stamps of 90 kHz begin anew.
@@ -34,6 +37,8 @@ const WRAP: Seconds = (1u64 << 33) as f64 / 90_000.0;
 /// A place that is searched.
 pub(super) struct Search {
     target: Seconds,
+    /// What a table of the file says is found here, in media time.
+    told: Option<Seconds>,
     /// The nearest known places around it: byte and time of the first frame that decoding can start at from there.
     low: (u64, Seconds),
     high: (u64, Seconds),
@@ -93,7 +98,12 @@ impl Session {
             self.read_from(ctx, i, at, false);
             return Ok(());
         }
-        if let Some(at) = linear.places.byte_at(target - offset) {
+        let none = (0, 0.0);
+        let mut search =
+            Search { target, told: None, low: none, high: none, limit: none, aim: AIM, probes: 0, at: 0 };
+        if let Some((at, told)) = linear.places.at(target - offset) {
+            (search.told, search.at) = (Some(told), at);
+            linear.search = Some(search);
             self.read_from(ctx, i, at, true);
             return Ok(());
         }
@@ -107,8 +117,9 @@ impl Session {
             self.read_from(ctx, i, at as u64, true);
             return Ok(());
         }
-        let high = (length, duration);
-        linear.search = Some(Search { target, low: (0, 0.0), high, limit: high, aim: AIM, probes: 0, at: 0 });
+        search.high = (length, duration);
+        search.limit = search.high;
+        linear.search = Some(search);
         self.probe(ctx, i);
         Ok(())
     }
@@ -141,8 +152,45 @@ impl Session {
         let mut offset = linear.timeline.offset().unwrap_or(0.0);
         let received = stream.job().map_or(0, |j| j.received);
         let settled = search.at <= search.low.0;
+        if found.is_none() && !ended && received < BARREN {
+            return false;
+        }
+        if let Some(told) = search.told {
+            let time = found.filter(|sync| (sync - told).abs() < BEFORE).map(|sync| sync + offset);
+            let Some(time) = time else {
+                // It lies; the duration may be told by it.
+                let target = search.target;
+                if std::mem::take(&mut linear.places).has_end() && linear.tail.is_none() {
+                    self.fetch_tail(ctx);
+                }
+                return self.start_search(ctx, i, target).is_ok();
+            };
+            let late = time > search.target + 0.02;
+            let most = if linear.places.is_last(told) { BEFORE } else { SPARSE };
+            let sparse = search.target - time > most;
+            // Tables count from where edit lists or decoding begin, some of them, and ffmpeg's mfra has fragments without a keyframe.
+            let step = if search.probes == 0 { 0.01 } else { search.aim };
+            let earlier = linear.places.at(told - step).filter(|p| late && p.1 < told);
+            search.probes += 1;
+            search.aim *= 2.0;
+            if let Some((at, told)) = earlier.filter(|_| search.probes < MAX_PROBES) {
+                (search.told, search.at) = (Some(told), at);
+                self.read_from(ctx, i, at, true);
+                return true;
+            }
+            if let Some(end) = linear.length.zip(linear.duration).filter(|_| late || sparse) {
+                // It has no place near the target.
+                let here = (search.at, time);
+                (search.low, search.high) = if late { ((0, 0.0), here) } else { (here, end) };
+                (search.told, search.limit) = (None, search.high);
+                (search.aim, search.probes) = (AIM, 0);
+                self.probe(ctx, i);
+                return true;
+            }
+            linear.search = None;
+            return false;
+        }
         match found {
-            None if !ended && received < BARREN => return false,
             None if settled => {}
             None => {
                 search.high = (search.at, search.target + search.aim);
@@ -193,7 +241,7 @@ impl Session {
     /// Finds out how long it lasts, once its headers are read.
     pub(super) fn begin_measuring(&mut self, ctx: &mut Ctx, told: Option<Seconds>) {
         let Some(linear) = &mut self.linear else { return };
-        let (places, told_there, cues) = Places::read(linear.format, &linear.head, None);
+        let (places, told_there, cues) = Places::read(linear.format, &linear.head, None, linear.length);
         linear.places = places;
         if let Some((first, length)) = cues.filter(|_| linear.seekable() && linear.length.is_some()) {
             self.fetch_cues(ctx, first, length);
@@ -205,17 +253,19 @@ impl Session {
             linear.measured = true;
             return;
         }
-        let Some(length) = linear.length.filter(|_| linear.tail.is_none()) else {
+        let Some(linear) = &mut self.linear else { return };
+        if linear.length.is_none() || linear.tail.is_some() {
             linear.measured = true;
-            return;
-        };
-        if untimed(linear.format) {
-            return;
+        } else if !untimed(linear.format) && linear.seekable() {
+            self.fetch_tail(ctx);
         }
-        if !linear.seekable() {
-            return;
-        }
+    }
+
+    /// Asks for the end of the file.
+    fn fetch_tail(&mut self, ctx: &mut Ctx) {
+        let Some(linear) = &mut self.linear else { return };
         let reach = if matches!(linear.format, Format::Mp4 | Format::Webm) { LONG_TAIL } else { TAIL };
+        let length = linear.length.unwrap_or(0);
         let first = length.saturating_sub(reach.min(length / 2));
         let range = ByteRange { first, last: None };
         let url = linear.url.clone();
@@ -254,10 +304,17 @@ impl Session {
         if failed == Some(200) {
             linear.ranges = Some(false);
         } else if failed.is_none() && tail.cues {
-            linear.places = Places::read(linear.format, &linear.head, Some(&tail.body)).0;
+            linear.places = Places::read(linear.format, &linear.head, Some(&tail.body), None).0;
         } else if failed.is_none() {
             linear.ranges = Some(true);
             tail.end = last_time(linear.format, &linear.head, &tail.body);
+            let pipeline = self.streams.first().and_then(|s| s.pipeline.as_ref());
+            if linear.format == Format::Mp4
+                && let Some(tracks) = pipeline.and_then(|(_, p)| p.infos())
+                && let Some(places) = Places::of_tail(&tail.body, &tracks)
+            {
+                linear.places = places;
+            }
         }
         if tail.end.is_some() {
             tail.body = Vec::new();

@@ -4,7 +4,7 @@ use super::super::io::*;
 use super::super::requests::Ticket;
 use super::super::session::{Ctx, Fatal, Session};
 use super::super::stream::Activity;
-use crate::container::mp4::{Layout, Plan, SampleTable, SegmentDemuxer, SegmentList, layout};
+use crate::container::mp4::{Layout, Plan, SampleTable, SegmentDemuxer, SegmentList, layout, sidx};
 use crate::container::{Demuxer, Format, Sink, TrackKind};
 use crate::error::{Code, PlayerError};
 use crate::manifest::ByteRange;
@@ -148,7 +148,14 @@ impl Session {
                 self.use_index(i, table);
                 Ok(false)
             }
-            Ok(Layout::Fragmented) | Err(_) => {
+            found => {
+                // A segment index may follow; then it is wanted whole.
+                let needs = sidx::scan(&linear.head).needs.filter(|_| found.is_ok());
+                let have = linear.head.len() as u64;
+                let comes = |n: u64| n <= have + READ_ON && linear.length.is_none_or(|l| n <= l);
+                if needs.is_some_and(comes) {
+                    return Ok(true);
+                }
                 linear.sought = Sought::Done;
                 Ok(false)
             }

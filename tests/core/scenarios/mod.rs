@@ -5,6 +5,8 @@ mod bad_input;
 mod days;
 mod faults;
 #[cfg(feature = "progressive")]
+mod file_tables;
+#[cfg(feature = "progressive")]
 mod files;
 mod lifecycle;
 mod live;
