@@ -33,11 +33,15 @@ const encoders = {
   eac3: ['-c:a', 'eac3', '-b:a', '192k'],
 };
 
+const fragments = 'frag_keyframe+empty_moov+default_base_moof';
+
 /** [id, name, video, audio, extra options of ffmpeg, container for the table] */
 const list = [
   ['mp4-front', 'front.mp4', 'h264', 'aac', ['-movflags', '+faststart'], 'MP4, moov first'],
   ['mp4-end', 'end.mp4', 'h264', 'aac', [], 'MP4, moov last'],
-  ['mp4-fragmented', 'fragmented.mp4', 'h264', 'aac', ['-movflags', 'frag_keyframe+empty_moov+default_base_moof'], 'MP4, fragmented, no index'],
+  ['mp4-fragmented', 'fragmented.mp4', 'h264', 'aac', ['-movflags', `${fragments}+skip_trailer`], 'MP4, fragmented, no index'],
+  ['mp4-sidx', 'sidx.mp4', 'h264', 'aac', ['-movflags', `${fragments}+global_sidx+skip_trailer`], 'MP4, fragmented, sidx'],
+  ['mp4-mfra', 'mfra.mp4', 'h264', 'aac', ['-movflags', fragments], 'MP4, fragmented, mfra'],
   ['mov', 'clip.mov', 'h264', 'aac', [], 'QuickTime'],
   ['m4a', 'clip.m4a', null, 'aac', [], 'M4A'],
   ['mp4-hevc', 'hevc.mp4', 'hevc', 'aac', [], 'MP4'],
@@ -70,7 +74,7 @@ const list = [
 const packed = [['hls-packed-aac', 'aac', 'aac'], ['hls-packed-mp3', 'mp3', 'mp3']];
 
 /** Without an edit list the first picture, which is decoded two frames before it is shown, is shown at 0.08 s. */
-const late = ['mp4-fragmented', 'flv', 'flv-mp3'];
+const late = ['mp4-fragmented', 'mp4-sidx', 'mp4-mfra', 'flv', 'flv-mp3'];
 
 /** What there is; `types` has the MSE types of each track of which the engine must take one for it to play. */
 export const files = [
