@@ -58,8 +58,11 @@ mod tests {
     use crate::container::{TrackId, TrackKind};
     use crate::time::Timescale;
 
-    /// Tables of (track, count that is told, entries of time and place), and what `mfro` tells beyond their true size.
-    fn mfra(version: u8, tables: &[(u32, u32, &[(u64, u64)])], lie: u32) -> Vec<u8> {
+    /// Track, count that is told, entries of time and place.
+    type Told<'a> = (u32, u32, &'a [(u64, u64)]);
+
+    /// These tables, and what `mfro` tells beyond their true size.
+    fn mfra(version: u8, tables: &[Told<'_>], lie: u32) -> Vec<u8> {
         let mut w = ByteWriter::new();
         w.boxed(b"mfra", |w| {
             for (id, count, entries) in tables {
@@ -92,7 +95,7 @@ mod tests {
     #[test]
     fn tables_come_in_the_order_of_the_tracks_with_the_edit_list_applied() {
         for (version, far) in [(0, 1 << 31), (1, 1 << 40)] {
-            let tables: [(_, _, &[_]); 3] =
+            let tables: [Told<'_>; 3] =
                 [(2, 1, &[(500, 9)]), (1, 2, &[(2000, 7), (6000, far)]), (1, 1, &[(0, 1)])];
             let tail = [b"what lies before".as_slice(), &mfra(version, &tables, 0)].concat();
             let told = random_access(&tail, &[track(1, 2000), track(3, 0), track(2, -500)]);
@@ -118,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_size_that_is_not_its_own_finds_no_table() {
-        let tables: [(_, _, &[_]); 1] = [(1, 1, &[(0, 1)])];
+        let tables: [Told<'_>; 1] = [(1, 1, &[(0, 1)])];
         for lie in [1, 8, 1000, u32::MAX, u32::MAX / 2] {
             let tail = [vec![0; 100], mfra(1, &tables, lie)].concat();
             assert!(random_access(&tail, &[track(1, 0)]).is_empty(), "{lie}");

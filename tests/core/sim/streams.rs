@@ -457,7 +457,7 @@ impl Stream {
     /// [`Self::ts_file`], of any size: what of it is sent is made then. Segments are filled up to one length with packets of no program.
     pub fn large_ts_file(&self) -> Site {
         let length = self.transport(&self.video(0, 0), 0).len() + 16 * 188;
-        let mut null = vec![0xff; 188];
+        let mut null = [0xff; 188];
         null[..4].copy_from_slice(&[0x47, 0x1f, 0xff, 0x10]);
         let this = self.clone();
         let body = Body::of_parts(vec![length as u64; self.count(0)], move |n| {
