@@ -253,6 +253,10 @@ impl Session {
             return true;
         }
         let near = |t: Seconds| position >= t && position < t + READ_ON;
+        let buffers = &self.buffers;
+        let has = |id: BufferId| {
+            buffers[id as usize].as_ref().map_or(position, |b| b.expected().end_from(position, SEAM))
+        };
         match &stream.activity {
             // Recognition is not through: the place is where playback begins.
             Activity::Segment(_) if !linear.known || linear.timeline.is_untied() => {
@@ -267,15 +271,19 @@ impl Session {
                 if reads_on {
                     linear.from = Some(position);
                 }
-                reads_on || (frontier > position && (frontier - edge).abs() < 2.0 * SEAM)
+                // Fragments have their pictures before their sound: what is there ends where that of the track ends.
+                let goes_on =
+                    |end: Option<Seconds>, has: Seconds| (end.unwrap_or(edge) - has).abs() < 2.0 * SEAM;
+                reads_on
+                    || frontier > position
+                        && stream.buffers.iter().all(|(id, _)| goes_on(linear.timeline.end_of(*id), has(*id)))
             }
             Activity::Idle => (edge - frontier).abs() < SEAM,
             // Tracks need not end together: each goes on from the place to its own end.
-            Activity::Ended => stream.buffers.iter().all(|(id, _)| {
-                let Some(end) = linear.timeline.end_of(*id) else { return true };
-                let has = self.buffers[*id as usize].as_ref().map(|b| b.expected().end_from(position, SEAM));
-                position >= end - SEAM || has.is_some_and(|has| has >= end - SEAM)
-            }),
+            Activity::Ended => stream
+                .buffers
+                .iter()
+                .all(|(id, _)| linear.timeline.end_of(*id).is_none_or(|end| has(*id) >= end - SEAM)),
             Activity::Index { .. } => true,
         }
     }

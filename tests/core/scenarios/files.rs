@@ -549,3 +549,23 @@ fn what_is_buffered_to_the_end_of_the_file_is_not_fetched_to_find_the_end() {
         assert_eq!(w.errors(), [], "{url}\n{}", w.story());
     }
 }
+
+/// Sound and pictures lie half a second apart in the file: what has come of them never ends together.
+#[test]
+fn a_seek_in_what_is_there_does_not_begin_the_download_anew() {
+    let mut w = World::new(heavy(60.0).mp4_file(false));
+    w.load(MP4);
+    w.run_for(2.0);
+    let made = w.requests().len();
+    for n in 0..24 {
+        w.seek(f64::from(n % 5) * 0.37);
+        w.run_for(0.03);
+        assert!(!w.element.seeking, "{n}\n{}", w.story());
+    }
+    assert_eq!(w.requests().len(), made, "{}", w.story());
+    w.seek(0.0);
+    w.play_to_end(70.0);
+    assert_eq!(w.appended('v'), (1500, 1500));
+    assert_eq!(w.requests().len(), made, "{}", w.story());
+    assert_eq!(w.errors(), [], "{}", w.story());
+}
