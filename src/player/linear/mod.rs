@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `mod.rs` | what is known of the resource; the way from bytes to pieces; reading no faster than is played |
 //! | `timeline.rs` | media time to presentation time, jumps of the time stamps included |
-//! | `places.rs` | tables of keyframes in other files |
+//! | `places.rs` | tables of keyframes in other files, fragmented MP4 among them |
 //! | `table.rs` | the index of MP4 files |
 //! | `search.rs` | seeks: time to byte; the duration where no header tells it |
 //! | `faults.rs` | connections that break, and the end |
