@@ -1,6 +1,6 @@
 // A live encoder under our clock: ffmpeg makes frames as fast as we take them, and each is published when it would end, so that frame N is always at epoch + N / fps.
 import { EventEmitter } from 'node:events';
-import { strip } from './frame-strip.mjs';
+import { clockFilters, strip } from './frame-strip.mjs';
 import { tool } from './setup.mjs';
 
 export const fps = 25;
@@ -79,13 +79,13 @@ function codecOf(init) {
 
 const mp4 = ['-movflags', '+frag_every_frame+empty_moov+default_base_moof', '-use_editlist', '0', '-flush_packets', '1', '-f', 'mp4', 'pipe:1'];
 
-/** A moving picture with the time of day in words and the frame number as a strip of blocks (frame-strip.mjs reads it). */
+/** A moving picture with its time and its frame number, each in words and as a strip of blocks (frame-strip.mjs reads them). */
 function videoArgs(epoch, gop) {
   const { bits, height: share } = strip;
   const stripHeight = Math.round(height * share);
   const block = `if(eq(X,0),255,if(eq(X,${bits + 1}),0,255*mod(floor(N/pow(2,${bits}-X)),2)))`.replaceAll(',', '\\,');
-  const graph = `testsrc2=s=${width}x${height}:r=${fps},drawbox=x=0:y=ih*0.72:w=iw:h=ih*0.2:color=black@0.6:t=fill,`
-    + `drawtext=font=DejaVu Sans:text='%{pts\\:gmtime\\:${Math.floor(epoch / 1000)}\\:%X}  %{frame_num}':fontsize=40:fontcolor=white:x=(w-tw)/2:y=h*0.76[picture];`
+  const graph = `testsrc2=s=${width}x${height}:r=${fps},settb=1/1000,setpts=${epoch}+N*${1000 / fps},${clockFilters()},settb=1/${fps},setpts=N,`
+    + `drawtext=font=DejaVu Sans:text='%{frame_num}':fontsize=30:fontcolor=white:borderw=3:bordercolor=black:x=(w-tw)/2:y=h*0.8[picture];`
     + `nullsrc=s=${bits + 2}x1:r=${fps},format=gray,geq=lum=${block},scale=${width}:${stripHeight}:flags=neighbor[strip];`
     + `[picture][strip]overlay=0:${height - stripHeight},format=yuv420p[out]`;
   return ['-filter_complex', graph, '-map', '[out]', '-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-threads', '1', '-g', String(gop), '-keyint_min', String(gop),
