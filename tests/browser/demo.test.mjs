@@ -1,7 +1,8 @@
-// The demo page as a user sees it: samples, plots, menus, errors, at the width of a phone and of a desk.
+// The demo page as a user sees it: samples, live, plots, menus, errors, at the width of a phone and of a desk.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { launch } from '../../www/tools/browsers.mjs';
+import { liveSamples } from '../../www/tools/live-on-demand.mjs';
 import { files } from '../../www/tools/sample-files.mjs';
 import { makeSamples } from '../../www/tools/samples.mjs';
 import { startServer } from '../../www/tools/server.mjs';
@@ -13,15 +14,17 @@ const samples = await makeSamples();
 const widths = engine === 'chromium' ? [['a desk', 1440, 900], ['a phone', 390, 844], ['a small phone', 360, 740]] : [['a desk', 1280, 900]];
 
 describe(`the demo page in ${engine}`, () => {
+  const live = liveSamples();
   let server;
   let browser;
   before(async () => {
-    server = await startServer();
+    server = await startServer({ proxies: live.proxies, pages: live.pages });
     browser = await launch(engine);
   });
   after(async () => {
     await browser?.quit();
     await server?.close();
+    await live.close();
   });
   beforeEach(() => { server.rules.length = 0; });
 
@@ -71,11 +74,13 @@ describe(`the demo page in ${engine}`, () => {
     return hash;
   });
 
+  const resize = async (width, height) => {
+    if (engine === 'chromium') await browser.cdp('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false });
+  };
+
   for (const [name, width, height] of widths) {
     describe(`at the width of ${name}`, () => {
-      before(async () => {
-        if (engine === 'chromium') await browser.cdp('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false });
-      });
+      before(() => resize(width, height));
 
       test('a sample plays, and plots, menus and log tell of it', async () => {
         await open();
@@ -159,6 +164,43 @@ describe(`the demo page in ${engine}`, () => {
     await press('#chart', 'Home');
     await browser.until(() => /Quality \d+p.*start: first choice/s.test(document.querySelector('#tip').textContent), { what: 'the reason of the first choice' });
     await isSound();
+  });
+
+  test('live: latency against its target, places in the window, and faults at the press of a button', async () => {
+    await open();
+    await click('#live-samples a[href*="hls%2F"]');
+    await becomes('playing');
+    const part = (name) => run((which) => document.querySelector(`#live [data-part=${which}]`).textContent, name);
+    const log = (pattern, what) => browser.until((source) => new RegExp(source).test(document.querySelector('#log').innerText), { args: [pattern.source], what });
+    const edge = (is) => browser.until((wanted) => document.querySelector('#live').dataset.edge === String(wanted), { args: [is], what: is ? 'the edge' : 'a shifted playhead' });
+    await log(/Live, [\d.]+ s behind/, 'the latency at the start in the log');
+    await moves(1.5);
+    for (const name of ['latency', 'target', 'buffer']) assert.match(await part(name), /^\d\.\d+ s$/, name);
+    assert.match(await part('rate'), /^[01]\.\d\d×$/);
+    for (const name of ['from', 'to', 'made']) assert.match(await part(name), /^\d\d:\d\d:\d\d$/, name);
+    assert.ok(await run(() => document.querySelector('#chart').classList.contains('tall')), 'no lanes for latency and speed');
+    for (const [, width, height] of widths) {
+      await resize(width, height);
+      await isSound();
+    }
+    await run(() => { const slider = document.querySelector('#live [role=slider]'); slider.dispatchEvent(new KeyboardEvent('keydown', { key: 'Home', bubbles: true })); });
+    await edge(false);
+    assert.match(await part('where'), /^0:\d\d behind the edge$/);
+    await moves(0.5);
+    await click('#live [data-part=go]');
+    await edge(true);
+    await moves(0.5);
+    const orders = await run(() => [...document.querySelectorAll('#live .orders b')].map(({ textContent }) => textContent));
+    assert.equal(orders.length, 8);
+    await run(() => [...document.querySelectorAll('#live .orders button')].find(({ innerText }) => innerText.startsWith('Encoder stalls')).click());
+    await log(/Fault: Encoder stalls/, 'the fault in the log');
+    await log(/Goes on after [\d.]+ s/, 'the end of the stall that it causes');
+    await moves(0.5);
+    await isSound();
+    // Leaving it ends the view.
+    await click('#samples a[href*="hls-ts%2F"]');
+    await becomes('playing');
+    assert.ok(await run(() => document.querySelector('#live').hidden && !document.querySelector('#chart').classList.contains('tall')));
   });
 
   test('leaving a load by another one, or by Cancel, leaves no trace', async () => {

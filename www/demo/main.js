@@ -1,5 +1,6 @@
 // The demo page: a player, and everything it tells.
 import { Journal } from './journal.js';
+import { LiveView } from './live.js';
 import { StatsOverlay } from './overlay.js';
 import { Plots } from './plots.js';
 import { listSamples, Recent, shapes } from './sources.js';
@@ -10,6 +11,8 @@ const video = $('video');
 const plots = new Plots($('chart'), $('canvas'), $('tip'));
 const journal = new Journal($('log'), $('log-note'));
 const recent = new Recent($('recent'), $('recent-section'), $('forget'));
+
+const liveView = new LiveView($('live'), { video, tell: (...told) => tell(...told), plots: { live: (sample) => plots.live({ t: now(), ...sample }) } });
 
 const config = { statsInterval: 0.5 };
 const BUFFER_AHEAD = 30;
@@ -63,7 +66,9 @@ async function load(url, type = '', { remember = true, history: push = true } = 
   document.title = `${url.split(/[?#]/)[0].split('/').filter(Boolean).at(-1) ?? 'stream'} · Millrace`;
   showSample();
   plots.clear();
+  plots.target = BUFFER_AHEAD;
   journal.clear();
+  liveView.end();
   fillQualities([]);
   fillAudio([]);
   $('loading-url').textContent = url;
@@ -85,13 +90,15 @@ async function load(url, type = '', { remember = true, history: push = true } = 
   if (current !== mine) return;
   if (remember) recent.add(url, type, samples?.has(url));
   $('loading-step').textContent = 'Fetching the first picture…';
-  video.playbackRate = Number($('rate').value);
+  // A rate of the user's own goes on; the player's, with which it keeps a live stream's latency, is its own.
+  if ($('rate').value !== '1') video.playbackRate = Number($('rate').value);
   video.play().catch(() => { if (current === mine && document.body.dataset.state === 'loading') setState('ready'); });
 }
 
 function cancel() {
   current?.abort.abort();
   current = undefined;
+  liveView.end();
   setState('empty');
 }
 
@@ -106,7 +113,15 @@ async function startPlayer() {
 
 function listen(made) {
   const on = (name, react) => made.addEventListener(name, ({ detail }) => react(detail));
-  on('loaded', ({ protocol, duration, live }) => tell('info', `${protocol.toUpperCase()} manifest read`, { detail: `${live ? 'live' : clock(duration, 0)}, after ${seconds(now())}`, quiet: true }));
+  on('loaded', ({ protocol, duration, live }) => {
+    if (live && current && protocol !== 'file' && protocol !== 'element') liveView.begin(made, current.url, protocol);
+    tell('info', `${protocol.toUpperCase()} manifest read`, { detail: `${live ? 'live' : clock(duration, 0)}, after ${seconds(now())}`, quiet: true });
+  });
+  on('live', (live) => {
+    liveView.update(live);
+    // No more can be buffered than lies between the playhead and the edge.
+    plots.target = Math.min(BUFFER_AHEAD, live.latency);
+  });
   const changed = ({ from, to, reason, auto }) => {
     const bandwidth = (id) => made.qualities.find((one) => one.id === id)?.bandwidth ?? 0;
     const kind = from === undefined ? 'set' : bandwidth(to) >= bandwidth(from) ? 'up' : 'down';
@@ -142,7 +157,6 @@ function listen(made) {
       tell('info', `First picture after ${seconds(stats.startupTime)}`, { detail: stats.inWorker ? 'the engine runs in a worker' : 'the engine runs on the page' });
     }
   });
-  plots.target = BUFFER_AHEAD;
   return made;
 }
 
@@ -152,6 +166,7 @@ function listen(made) {
 const plainMessage = ({ message, advice }) => (advice && message.endsWith(advice) ? message.slice(0, -advice.length).trim() : message);
 
 function fail(error) {
+  liveView.end();
   const { code = 'UNKNOWN', advice, recovery, context = {} } = error;
   tell('err', plainMessage(error), { reason: code, bad: true });
   const make = (tag, text, className) => Object.assign(document.createElement(tag), { textContent: text ?? '', className: className ?? '' });
@@ -243,7 +258,7 @@ follow('playing', () => setState('playing'));
 follow('waiting', () => { if (document.body.dataset.state !== 'loading') setState('waiting'); });
 follow('pause', () => { if (!video.ended && document.body.dataset.state !== 'loading') setState('paused'); });
 follow('ratechange', () => { const { playbackRate } = video; if ([...$('rate').options].some(({ value }) => Number(value) === playbackRate)) $('rate').value = String(playbackRate); });
-follow('ended', () => { setState('ended'); tell('info', 'The end', { quiet: true }); });
+follow('ended', () => { liveView.end(); setState('ended'); tell('info', 'The end', { quiet: true }); });
 follow('seeking', () => { if (document.body.dataset.state !== 'loading') current.seek ??= performance.now(); });
 follow('seeked', () => {
   if (current.seek === undefined) return;
@@ -269,7 +284,7 @@ for (const [spec, text] of shapes) $('shape').append(option(spec, text));
 const linked = fromAddress(false);
 // The engine warms up while somebody decides what to play.
 if (!linked) startPlayer().catch(fail);
-samples = await listSamples($('samples'), $('samples-note'), load);
+samples = await listSamples({ list: $('samples'), note: $('samples-note'), liveList: $('live-samples'), liveSection: $('live-section') }, load);
 $('shape-field').hidden = samples.count === 0;
 $('shape').addEventListener('change', ({ target }) => {
   samples.shape(target.value);

@@ -34,7 +34,7 @@ export class StatsOverlay {
     sheet.replaceSync(css);
     root.adoptedStyleSheets = [sheet];
     const list = document.createElement('dl');
-    for (const name of ['quality', 'picture', 'buffer', 'estimate', 'average', 'start-up', 'stalls', 'switches', 'frames', 'received', 'position', 'engine']) {
+    for (const name of ['quality', 'picture', 'buffer', 'estimate', 'average', 'start-up', 'stalls', 'switches', 'frames', 'received', 'position', 'live', 'engine']) {
       const term = document.createElement('dt');
       const value = document.createElement('dd');
       term.textContent = name;
@@ -87,6 +87,10 @@ export class StatsOverlay {
     set('frames', `${stats.totalFrames}, ${stats.droppedFrames} dropped`, stats.droppedFrames > stats.totalFrames / 50);
     set('received', bytes(stats.bytes));
     set('position', `${clock(stats.position)} of ${clock(element?.duration, 0)}`);
+    const { live } = player;
+    const cell = this.#cells.get('live');
+    cell.hidden = cell.previousSibling.hidden = !live;
+    if (live) set('live', `${seconds(live.latency)} behind, ${seconds(live.target)} aimed at`, live.atEdge && live.latency > live.target * 1.5);
     set('engine', stats.inWorker ? 'in a worker' : 'on the page');
   }
 }

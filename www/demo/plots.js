@@ -1,4 +1,4 @@
-// Quality, throughput and buffer over time on one canvas, with a mark for everything that happened.
+// Quality, throughput and buffer over time on one canvas, for live streams latency and speed too, with a mark for everything that happened.
 // Drawn when something changed, at most four times a second, and only while it can be seen.
 import { because, bits, clock, rung } from './words.js';
 
@@ -29,6 +29,8 @@ function after(list, t) {
 export class Plots {
   #box; #canvas; #tip; #context;
   #samples = [];
+  /** {t, latency, target, rate}: of a live stream. */
+  #live = [];
   /** {t, kind, title, reason, detail} */
   #marks = [];
   /** {t, id}: the quality that is fetched from t on. */
@@ -66,6 +68,8 @@ export class Plots {
 
   clear() {
     this.#samples = [];
+    this.#live = [];
+    this.#box.classList.remove('tall');
     this.#marks = [];
     this.#steps = [];
     this.#stalls = [];
@@ -85,6 +89,14 @@ export class Plots {
   sample(sample) {
     this.#samples.push(sample);
     if (this.#samples.length > KEPT) this.#samples.splice(0, KEPT / 10);
+    this.touch();
+  }
+
+  /** {t, latency, target, rate}, in the order of time. */
+  live(sample) {
+    if (!this.#live.length) this.#box.classList.add('tall');
+    this.#live.push(sample);
+    if (this.#live.length > KEPT) this.#live.splice(0, KEPT / 10);
     this.touch();
   }
 
@@ -168,6 +180,8 @@ export class Plots {
       head.textContent = clock(found.t);
       const step = this.#stepAt(found.t);
       lines.push(`${rung(this.#rungOf(step?.id))} · ${bits(found.sample.estimate)} · ${found.sample.buffer.toFixed(1)} s buffered`);
+      const live = this.#live[after(this.#live, found.t)];
+      if (live) lines.push(`${live.latency.toFixed(2)} s behind, ${live.target.toFixed(2)} s aimed at · ${live.rate.toFixed(2)}×`);
     }
     this.#tip.replaceChildren(head, ...lines.map((line) => { const row = document.createElement('div'); row.append(line); return row; }));
     const room = this.#box.clientWidth - this.#tip.offsetWidth;
@@ -196,11 +210,16 @@ export class Plots {
     c.lineJoin = 'round';
     const left = 62;
     this.#area = { left, width: width - left - 8, top: MARKS, bottom: height - AXIS };
-    const lanes = (this.#area.bottom - MARKS - 2 * GAP) / 10;
-    const quality = { top: MARKS, height: lanes * 3.6 };
-    const flow = { top: quality.top + quality.height + GAP, height: lanes * 3.2 };
-    const buffer = { top: flow.top + flow.height + GAP, height: lanes * 3.2 };
-    for (const lane of [quality, flow, buffer]) {
+    const shares = this.#live.length ? [['latency', 3.4], ['speed', 1.4], ['quality', 2.4], ['flow', 2.4], ['buffer', 2.4]] : [['quality', 3.6], ['flow', 3.2], ['buffer', 3.2]];
+    const room = this.#area.bottom - MARKS - (shares.length - 1) * GAP;
+    const sum = shares.reduce((total, [, share]) => total + share, 0);
+    let top = MARKS;
+    const lanes = shares.map(([name, share]) => {
+      const lane = { name, top, height: (room * share) / sum };
+      top += lane.height + GAP;
+      return lane;
+    });
+    for (const lane of lanes) {
       c.fillStyle = this.#colours.sunken;
       c.globalAlpha = 0.55;
       c.fillRect(left, lane.top, this.#area.width, lane.height);
@@ -213,9 +232,10 @@ export class Plots {
     c.clip();
     this.#drawStalls();
     c.restore();
-    for (const draw of [() => this.#drawQuality(quality), () => this.#drawFlow(flow), () => this.#drawBuffer(buffer)]) {
+    const draw = { latency: (lane) => this.#drawLatency(lane), speed: (lane) => this.#drawSpeed(lane), quality: (lane) => this.#drawQuality(lane), flow: (lane) => this.#drawFlow(lane), buffer: (lane) => this.#drawBuffer(lane) };
+    for (const lane of lanes) {
       c.save();
-      draw();
+      draw[lane.name](lane);
       c.restore(); // each lane clips to itself
     }
     this.#drawMarks();
@@ -283,6 +303,53 @@ export class Plots {
     for (const { t, end = this.#now } of this.#stalls) {
       if (end >= this.#from) c.fillRect(this.#x(t), MARKS, Math.max(2, this.#x(end) - this.#x(t)), this.#area.bottom - MARKS);
     }
+  }
+
+  /** Connects the values of the live samples in view. */
+  #liveLine(y, value, { colour, width, dash = [] }) {
+    const c = this.#context;
+    c.strokeStyle = this.#colours[colour];
+    c.lineWidth = width;
+    c.setLineDash(dash);
+    c.beginPath();
+    this.#live.slice(Math.max(0, after(this.#live, this.#from) - 1)).forEach((sample, i) => (i ? c.lineTo(this.#x(sample.t), y(value(sample))) : c.moveTo(this.#x(sample.t), y(value(sample)))));
+    c.stroke();
+    c.setLineDash([]);
+  }
+
+  /** A horizontal line over the lane, with its label. */
+  #rule(text, y, strong = false) {
+    const c = this.#context;
+    c.strokeStyle = this.#colours.line;
+    c.lineWidth = 1;
+    c.beginPath();
+    c.moveTo(this.#area.left, Math.round(y) + 0.5);
+    c.lineTo(this.#area.left + this.#area.width, Math.round(y) + 0.5);
+    c.stroke();
+    this.#label(text, y, strong);
+  }
+
+  #drawLatency(lane) {
+    const samples = this.#live.slice(Math.max(0, after(this.#live, this.#from) - 1));
+    const values = samples.flatMap(({ latency, target }) => [latency, target]);
+    const most = Math.max(0.1, ...values);
+    const step = [0.5, 1, 2, 5, 10, 30, 60, 300, 600, 3600, 36_000].find((one) => (lane.height * one) / (most * 1.2) >= 15) ?? 36_000;
+    const y = (value) => lane.top + lane.height - (value / (most * 1.2)) * lane.height;
+    for (let value = step; y(value) > lane.top + 5; value += step) this.#rule(value < 60 ? `${value} s` : clock(value, 0), y(value));
+    this.#clip(lane);
+    this.#liveLine(y, ({ target }) => target, { colour: 'grain', width: 2, dash: [5, 3] });
+    this.#liveLine(y, ({ latency }) => latency, { colour: 'water', width: 2.5 });
+    this.#title('Behind live, and what is aimed at', lane);
+  }
+
+  #drawSpeed(lane) {
+    const samples = this.#live.slice(Math.max(0, after(this.#live, this.#from) - 1));
+    const reach = Math.max(0.1, ...samples.map(({ rate }) => Math.abs(rate - 1) * 1.2));
+    const y = (value) => lane.top + lane.height / 2 - ((value - 1) / reach) * (lane.height / 2);
+    this.#rule('1×', y(1));
+    this.#clip(lane);
+    this.#liveLine(y, ({ rate }) => rate, { colour: 'moss', width: 2 });
+    this.#title('Speed', lane);
   }
 
   #drawQuality(lane) {
@@ -378,7 +445,7 @@ export class Plots {
     const top = Math.max(this.#target * 1.25, ...samples.map(({ buffer }) => buffer * 1.1));
     const y = (value) => lane.top + lane.height - (value / top) * lane.height;
     this.#label('0 s', lane.top + lane.height - 5);
-    this.#label(`${Math.round(this.#target)} s`, y(this.#target));
+    this.#label(`${this.#target < 10 ? Number(this.#target.toFixed(1)) : Math.round(this.#target)} s`, y(this.#target));
     this.#clip(lane);
     if (samples.length > 1) {
       c.beginPath();
@@ -409,7 +476,7 @@ export class Plots {
     for (const mark of this.#inView()) {
       const x = Math.round(this.#x(mark.t)) + 0.5;
       if (x < this.#area.left - 1) continue;
-      const colour = { up: 'moss', down: 'grain', set: 'water', stall: 'alarm', ok: 'moss', gap: 'alarm', seek: 'ink', err: 'alarm' }[mark.kind] ?? 'ink-2';
+      const colour = { up: 'moss', down: 'grain', set: 'water', stall: 'alarm', ok: 'moss', gap: 'alarm', seek: 'ink', err: 'alarm', fault: 'grain' }[mark.kind] ?? 'ink-2';
       c.strokeStyle = c.fillStyle = this.#colours[colour];
       c.lineWidth = 1;
       c.globalAlpha = 0.5;
@@ -433,6 +500,7 @@ export class Plots {
     };
     if (kind === 'up') shape([0, -5], [5.5, 5], [-5.5, 5]);
     else if (kind === 'down') shape([0, 5], [5.5, -5], [-5.5, -5]);
+    else if (kind === 'fault') shape([1, -6], [5, -6], [1, -1], [4.5, -1], [-3, 6], [-1, 1], [-4, 1]);
     else if (kind === 'gap') shape([0, -6], [6, 0], [0, 6], [-6, 0]);
     else if (kind === 'stall') c.fillRect(x - 5, y - 5, 10, 10);
     else if (kind === 'set') c.fillRect(x - 5, y - 3, 10, 6);
@@ -453,7 +521,8 @@ export class Plots {
   /** The picture in words, for those who do not see it. */
   #describe() {
     const last = this.#samples.at(-1);
-    const text = !last ? 'Nothing yet.' : `Now ${rung(this.#rungOf(this.#steps.at(-1)?.id))}, estimate ${bits(last.estimate)}, ${Math.round(last.buffer)} seconds buffered; ${this.#inView().length} marks.`;
+    const live = this.#live.at(-1);
+    const text = !last ? 'Nothing yet.' : `Now ${rung(this.#rungOf(this.#steps.at(-1)?.id))}, estimate ${bits(last.estimate)}, ${Math.round(last.buffer)} seconds buffered${live ? `, ${live.latency.toFixed(1)} seconds behind live, ${live.target.toFixed(1)} aimed at` : ''}; ${this.#inView().length} marks.`;
     if (this.#canvas.textContent !== text) this.#canvas.textContent = text;
   }
 }

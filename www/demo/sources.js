@@ -26,46 +26,57 @@ function entry(kind, text, url, type, pick) {
   return { item, link };
 }
 
-/** Shows what `samples/samples.json` names; without it there is a note, and the page works all the same. */
-export async function listSamples(list, note, onPick) {
-  let found = [];
+/** A list that the server may have. */
+async function listed(file) {
   try {
-    const response = await fetch('./samples/samples.json');
-    if (response.ok) found = await response.json();
-  } catch { /* the note says it */ }
-  note.hidden = found.length > 0;
+    const response = await fetch(file);
+    if (response.ok) return await response.json();
+  } catch { /* there is none */ }
+  return [];
+}
+
+/**
+ * Shows what `samples/samples.json` names, and the live sources that the server starts on demand; without them there is a note, and the page
+ * works all the same.
+ */
+export async function listSamples({ list, note, liveList, liveSection }, onPick) {
+  const [files, live] = await Promise.all([listed('./samples/samples.json'), listed('./live/sources.json')]);
+  const found = [...files.map((sample) => ({ ...sample, path: `samples/${sample.url}` })), ...live.map((sample) => ({ ...sample, path: sample.url }))];
+  note.hidden = files.length > 0;
+  liveSection.hidden = live.length === 0;
   note.textContent = 'This server has no samples: `npm start` makes some. Any URL can be loaded above.';
   let spec = '';
   let present = '';
   let loads = 0;
   // Every load gets a link of its own, so that steps begin with it.
-  const address = (path, fresh = false) => `${spec ? `~${spec}${fresh ? `,id=${++loads}` : ''}/` : ''}samples/${path}`;
-  const path = (url) => /(?:^|\/)samples\/(.+)$/.exec(url)?.[1];
+  const address = (path, fresh = false) => `${spec ? `~${spec}${fresh ? `,id=${++loads}` : ''}/` : ''}${path}`;
+  const pathIn = (url) => /(?:^|\/)((?:samples|live)\/.+)$/.exec(url)?.[1];
   const rows = found.map((sample) => {
     const title = sample.title.replace(/^(HLS|DASH),? /, '');
-    const { item, link } = entry(sample.protocol.toUpperCase(), /^[a-z](?![A-Z])/.test(title) ? title[0].toUpperCase() + title.slice(1) : title, address(sample.url), '', () => onPick(address(sample.url, true), '', { remember: false }));
+    const { item, link } = entry(sample.protocol.toUpperCase(), /^[a-z](?![A-Z])/.test(title) ? title[0].toUpperCase() + title.slice(1) : title, address(sample.path), '', () => onPick(address(sample.path, true), '', { remember: false }));
     return { item, link, sample };
   });
-  list.replaceChildren(...rows.map(({ item }) => item));
+  list.replaceChildren(...rows.slice(0, files.length).map(({ item }) => item));
+  liveList.replaceChildren(...rows.slice(files.length).map(({ item }) => item));
   const isHere = (url) => !/^[a-z]+:/i.test(url) || url.startsWith(new URL('./', location.href).href);
   return {
     count: rows.length,
-    has: (url) => isHere(url) && rows.some(({ sample }) => sample.url === path(url)),
+    has: (url) => isHere(url) && rows.some(({ sample }) => sample.path === pathIn(url)),
     mark(url) {
       present = url;
       for (const { link, sample } of rows) {
-        if (isHere(present) && sample.url === path(present)) link.setAttribute('aria-current', 'true'); else link.removeAttribute('aria-current');
+        if (isHere(present) && sample.path === pathIn(present)) link.setAttribute('aria-current', 'true'); else link.removeAttribute('aria-current');
       }
     },
     /** The link that a sample's address names; undefined for what is no sample. */
-    specOf(url) { return this.has(url) ? /(?:^|\/)~([^/]*?)(?:,id=[^/,]*)?\/samples\//.exec(url)?.[1] ?? '' : undefined; },
+    specOf(url) { return this.has(url) ? /(?:^|\/)~([^/]*?)(?:,id=[^/,]*)?\/(?:samples|live)\//.exec(url)?.[1] ?? '' : undefined; },
     /** Over which link samples come from now on. */
     shape(next) {
       spec = next;
-      for (const { link, sample } of rows) link.href = `?${new URLSearchParams({ url: address(sample.url) })}`;
+      for (const { link, sample } of rows) link.href = `?${new URLSearchParams({ url: address(sample.path) })}`;
     },
     /** The address of a sample, given as any of its addresses, over the present link. */
-    urlOf(url) { return this.has(url) ? address(path(url), true) : undefined; },
+    urlOf(url) { return this.has(url) ? address(pathIn(url), true) : undefined; },
   };
 }
 

@@ -15,6 +15,9 @@ export function clock(value, digits = 1) {
   return `${minutes}:${(scaled - minutes * 60).toFixed(digits).padStart(digits ? digits + 3 : 2, '0')}`;
 }
 
+/** 14:05:09. */
+export const timeOfDay = (date) => [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
+
 /** "720p"; the bitrate where there is no picture. */
 export const rung = (quality) => (!quality ? '–' : quality.height ? `${quality.height}p` : bits(quality.bandwidth));
 

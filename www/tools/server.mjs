@@ -11,7 +11,11 @@ import { Link } from './link.mjs';
 import { samplesDir } from './samples.mjs';
 import { Told, isMain, main, root } from './steps.mjs';
 
-const types = {
+/** Requests that the log keeps: a live stream makes some every second. */
+const MOST_LOGGED = 100_000;
+
+/** Content types by extension. */
+export const types = {
   html: 'text/html; charset=utf-8', js: 'text/javascript', mjs: 'text/javascript', css: 'text/css', json: 'application/json', map: 'application/json',
   wasm: 'application/wasm', svg: 'image/svg+xml', png: 'image/png', ico: 'image/x-icon', txt: 'text/plain; charset=utf-8', md: 'text/plain; charset=utf-8',
   mpd: 'application/dash+xml', m3u8: 'application/vnd.apple.mpegurl', mp4: 'video/mp4', m4s: 'video/mp4', m4v: 'video/mp4', m4a: 'audio/mp4', cmfv: 'video/mp4',
@@ -49,9 +53,10 @@ export function parseRange(header, size) {
 
 /**
  * Starts a server. `mounts` maps URL prefixes to folders (the longest that fits wins), `pages` maps paths to {type, body};
- * `proxies` maps URL prefixes to the origin that answers for them; `link` shapes every request that names no link of its own; `csp` goes with documents and scripts (so also workers).
+ * `proxies` maps URL prefixes to the origin that answers for them, or to what finds it (live-on-demand.mjs), which then is asked for what
+ * follows the prefix; `link` shapes every request that names no link of its own; `csp` goes with documents and scripts (so also workers).
  * @param {{ mounts?: Record<string, string>, pages?: Record<string, { type?: string, body: string }>, port?: number, host?: string,
- *   proxies?: Record<string, string>, csp?: string, link?: Link, compress?: boolean, rules?: Rule[] }} [options]
+ *   proxies?: Record<string, string | { open(response: import('node:http').ServerResponse): Promise<string> }>, csp?: string, link?: Link, compress?: boolean, rules?: Rule[] }} [options]
  */
 export async function startServer({ mounts = { '/': path.join(root, 'www/demo'), '/dist': path.join(root, 'dist'), '/samples': samplesDir },
   pages = {}, proxies = {}, port = 0, host = '127.0.0.1', csp, link = new Link(), compress = false, rules = [] } = {}) {
@@ -130,6 +135,26 @@ export async function startServer({ mounts = { '/': path.join(root, 'www/demo'),
     response.end();
   };
 
+  /** Hands a request on to another server, and its answer back over the link. */
+  const relay = async (request, response, prefix, pathname, via, rule, entry, plain) => {
+    const onward = new AbortController();
+    response.on('close', () => onward.abort());
+    const target = proxies[prefix];
+    const { search } = new URL(request.url, 'http://server');
+    const headers = Object.fromEntries(['icy-metadata', 'range'].flatMap((name) => (request.headers[name] ? [[name, request.headers[name]]] : [])));
+    let reply;
+    try {
+      const url = typeof target === 'string' ? new URL(request.url, target) : `${await target.open(response)}${pathname.slice(prefix.length)}${search}`;
+      const body = request.method === 'POST' ? { body: request, duplex: 'half' } : {};
+      reply = await fetch(url, { method: request.method, signal: onward.signal, headers, ...body });
+    } catch (error) { await plain(502, `502: ${error.message}\n`); return; }
+    entry.icy = headers['icy-metadata'];
+    const kept = /^(content-(type|range|length)|accept-ranges|cache-control|date|icy-.*)$/;
+    response.writeHead(reply.status, Object.fromEntries([...reply.headers].filter(([name]) => kept.test(name))));
+    response.flushHeaders();
+    try { await send(response, reply.body ?? [], via, rule, entry); } catch { response.destroy(); } // either side went away
+  };
+
   const answer = async (request, response, entry) => {
     let pathname;
     try { pathname = decodeURIComponent(new URL(request.url, 'http://server').pathname); } catch { pathname = '/'; }
@@ -167,32 +192,15 @@ export async function startServer({ mounts = { '/': path.join(root, 'www/demo'),
       return;
     }
     if (pathname === '/~log') { await plain(200, JSON.stringify(log), types.json); return; }
+    const proxy = Object.hasOwn(pages, pathname) ? undefined : Object.keys(proxies).find((prefix) => pathname.startsWith(prefix));
+    if (proxy !== undefined) { await relay(request, response, proxy, pathname, via, rule, entry, plain); return; }
     if (request.method !== 'GET' && request.method !== 'HEAD') { await plain(405, '405\n'); return; }
-
     const document = (type) => { if (csp && /html|javascript/.test(type)) response.setHeader('Content-Security-Policy', csp); };
     if (Object.hasOwn(pages, pathname)) {
       const page = pages[pathname];
       document(page.type ?? types.html);
       response.setHeader('Cache-Control', 'no-store');
       await plain(200, page.body, page.type ?? types.html);
-      return;
-    }
-    const proxy = Object.keys(proxies).find((prefix) => pathname.startsWith(prefix));
-    if (proxy !== undefined) {
-      const onward = new AbortController();
-      response.on('close', () => onward.abort());
-      const { 'icy-metadata': icy } = request.headers;
-      const reply = await fetch(new URL(request.url, proxies[proxy]), { signal: onward.signal, headers: icy ? { 'icy-metadata': icy } : {} }).catch(() => undefined);
-      if (!reply) { await plain(502, '502\n'); return; }
-      entry.icy = icy;
-      response.writeHead(reply.status, Object.fromEntries([...reply.headers].filter(([name]) => /^(content-type|cache-control|icy-.*)$/.test(name))));
-      try {
-        for await (const chunk of reply.body) {
-          entry.bytes += chunk.length;
-          if (!response.write(chunk)) await new Promise((resolve) => { response.once('drain', resolve).once('close', resolve); });
-        }
-      } catch { /* either side went away */ }
-      response.end();
       return;
     }
     const found = resolveFile(pathname);
@@ -227,6 +235,7 @@ export async function startServer({ mounts = { '/': path.join(root, 'www/demo'),
   const server = createServer((request, response) => {
     const entry = { at: Date.now(), method: request.method, url: request.url, path: request.url, range: request.headers.range, status: 0, bytes: 0, ended: false };
     log.push(entry);
+    if (log.length > MOST_LOGGED) log.splice(0, MOST_LOGGED / 10);
     const started = performance.now();
     response.on('close', () => Object.assign(entry, { status: response.headersSent ? response.statusCode : 0, ms: performance.now() - started, ended: response.writableFinished }));
     answer(request, response, entry).catch((error) => {

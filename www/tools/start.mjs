@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { build } from '../build.mjs';
+import { liveSamples } from './live-on-demand.mjs';
 import { makeSamples } from './samples.mjs';
 import { startServer } from './server.mjs';
 import { ensure } from './setup.mjs';
@@ -16,9 +17,10 @@ await main(async () => {
   await makeSamples();
   await build({ gate: false });
   if (!existsSync(path.join(root, 'www/demo/index.html'))) throw new Told('www/demo/index.html is missing');
+  const { proxies, pages } = liveSamples();
   let server;
   for (let port = Number(args[1] ?? FIRST_PORT); !server; port++) {
-    try { server = await startServer({ port }); } catch (error) {
+    try { server = await startServer({ port, proxies, pages }); } catch (error) {
       if (!(error instanceof Told) || args.length || port > FIRST_PORT + 20) throw error;
     }
   }
