@@ -151,8 +151,11 @@ fn types_of(set: &AdaptationSet, rep: &crate::manifest::Representation) -> Vec<S
         .split(',')
         .map(str::trim)
         .filter(|c| !c.is_empty())
-        // Engines differ in how they take MPEG audio: the media tells.
+        // Engines differ in how they take MPEG audio: the media tells. And so it does where the name lacks the profile (RFC 6381 §3.3).
         .filter(|codec| !matches!(*codec, "mp3" | "mp4a.6B" | "mp4a.69" | "mp4a.40.34"))
+        .filter(|codec| {
+            !matches!(*codec, "avc1" | "avc3" | "hvc1" | "hev1" | "av01" | "vp09" | "mp4a" | "mp4a.40")
+        })
         .filter_map(|codec| {
             let kind = match codec_kind(codec) {
                 Some(ContentType::Video) => "video/mp4",

@@ -196,6 +196,19 @@ fn a_manifest_that_names_another_codec_than_the_media_plays() {
 }
 
 #[test]
+fn a_codec_named_without_its_profile_is_left_to_the_media() {
+    // As GStreamer's dashsink writes it; no engine takes such a name.
+    let mut site = Stream::simple(12.0).dash(Addressing::Number);
+    site.edit(MPD, "\"avc1.64001f\"", "\"avc1\"");
+    site.edit(MPD, "\"mp4a.40.2\"", "\"mp4a\"");
+    let mut w = World::new(site);
+    w.unsupported = vec!["\"avc1\"", "\"mp4a\""];
+    w.load(MPD);
+    w.play_to_end(30.0);
+    w.assert_played_all('v', &[300]);
+}
+
+#[test]
 fn a_manifest_without_codecs_plays_what_the_media_says() {
     let mut site = Stream::of(12.0).hls(Container::Ts);
     site.edit(M3U8, ",CODECS=\"avc1.64001f,mp4a.40.2\"", "");
