@@ -1,30 +1,25 @@
 // Live DASH and HLS from ffmpeg's own muxers: near the edge, shifted in time and back, to the end.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import path from 'node:path';
-import { liveSources, startLive } from '../../www/tools/live.mjs';
-import { Household } from '../../www/tools/processes.mjs';
-import { samplesDir } from '../../www/tools/samples.mjs';
-import { root } from '../../www/tools/steps.mjs';
+import { startLive } from '../../www/tools/live-sources.mjs';
 import { engine, useStage } from './support/stage.mjs';
 
-const ENDS_AFTER_S = 14;
-const household = new Household();
+const names = ['ffmpeg-hls-ts', 'ffmpeg-hls-fmp4', 'ffmpeg-dash', 'ffmpeg-dash-timeline'];
 
 describe(`live in ${engine}`, () => {
-  const stage = useStage({ mounts: { '/dist': path.join(root, 'dist'), '/samples': samplesDir, '/live': household.folder } });
-  const files = {};
+  const stage = useStage();
+  const sources = {};
   before(async () => {
-    await Promise.all(liveSources.map(async (name) => { files[name] = (await startLive(household, name)).file; }));
+    await Promise.all(names.map(async (name) => { sources[name] = await startLive(name); }));
   });
-  after(() => household.end());
+  after(() => Promise.all(Object.values(sources).map((source) => source.end())));
 
   const state = (page) => page.run(() => window.page.player.live);
 
-  for (const name of liveSources) {
+  for (const name of names) {
     test(`${name} plays near the edge`, async () => {
       const page = await stage.open();
-      await page.load(`/live/${name}/${files[name]}`);
+      await page.load(sources[name].urlOn(stage.server));
       await page.plays(6);
       const { detail: loaded } = await page.event('loaded');
       assert.deepEqual([loaded.protocol, loaded.live], [name.includes('hls') ? 'hls' : 'dash', true]);
@@ -46,7 +41,7 @@ describe(`live in ${engine}`, () => {
   for (const name of ['ffmpeg-hls-fmp4', 'ffmpeg-dash-timeline']) {
     test(`${name}: shifted in time, and back to the edge`, async () => {
       const page = await stage.open();
-      await page.load(`/live/${name}/${files[name]}`);
+      await page.load(sources[name].urlOn(stage.server));
       await page.plays(1);
       const before = await state(page);
       await page.seek(before.window.start + 3);
@@ -67,9 +62,10 @@ describe(`live in ${engine}`, () => {
 
   for (const name of ['ffmpeg-hls-ts', 'ffmpeg-dash-timeline']) {
     test(`${name} is played to its end`, async () => {
-      const { folder, file } = await startLive(household, name, { seconds: ENDS_AFTER_S });
       const page = await stage.open();
-      await page.load(`/live/${path.basename(folder)}/${file}`);
+      await page.load(sources[name].urlOn(stage.server));
+      await page.plays(1);
+      sources[name].finish();
       await page.event('ended', { timeoutMs: 40_000 });
       const { duration, time } = await page.state();
       assert.ok(duration > 5 && Math.abs(duration - time) < 0.3, JSON.stringify({ duration, time }));

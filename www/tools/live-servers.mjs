@@ -100,15 +100,15 @@ export async function startIcecast(household, { headers = { 'Access-Control-Allo
   };
 }
 
-/** Starts nginx with an RTMP application `live`; `publish` sends H.264 and AAC to a stream of it. */
-export async function startRtmp(household) {
+/** Starts nginx with an RTMP application `live`; `publish` sends H.264 and AAC to a stream of it. `writes`: what the application does with it besides (HLS, DASH). */
+export async function startRtmp(household, { writes = '' } = {}) {
   const port = await freePort();
   const file = path.join(household.folder, 'nginx.conf');
   const { folder } = household;
   writeFileSync(file, `load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
     ${process.getuid?.() === 0 ? 'user root;' : ''} worker_processes 1; daemon off; pid ${folder}/nginx.pid; error_log stderr warn;
     events { worker_connections 128; }
-    rtmp { server { listen 127.0.0.1:${port}; chunk_size 4096; application live { live on; wait_key on; wait_video on; idle_streams off; } } }\n`);
+    rtmp { server { listen 127.0.0.1:${port}; chunk_size 4096; application live { live on; wait_key on; wait_video on; idle_streams off; ${writes} } } }\n`);
   const child = household.spawn('/usr/sbin/nginx', ['-p', folder, '-e', 'stderr', '-c', file]);
   const connects = () => new Promise((resolve, reject) => {
     import('node:net').then(({ connect }) => connect(port, '127.0.0.1', function connected() { this.destroy(); resolve(true); }).once('error', reject));

@@ -14,6 +14,8 @@ const usage = `Usage: npm run play -- URL [--seconds N] [--browser ${engines.joi
 URL: any address, a file on this machine, or a sample's name (npm run samples).`;
 
 const STARTUP_LIMIT_S = 30;
+/** How often the latency of a live stream is read from its picture. */
+const CLOCK_EVERY_MS = 500;
 /** After a seek playback must go on for this long to count. */
 const AFTER_SEEK_S = 0.5;
 
@@ -53,6 +55,12 @@ async function locate(text) {
   return { url: sample ? `/samples/${sample.url}` : text, mounts: {} };
 }
 
+/** The least, the middle and the most of some numbers; null for none. */
+function spread(numbers) {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return sorted.length ? { min: sorted[0], median: sorted[sorted.length >> 1], max: sorted.at(-1), count: sorted.length } : null;
+}
+
 /** Plays `url` on an opened player page for `seconds`, then seeks; resolves to the report. */
 export async function playAndReport(browser, url, { seconds, seeks }) {
   const failed = await browser.run((...args) => window.page.load(...args), url);
@@ -60,6 +68,15 @@ export async function playAndReport(browser, url, { seconds, seeks }) {
   let state = await read();
   let problem = failed;
   const give = (message) => { problem ??= { code: 'NOT_PLAYING', severity: 'fatal', category: 'internal', message, url, status: null, recovery: null }; };
+  // From making to showing, read from the picture where that has a clock.
+  const glass = [];
+  let nextClock = performance.now() + 2 * CLOCK_EVERY_MS;
+  const readClock = async () => {
+    if (!state.live || performance.now() < nextClock) return;
+    nextClock = performance.now() + CLOCK_EVERY_MS;
+    const ms = await browser.run(() => window.page.latencyMs());
+    if (ms !== null) glass.push(ms);
+  };
   /** Waits until the playhead has really moved on by `length` seconds, or the end. */
   const playFor = async (length, limit) => {
     const goal = state.played + length;
@@ -68,6 +85,7 @@ export async function playAndReport(browser, url, { seconds, seeks }) {
       if (performance.now() > end) return give(`Only ${state.played.toFixed(1)} s were played in ${limit.toFixed(0)} s (position ${state.time.toFixed(2)}, readyState ${state.readyState}).`);
       await new Promise((resolve) => { setTimeout(resolve, 100); });
       state = await read();
+      await readClock();
       problem = state.error ?? problem;
       if (state.mediaError) give(`The media element failed: ${state.mediaError}`);
     }
@@ -96,18 +114,21 @@ export async function playAndReport(browser, url, { seconds, seeks }) {
     startupMs: stats?.startupTime === undefined || stats.startupTime === null ? null : Math.round(stats.startupTime * 1000),
     playedSeconds: Number(state.played.toFixed(2)), framesDecoded: state.frames, framesDropped: state.dropped,
     stalls: stats?.stalls.count ?? 0, stallMs: Math.round((stats?.stalls.seconds ?? 0) * 1000), switches: stats?.switches ?? 0,
+    ...(state.live && { live: state.live, latencyMs: spread(glass) }),
     averageBps: Math.round(stats?.averageBitrate ?? 0), bytes: stats?.bytes ?? 0, seeks: sought, error: problem ?? null,
     ...(state.problems.length > 0 && { problems: state.problems }),
   };
 }
 
-function inWords(report) {
-  const { ok, startupMs, playedSeconds, framesDecoded, framesDropped, stalls, stallMs, switches, averageBps, bytes, error, worker, browser } = report;
+export function inWords(report) {
+  const { ok, startupMs, playedSeconds, framesDecoded, framesDropped, stalls, stallMs, switches, averageBps, bytes, error, worker, browser, live, latencyMs } = report;
   return [
     `${ok ? 'plays' : 'DOES NOT PLAY'} in ${browser}${worker ? ', in a worker' : ''}`,
     startupMs === null ? 'no picture came' : `first picture after ${startupMs} ms`,
     `${playedSeconds} s played, ${framesDecoded} frames decoded, ${framesDropped} dropped, ${stalls} stalls (${stallMs} ms), ${switches} switches`,
     `${(averageBps / 1000).toFixed(0)} kbit/s on average, ${(bytes / 1e6).toFixed(2)} MB fetched`,
+    ...(live ? [`live: ${live.latency.toFixed(2)} s behind, ${live.target.toFixed(2)} s aimed at, ${(live.window.end - live.window.start).toFixed(0)} s can be sought`
+      + `${latencyMs ? `; ${(latencyMs.median / 1000).toFixed(2)} s by the clock in the picture (${(latencyMs.min / 1000).toFixed(2)} to ${(latencyMs.max / 1000).toFixed(2)})` : ''}`] : []),
     ...report.seeks.map(({ to, ms }) => `seek to ${to} s: ${ms === null ? 'not done' : `${ms} ms`}`),
     ...(error ? [`${error.code}: ${error.message}${error.url ? `\n  at ${error.url}` : ''}${error.recovery ? `\n  tried: ${error.recovery}` : ''}`] : []),
     ...(report.problems ?? []).map((text) => `page: ${text}`),

@@ -67,8 +67,15 @@ window.page = {
       frames: Math.max(quality?.totalVideoFrames ?? 0, record.presented), dropped: quality?.droppedVideoFrames ?? 0,
       mediaError: video.error && `${video.error.code}: ${video.error.message}`,
       problems: record.problems, error: record.events.find(({ name, detail }) => name === 'error' && detail.severity === 'fatal')?.detail ?? null,
-      stats: this.player ? plain(this.player.stats()) : null,
+      stats: this.player ? plain(this.player.stats()) : null, live: this.player?.live ? plain(this.player.live) : null,
     };
+  },
+
+  /** Milliseconds from the making of the picture that is shown until now, as its clock has it (frame-strip.mjs); null for pictures without one. */
+  async latencyMs() {
+    const { readClock } = await import(/* @vite-ignore */ '/frame-strip.js');
+    const made = readClock(video);
+    return made < 0 ? null : Date.now() - made;
   },
 
   /** Seeks and resolves, once the target's picture (or sound) is there, to the milliseconds that took; null after `timeoutMs`. */

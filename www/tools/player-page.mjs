@@ -15,6 +15,7 @@ const html = `<!doctype html>
 export const playerPages = () => ({
   '/player.html': { body: html },
   '/player.js': { type: 'text/javascript', body: readFileSync(path.join(root, 'www/tools/player-page.js'), 'utf8') },
+  '/frame-strip.js': { type: 'text/javascript', body: readFileSync(path.join(root, 'www/tools/frame-strip.mjs'), 'utf8') },
 });
 
 /** Opens the page in a browser of browsers.mjs; after this `page` can be used in `browser.run`. */

@@ -59,6 +59,9 @@ export class Household {
     return child;
   }
 
+  /** What its processes said last, those aside whose output is somebody's to read. */
+  output() { return this.#children.map(({ output }) => output).filter(Boolean).join('\n'); }
+
   /** The ids of all its processes. */
   processes() { return this.#children.flatMap((child) => (child.pid ? tree(child.pid) : [])); }
 

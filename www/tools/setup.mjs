@@ -49,6 +49,7 @@ const packages = {
     ['gstreamer1.0-plugins-bad', gst('libgstvideoparsersbad.so')], ['gstreamer1.0-libav', gst('libgstlibav.so')],
   ],
   servers: [['icecast2', 'icecast2'], ['gstreamer1.0-tools', 'gst-launch-1.0'], ['gstreamer1.0-plugins-base', gst('libgstogg.so')], ['gstreamer1.0-plugins-good', gst('libgstshout2.so')],
+    ['gstreamer1.0-plugins-bad', gst('libgsthls.so')],
     ['nginx', '/usr/sbin/nginx'], ['libnginx-mod-rtmp', '/usr/lib/nginx/modules/ngx_rtmp_module.so']],
 };
 
@@ -173,6 +174,21 @@ async function modules() {
   if (!modulesAreFresh()) await step('npm ci', () => run('npm', ['ci', '--no-audit', '--no-fund']));
 }
 
+/** Its binaries lie in the npm package itself. It is large, and wanted by live sources alone: no dependency of the project. */
+const shaka = { version: '3.4.2', folder: path.join(cache, 'shaka-packager') };
+
+/** The binary of shaka-packager. */
+export const packager = () => path.join(shaka.folder, `node_modules/shaka-packager/bin/packager-linux-${process.arch}`);
+
+async function shakaPackager() {
+  let present;
+  try { present = JSON.parse(readFileSync(path.join(packager(), '../../package.json'), 'utf8')).version; } catch { /* not yet */ }
+  if (present === shaka.version && existsSync(packager())) return;
+  mkdirSync(shaka.folder, { recursive: true });
+  await step(`npm install shaka-packager@${shaka.version}`, () => run('npm', ['install', '--prefix', shaka.folder, '--no-audit', '--no-fund', '--ignore-scripts', `shaka-packager@${shaka.version}`]));
+  if (!existsSync(packager())) throw new Told(`shaka-packager has no binary for ${process.arch}.`);
+}
+
 // ---- Browsers -----------------------------------------------------------------------------------------------------
 
 /** What Chromium needs without a display, in tests, and (as root) without its sandbox. */
@@ -195,7 +211,7 @@ async function lints() {
 
 /**
  * Makes sure of what `needs` names: 'build' (Rust, wasm tools, node_modules), 'samples' (ffmpeg), 'chromium', 'firefox', 'webkit'
- * (an engine and its driver), 'servers' (of live streams, for tests), 'lints'. Looks first, installs only what is missing.
+ * (an engine and its driver), 'servers' (of live streams, for tests), 'shaka' (shaka-packager), 'lints'. Looks first, installs only what is missing.
  */
 export async function ensure(needs) {
   await debian(needs);
@@ -204,6 +220,7 @@ export async function ensure(needs) {
     await rust();
     await wasmTools();
   }
+  if (needs.includes('shaka')) await shakaPackager();
   if (needs.includes('chromium')) webdriverConfig();
   if (needs.includes('firefox') && !find('geckodriver')) await cargoInstall('geckodriver');
   if (needs.includes('lints')) await lints();
@@ -212,7 +229,7 @@ export async function ensure(needs) {
 
 if (isMain(import.meta)) {
   await main(async () => {
-    const all = ['build', 'samples', 'chromium', 'firefox', 'webkit', 'servers', 'lints'];
+    const all = ['build', 'samples', 'chromium', 'firefox', 'webkit', 'servers', 'shaka', 'lints'];
     const asked = process.argv.slice(2);
     const unknown = asked.find((need) => !all.includes(need));
     if (unknown) throw new Told(`Unknown need ${unknown}. Known: ${all.join(', ')}; none named means all.`);

@@ -91,7 +91,7 @@ async function engineTests(engine) {
 }
 
 const phases = [
-  { name: 'setup', run: async () => { await ensure(['build', 'samples', ...engines, 'servers', 'lints']); return { passed: 1, failed: 0 }; }, vital: true },
+  { name: 'setup', run: async () => { await ensure(['build', 'samples', ...engines, 'servers', 'shaka', 'lints']); return { passed: 1, failed: 0 }; }, vital: true },
   { name: 'format', run: check('cargo', ['fmt', '--check']) },
   { name: 'lint', run: check('cargo', ['clippy', '--all-targets', '--features', 'inspect', '--', '-D', 'warnings']) },
   { name: 'lint-wasm', run: check('cargo', ['clippy', '--lib', '--target', 'wasm32-unknown-unknown', '--', '-D', 'warnings']) },
