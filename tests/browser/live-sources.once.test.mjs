@@ -1,11 +1,13 @@
 // Each source of `npm run live` that live.test.mjs does not play, in Chromium: it starts, and plays near the edge by the clock in its picture.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { liveSources, startLive } from '../../www/tools/live-sources.mjs';
+import { liveFamilies, startLive } from '../../www/tools/live-sources.mjs';
 import { useStage } from './support/stage.mjs';
 
 /** Seconds between the making of a picture and its showing that a source allows: how far the player stays away from what it lists, and how late it lists. */
 const allowed = { 'ffmpeg-dash-ll': 4, 'nginx-hls': 12, 'nginx-dash': 12, 'gst-hls': 12, 'gst-dash': 10, 'shaka-hls': 14, 'shaka-dash': 8, 'll-hls': 3, 'll-dash': 3 };
+/** What live.test.mjs plays. */
+const elsewhere = ['ffmpeg-hls-ts', 'ffmpeg-hls-fmp4', 'ffmpeg-dash', 'ffmpeg-dash-timeline'];
 
 describe('live sources', () => {
   const stage = useStage();
@@ -13,12 +15,11 @@ describe('live sources', () => {
   const sources = {};
   // Most need some segments before they can be played: all are made at once.
   before(async () => {
-    assert.deepEqual(liveSources.filter((name) => !name.startsWith('ffmpeg-') || name === 'ffmpeg-dash-ll').sort(), names.toSorted());
-    const started = new Map();
-    await Promise.all(names.map(async (name) => {
-      const family = /^(nginx|shaka|ll)-/.exec(name)?.[1] ?? name;
-      if (!started.has(family)) started.set(family, startLive(name));
-      sources[name] = await started.get(family);
+    const families = liveFamilies.filter(([first]) => !elsewhere.includes(first));
+    assert.deepEqual(families.flat().sort(), names.toSorted());
+    await Promise.all(families.map(async (family) => {
+      const source = await startLive(family[0]);
+      for (const name of family) sources[name] = source;
     }));
   });
   after(() => Promise.all(Object.values(sources).map((source) => source.end())));

@@ -80,14 +80,14 @@ async function shaka(household, folder) {
 }
 
 /** The origin of ours. */
-async function origin(_, __, options) {
-  const { url, control, close } = await startLiveOrigin(options);
-  return { url, control, close };
+async function origin() {
+  const { url, close } = await startLiveOrigin();
+  return { url, close };
 }
 
 /**
  * What is started together, with the manifest of each name. `ends`: when its encoder ends, so does the presentation. `needs`: as setup.mjs has them.
- * `start` gets a household, a folder to write into, and options for the origin of ours.
+ * `start` gets a household and a folder to write into.
  */
 const families = {
   'ffmpeg-hls-ts': { manifests: { 'ffmpeg-hls-ts': 'main.m3u8' }, ends: true, start: byFfmpeg(hls('-hls_segment_filename', 'v%v-%d.ts', 'v%v.m3u8')) },
@@ -131,11 +131,10 @@ async function isEnough(text, read) {
 /**
  * Starts the source of a name, in processes of its own. Resolves, once it can be played, to
  * - `urlOn(server, name)`: where to play it (or another name of its family), served by a server of server.mjs where it is a folder,
- * - `control(fault)`: of the origin of ours, see live-origin.mjs,
  * - `finish()`: ends the encoder in good order; undefined where that ends no presentation,
  * - `end()`: ends all of it.
  */
-export async function startLive(name, options = {}) {
+export async function startLive(name) {
   const family = familyOf(name);
   const { manifests, ends, start } = families[family];
   const household = new Household();
@@ -147,7 +146,7 @@ export async function startLive(name, options = {}) {
     await made?.close?.();
   };
   try {
-    made = await start(household, folder, options);
+    made = await start(household, folder);
     const { url, encoder } = made;
     const read = async (file) => (url ? (await fetch(`${url}/${file}`)).text() : readFileSync(path.join(folder, file), 'utf8'));
     const ready = async () => {
@@ -159,7 +158,7 @@ export async function startLive(name, options = {}) {
       await new Promise((resolve) => { setTimeout(resolve, 100); });
     }
     return {
-      family, end, control: made.control,
+      end,
       urlOn(server, which = name) {
         const file = manifests[which] ?? Object.values(manifests)[0];
         if (url) return `${url}/${file}`;
