@@ -11,6 +11,9 @@ use std::rc::Rc;
 /// The append window begins this many seconds before a period: rounding must not cost the first keyframe.
 const WINDOW_SLACK: Seconds = 0.01;
 
+/// Media that lies so many seconds outside of its segment is not where the manifest says: clocks that drift apart come nowhere near.
+const MISTIMED: Seconds = 60.0;
+
 impl Session {
     /// Media bytes into the pipeline, pieces out of it.
     pub fn feed(&mut self, ctx: &mut Ctx, i: usize, data: &[u8]) -> Result<(), Fatal> {
@@ -29,7 +32,7 @@ impl Session {
         let Some(target) = job.wanted_from.filter(|_| !job.complete) else { return };
         let place = (job.key.period, job.segment.discontinuity);
         let tied = || self.offsets.iter().find(|(p, d, _)| (*p, *d) == place).map(|(.., o)| *o);
-        let Some(offset) = job.segment.timestamp_offset.or_else(tied) else { return };
+        let Some(offset) = tied().or(job.segment.timestamp_offset) else { return };
         let stream = &mut self.streams[i];
         let (Some((_, pipeline)), Activity::Segment(job)) = (&mut stream.pipeline, &mut stream.activity)
         else {
@@ -209,15 +212,14 @@ impl Session {
 
     /// What is known to tie the media time of a stream's segment to the presentation.
     pub fn known_offset(&self, i: usize, period: usize, segment: &SegmentRef) -> Option<Seconds> {
-        if segment.timestamp_offset.is_some() {
-            return segment.timestamp_offset;
-        }
         // Packed audio without time stamps lies where the manifest says.
-        if self.streams[i].pipeline.as_ref().is_some_and(|(_, pipeline)| pipeline.is_untimed()) {
+        let untimed = || self.streams[i].pipeline.as_ref().is_some_and(|(_, pipeline)| pipeline.is_untimed());
+        if segment.timestamp_offset.is_none() && untimed() {
             return Some(0.0);
         }
         let place = (period, segment.discontinuity);
-        self.offsets.iter().find(|(p, d, _)| (*p, *d) == place).map(|(.., offset)| *offset)
+        let tied = self.offsets.iter().find(|(p, d, _)| (*p, *d) == place).map(|(.., offset)| *offset);
+        tied.or(segment.timestamp_offset)
     }
 
     /// What ties the media time of a stream's next piece to the presentation. `None`: not known yet.
@@ -225,7 +227,13 @@ impl Session {
         let stream = &self.streams[i];
         let held = stream.held.first()?;
         let known = self.known_offset(i, held.key.period, &held.segment);
-        if known.is_some() {
+        // An MPD may be silent about when its media begins (GStreamer's transport streams do at an hour): then it is as if it told nothing.
+        let told_wrong = known.is_some_and(|offset| {
+            let off = held.piece.start + offset - held.segment.start;
+            known == held.segment.timestamp_offset
+                && (off < -MISTIMED || off > held.segment.duration + MISTIMED)
+        });
+        if known.is_some() && !told_wrong {
             return known;
         }
         let place = (held.key.period, held.segment.discontinuity);

@@ -79,7 +79,7 @@ pub(super) struct Session {
     pub playhead: Playhead,
     /// Which representations the browser can decode, by position; `None` until it has answered.
     pub supported: Option<Vec<RepKey>>,
-    /// HLS: what to add to media time, per period and discontinuity.
+    /// What to add to media time, per period and discontinuity, where no manifest tells (HLS), or a wrong thing.
     pub offsets: Vec<(usize, u32, Seconds)>,
     /// Holes that are known: announced gaps, and segments that could not be had.
     pub holes: Vec<Hole>,

@@ -209,6 +209,19 @@ fn a_codec_named_without_its_profile_is_left_to_the_media() {
 }
 
 #[test]
+fn media_that_begins_elsewhere_than_the_manifest_says_lies_where_its_segments_do() {
+    let mut stream = Stream::simple(12.0);
+    stream.parts[0].base = 3600.0;
+    let mut site = stream.dash(Addressing::Number);
+    site.edit(MPD, "presentationTimeOffset", "x-presentationTimeOffset");
+    let mut w = World::new(site);
+    w.load(MPD);
+    w.play_to_end(30.0);
+    w.assert_played_all('v', &[300]);
+    assert!((w.element.position - 12.0).abs() < 0.1);
+}
+
+#[test]
 fn a_manifest_without_codecs_plays_what_the_media_says() {
     let mut site = Stream::of(12.0).hls(Container::Ts);
     site.edit(M3U8, ",CODECS=\"avc1.64001f,mp4a.40.2\"", "");
