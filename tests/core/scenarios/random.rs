@@ -4,9 +4,17 @@ use super::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A small generator (xorshift*): runs must be the same on every machine.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
+    pub fn new(seed: u64) -> Self {
+        let mut new = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        for _ in 0..8 {
+            new.next();
+        }
+        new
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -14,15 +22,15 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
     }
 
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
 
-    fn chance(&mut self, percent: u64) -> bool {
+    pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    fn unit(&mut self) -> f64 {
+    pub fn unit(&mut self) -> f64 {
         self.below(1 << 30) as f64 / f64::from(1 << 30)
     }
 }
@@ -70,10 +78,7 @@ fn stream(r: &mut Random) -> (Stream, &'static str, crate::sim::site::Site) {
 }
 
 fn run(seed: u64) {
-    let mut r = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    for _ in 0..8 {
-        r.next();
-    }
+    let mut r = Random::new(seed);
     let (stream, url, site) = stream(&mut r);
     let mut w = World::new(site);
     w.net.rtt = 0.01 + r.unit() * 0.3;
@@ -165,11 +170,12 @@ fn run(seed: u64) {
     w.stop_or_failed();
 }
 
-#[test]
-fn random_runs_end_fail_or_move() {
-    let seeds: Vec<u64> = match std::env::var("MILLRACE_SEED").ok().and_then(|s| s.parse().ok()) {
-        Some(seed) => vec![seed],
-        None => (0..std::env::var("MILLRACE_RUNS").ok().and_then(|s| s.parse().ok()).unwrap_or(60)).collect(),
+/// Runs so many seeds, those that the environment asks for, or one, and says which fail.
+pub fn seeds(count: u64, run: fn(u64)) {
+    let told = |name: &str| std::env::var(name).ok().and_then(|s| s.parse().ok());
+    let seeds = match told("MILLRACE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..told("MILLRACE_RUNS").unwrap_or(count),
     };
     let mut failures = Vec::new();
     for seed in seeds {
@@ -183,6 +189,11 @@ fn random_runs_end_fail_or_move() {
         }
     }
     assert!(failures.is_empty(), "{} runs failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn random_runs_end_fail_or_move() {
+    seeds(60, run);
 }
 
 #[test]

@@ -30,13 +30,14 @@ impl Mark {
     pub fn read(payload: &[u8]) -> Option<Self> {
         let head = &payload[..payload.len().min(256)];
         let at = head.windows(MAGIC.len()).position(|w| w == MAGIC)? + MAGIC.len();
-        let text = std::str::from_utf8(head.get(at..at + 14)?).ok()?;
+        let end = at + head[at..].iter().position(|b| *b == b'>')?;
+        let text = std::str::from_utf8(&head[at..end]).ok()?;
         let mut words = text.split(' ');
         Some(Self {
             kind: words.next()?.chars().next()?,
             part: words.next()?.parse().ok()?,
             number: words.next()?.parse().ok()?,
-            rung: words.next()?.trim_end_matches('>').parse().ok()?,
+            rung: words.next()?.parse().ok()?,
         })
     }
 }

@@ -86,6 +86,30 @@ struct Running {
     paused: bool,
     /// The server says that it has ranges.
     ranges: bool,
+    /// See [`super::site::Answer::made`].
+    made: Vec<(f64, u64)>,
+}
+
+impl Running {
+    /// Bytes that the server has at a time.
+    fn available(&self, now: f64) -> u64 {
+        match self.made.partition_point(|(at, _)| *at <= now + 1e-12) {
+            _ if self.made.is_empty() => self.body.length,
+            0 => 0,
+            i => self.made[i - 1].1.min(self.body.length),
+        }
+    }
+
+    /// When it will have more.
+    fn more_at(&self, now: f64) -> Option<f64> {
+        self.made.get(self.made.partition_point(|(at, _)| *at <= now + 1e-12)).map(|m| m.0)
+    }
+
+    /// The link carries bytes of it.
+    fn active(&self, now: f64) -> bool {
+        let room = !self.paused || (self.carried as u64) < self.delivered + WINDOW;
+        self.head_sent && room && (self.carried as u64) < self.available(now)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -104,6 +128,7 @@ pub enum Delivery {
         content_type: &'static str,
         length: Option<u64>,
         ranges: bool,
+        date: Option<f64>,
         icy: Option<IcyHeaders>,
     },
     Body {
@@ -133,7 +158,11 @@ pub struct Network {
     running: Vec<Running>,
     /// The server's clock less this one: the machine slept, and its own stood still.
     pub skew: f64,
+    /// The server's clock at its time 0, in seconds since 1970, where the page may read `Date`.
+    pub dated: Option<f64>,
     pub requests: Vec<Request>,
+    /// Requests that are in the record no more.
+    forgotten: usize,
     now: f64,
 }
 
@@ -147,7 +176,9 @@ impl Network {
             rules: Vec::new(),
             running: Vec::new(),
             skew: 0.0,
+            dated: Some(super::live::UNIX),
             requests: Vec::new(),
+            forgotten: 0,
             now: 0.0,
         }
     }
@@ -160,6 +191,31 @@ impl Network {
     /// No faults any more.
     pub fn heal(&mut self) {
         self.rules.clear();
+    }
+
+    /// All connections are lost.
+    pub fn break_all(&mut self) {
+        for r in &mut self.running {
+            if r.head_sent {
+                r.body.truncate(r.delivered as usize);
+                r.end = End::Failed(FetchFailure::Network);
+            } else {
+                (r.head_at, r.status) = (self.now, 0);
+            }
+        }
+    }
+
+    /// Forgets requests, so that a test may run for days.
+    pub fn forget(&mut self) {
+        self.forgotten += self.requests.len();
+        self.requests.clear();
+        self.rates.drain(..self.rates.iter().rposition(|(from, _)| *from <= self.now).unwrap_or(0));
+    }
+
+    fn note(&mut self, record: usize, change: impl FnOnce(&mut Request)) {
+        if let Some(request) = record.checked_sub(self.forgotten).and_then(|i| self.requests.get_mut(i)) {
+            change(request);
+        }
     }
 
     /// Time goes by in which nothing is carried.
@@ -191,10 +247,11 @@ impl Network {
             _ => url.to_owned(),
         };
         let found = self.site.answer(&target, now + self.skew);
-        let (mut status, content_type, whole, at) = match found {
-            Some((content_type, body, at)) => (200, content_type, body, at - self.skew),
-            None => (404, "text/html", Body::of(*b"<html>not found</html>"), now),
+        let (mut status, content_type, whole, at, mut made) = match found {
+            Some(a) => (200, a.content_type, a.body, a.at - self.skew, a.made),
+            None => (404, "text/html", Body::of(*b"<html>not found</html>"), now, Vec::new()),
         };
+        made.iter_mut().for_each(|m| m.0 -= self.skew);
         let mut body = whole;
         let no_ranges = matches!(
             fault,
@@ -215,15 +272,21 @@ impl Network {
             let end = range.last.map_or(body.length, |l| l.saturating_add(1)).min(body.length);
             if range.first < end {
                 body = body.range(range.first, end);
+                made.iter_mut().for_each(|m| m.1 = m.1.saturating_sub(range.first));
                 status = 206;
             } else {
                 body.truncate(0);
                 status = 416;
             }
         }
+        if kind == FetchKind::Head {
+            body.truncate(0);
+        }
         let mut end = End::Good;
         let mut head_at = (now + self.rtt).max(at + self.rtt / 2.0);
-        let mut announced = Some(body.length);
+        // What is not complete yet has no length that could be told.
+        let grows = made.last().is_some_and(|m| m.0 > now);
+        let mut announced = (!grows).then_some(body.length);
         match fault {
             Some(Fault::Status(s)) => {
                 status = s;
@@ -263,10 +326,11 @@ impl Network {
         }
         if !(200..300).contains(&status) && status != 0 {
             announced = Some(body.length);
+            made.clear();
         }
         self.running.push(Running {
             id,
-            record: self.requests.len() - 1,
+            record: self.forgotten + self.requests.len() - 1,
             head_at,
             head_sent: false,
             status,
@@ -279,6 +343,7 @@ impl Network {
             end,
             paused: false,
             ranges: !no_ranges,
+            made,
         });
     }
 
@@ -299,7 +364,7 @@ impl Network {
         self.advance(now);
         if let Some(i) = self.running.iter().position(|r| r.id == id) {
             let gone = self.running.remove(i);
-            self.requests[gone.record].outcome = Outcome::Aborted;
+            self.note(gone.record, |r| r.outcome = Outcome::Aborted);
         }
     }
 
@@ -308,21 +373,18 @@ impl Network {
         self.running.len()
     }
 
-    fn active(r: &Running) -> bool {
-        let room = !r.paused || (r.carried as u64) < r.delivered + WINDOW;
-        r.head_sent && room && (r.carried as u64) < r.body.length
-    }
-
     /// Lets the link carry bytes up to `now`.
     fn advance(&mut self, now: f64) {
         while self.now < now {
-            let count = self.running.iter().filter(|r| Self::active(r)).count();
-            let next_rate = self.rates.iter().map(|(t, _)| *t).find(|t| *t > self.now + 1e-12);
-            let until = next_rate.map_or(now, |t| t.min(now));
+            let at = self.now;
+            let count = self.running.iter().filter(|r| r.active(at)).count();
+            let next_rate = self.rates.iter().map(|(t, _)| *t).find(|t| *t > at + 1e-12);
+            let more = self.running.iter().filter_map(|r| r.more_at(at));
+            let until = more.chain(next_rate).fold(now, f64::min);
             if count > 0 {
-                let share = self.rate_at(self.now) / 8.0 / count as f64;
-                for r in self.running.iter_mut().filter(|r| Self::active(r)) {
-                    r.carried = (r.carried + share * (until - self.now)).min(r.body.length as f64 + 1e-6);
+                let share = self.rate_at(at) / 8.0 / count as f64;
+                for r in self.running.iter_mut().filter(|r| r.active(at)) {
+                    r.carried = (r.carried + share * (until - at)).min(r.available(at) as f64 + 1e-6);
                 }
             }
             self.now = until;
@@ -331,28 +393,28 @@ impl Network {
 
     /// When something will happen.
     pub fn next(&self) -> f64 {
-        let count = self.running.iter().filter(|r| Self::active(r)).count().max(1);
-        let share = self.rate_at(self.now) / 8.0 / count as f64;
+        let now = self.now;
+        let count = self.running.iter().filter(|r| r.active(now)).count().max(1);
+        let share = self.rate_at(now) / 8.0 / count as f64;
         let mut soonest = f64::INFINITY;
         for r in &self.running {
+            let there = r.available(now);
             let t = if !r.head_sent {
                 r.head_at
             } else if r.paused {
                 f64::INFINITY
             } else if r.delivered >= r.body.length {
-                if r.end == End::Never { f64::INFINITY } else { self.now }
+                if r.end == End::Never { f64::INFINITY } else { now }
+            } else if r.delivered >= there {
+                r.more_at(now).unwrap_or(f64::INFINITY)
             } else {
-                let goal = (r.delivered + self.chunk as u64).min(r.body.length) as f64;
-                if share > 0.0 {
-                    self.now + ((goal - r.carried) / share).max(0.0) + 1e-9
-                } else {
-                    f64::INFINITY
-                }
+                let goal = (r.delivered + self.chunk as u64).min(there) as f64;
+                if share > 0.0 { now + ((goal - r.carried) / share).max(0.0) + 1e-9 } else { f64::INFINITY }
             };
             soonest = soonest.min(t);
         }
-        if let Some(change) = self.rates.iter().map(|(t, _)| *t).find(|t| *t > self.now + 1e-12)
-            && self.running.iter().any(Self::active)
+        if let Some(change) = self.rates.iter().map(|(t, _)| *t).find(|t| *t > now + 1e-12)
+            && self.running.iter().any(|r| r.active(now))
         {
             soonest = soonest.min(change);
         }
@@ -371,7 +433,7 @@ impl Network {
                 r.head_sent = true;
                 if r.status == 0 {
                     let gone = self.running.remove(i);
-                    self.requests[gone.record].outcome = Outcome::Failed;
+                    self.note(gone.record, |r| r.outcome = Outcome::Failed);
                     return Some(Delivery::Failed { id: gone.id, failure: FetchFailure::Network });
                 }
                 return Some(Delivery::Head {
@@ -381,32 +443,35 @@ impl Network {
                     content_type: r.content_type,
                     length: r.announced,
                     ranges: r.ranges,
+                    // The header has whole seconds.
+                    date: self.dated.map(|unix| (unix + now + self.skew - self.rtt / 2.0).floor()),
                     icy: self.site.icy(&r.url),
                 });
             }
             if r.paused {
                 continue;
             }
-            let goal = (r.delivered + self.chunk as u64).min(r.body.length);
+            let goal = (r.delivered + self.chunk as u64).min(r.available(now));
             if r.delivered < r.body.length {
-                if r.carried + 1e-3 < goal as f64 {
+                if goal <= r.delivered || r.carried + 1e-3 < goal as f64 {
                     continue;
                 }
                 let data = r.body.read(r.delivered, (goal - r.delivered) as usize);
                 r.delivered = goal;
-                self.requests[r.record].received = goal as usize;
-                return Some(Delivery::Body { id: r.id, data });
+                let (id, record) = (r.id, r.record);
+                self.note(record, |r| r.received = goal as usize);
+                return Some(Delivery::Body { id, data });
             }
             match r.end {
                 End::Never => {}
                 End::Good => {
                     let gone = self.running.remove(i);
-                    self.requests[gone.record].outcome = Outcome::Complete;
+                    self.note(gone.record, |r| r.outcome = Outcome::Complete);
                     return Some(Delivery::End { id: gone.id });
                 }
                 End::Failed(failure) => {
                     let gone = self.running.remove(i);
-                    self.requests[gone.record].outcome = Outcome::Failed;
+                    self.note(gone.record, |r| r.outcome = Outcome::Failed);
                     return Some(Delivery::Failed { id: gone.id, failure });
                 }
             }

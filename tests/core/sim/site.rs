@@ -87,9 +87,18 @@ impl Body {
 /// What a server has at a moment.
 pub struct Answer {
     pub content_type: &'static str,
-    pub bytes: Vec<u8>,
+    pub body: Body,
     /// The server waits until then.
     pub at: f64,
+    /// So many bytes of it are made at these times, in order; empty: all of it is there.
+    pub made: Vec<(f64, u64)>,
+}
+
+impl Answer {
+    /// All of it, at once.
+    pub fn new(content_type: &'static str, bytes: impl Into<Vec<u8>>, at: f64) -> Self {
+        Self { content_type, body: Body::of(bytes), at, made: Vec::new() }
+    }
 }
 
 /// Answers by URL and time.
@@ -133,11 +142,11 @@ impl Site {
         self.live = Some(Rc::new(serve));
     }
 
-    /// What a URL answers at a time, and when.
-    pub fn answer(&self, url: &str, now: f64) -> Option<(&'static str, Body, f64)> {
-        let fixed = self.body(url).map(|(content_type, body)| (content_type, body, now));
-        let live = || self.live.as_ref()?(url, now).map(|a| (a.content_type, Body::of(a.bytes), a.at));
-        fixed.or_else(live)
+    /// What a URL answers at a time.
+    pub fn answer(&self, url: &str, now: f64) -> Option<Answer> {
+        let fixed =
+            self.body(url).map(|(content_type, body)| Answer { content_type, body, at: now, made: vec![] });
+        fixed.or_else(|| self.live.as_ref()?(url, now))
     }
 
     /// What a URL answers.

@@ -1,7 +1,6 @@
 //! The world below the sans-IO line: a shell, a browser and a network under a virtual clock.
 
 use super::element::{Element, Source};
-use super::live::UNIX;
 use super::media::Mark;
 use super::mse::Refusal;
 use super::network::{Delivery, Fault, Network, Request};
@@ -70,6 +69,8 @@ pub struct World {
     pub sources_opened: u32,
     /// The machine's clock less this one, in seconds.
     pub wall: f64,
+    /// Seconds by which the machine's clock gains in each.
+    pub drift: f64,
     queue: VecDeque<Pending>,
     answers: VecDeque<Pending>,
     later: Vec<(f64, u64, Later)>,
@@ -103,6 +104,7 @@ impl World {
             quota: usize::MAX,
             sources_opened: 0,
             wall: 0.0,
+            drift: 0.0,
             queue: VecDeque::new(),
             answers: VecDeque::new(),
             later: Vec::new(),
@@ -133,7 +135,7 @@ impl World {
     pub fn load_with(&mut self, request: LoadRequest) {
         self.stopped = false;
         self.load_began = self.events.len();
-        let request = LoadRequest { wall: self.now + self.wall, ..request };
+        let request = LoadRequest { wall: self.wall_now(), ..request };
         self.queue.push_back(Pending::Load(request));
         self.pump();
     }
@@ -184,7 +186,7 @@ impl World {
         self.net.rates.push((self.now, rate));
     }
 
-    /// The machine sleeps. `ticks`: its monotonic clock goes on meanwhile.
+    /// The machine sleeps, and its connections are lost. `ticks`: its monotonic clock goes on meanwhile.
     pub fn sleep(&mut self, seconds: f64, ticks: bool) {
         if ticks {
             self.net.skip(seconds);
@@ -193,6 +195,29 @@ impl World {
             self.net.skew += seconds;
             self.wall += seconds;
         }
+        self.net.break_all();
+    }
+
+    /// The link is gone, or comes back.
+    pub fn offline(&mut self, gone: bool) {
+        if gone {
+            self.net.break_all();
+            self.fault("", Fault::Refused, u32::MAX);
+        } else {
+            self.net.heal();
+        }
+    }
+
+    /// The page is hidden, or seen again.
+    pub fn hide(&mut self, hidden: bool) {
+        self.element.hidden = hidden;
+        self.element.report("visibilitychange");
+        self.after_element();
+    }
+
+    /// The machine's clock.
+    pub fn wall_now(&self) -> f64 {
+        self.now * (1.0 + self.drift) + self.wall
     }
 
     /// The server's time, as `now`.
@@ -319,7 +344,7 @@ impl World {
                 }
             }
             Later::Report(state) => {
-                let wall = self.now + self.wall;
+                let wall = self.wall_now();
                 self.queue.push_back(Pending::State(MediaState { wall, ..state }));
             }
             Later::ElementError(code, message) => {
@@ -364,13 +389,12 @@ impl World {
         self.last_input = self.now;
         assert!(self.spins < SPIN, "the core spins at {:.3}\n{}", self.now, self.story());
         let now = self.now;
-        let date = (UNIX + self.server_now()).floor();
         let element = &self.element;
         let player = &mut self.player;
         counting::inside(|| match input {
             Pending::Load(request) => player.handle_input(now, Input::Load(request)),
-            Pending::Net(Delivery::Head { id, status, url, content_type, length, ranges, icy }) => player
-                .handle_input(
+            Pending::Net(Delivery::Head { id, status, url, content_type, length, ranges, date, icy }) => {
+                player.handle_input(
                     now,
                     Input::FetchHead {
                         id,
@@ -379,11 +403,11 @@ impl World {
                         content_type: Some(content_type),
                         length,
                         ranges,
-                        // As servers write it: whole seconds.
-                        date: Some(date),
+                        date,
                         icy: icy.as_ref(),
                     },
-                ),
+                )
+            }
             Pending::Net(Delivery::Body { id, data }) => {
                 player.handle_input(now, Input::FetchBody { id, data: &data });
             }
@@ -598,6 +622,7 @@ impl World {
         self.load_began = 0;
         self.commands.clear();
         self.seeks.clear();
+        self.net.forget();
         let played = self.element.played.len();
         self.element.played.drain(..played.saturating_sub(1));
         for (_, buffer) in self.element.source.iter_mut().flat_map(|s| &mut s.buffers) {
