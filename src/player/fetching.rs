@@ -168,7 +168,7 @@ impl Session {
             }
             let Some(segment) = segment else {
                 let next = key.period + 1;
-                if next >= self.presentation.periods.len() && self.may_grow(key) {
+                if self.may_grow(ctx, key, stream.cursor) {
                     self.streams[i].starved = true;
                     return Ok(());
                 }

@@ -18,7 +18,7 @@ impl Session {
         false
     }
 
-    pub fn may_grow(&self, _: RepKey) -> bool {
+    pub fn may_grow(&self, _: &Ctx, _: RepKey, _: Seconds) -> bool {
         false
     }
 

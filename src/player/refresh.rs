@@ -7,7 +7,8 @@ use super::stream::{Activity, RepKey};
 use crate::error::{PlayerError, Result};
 #[cfg(feature = "dash")]
 use crate::manifest::Presentation;
-use crate::manifest::Protocol;
+use crate::manifest::{Protocol, SegmentIndex};
+use crate::time::Seconds;
 
 /// Seconds between two readings of an MPD at the least, whatever it asks for.
 const SHORTEST: f64 = 0.5;
@@ -164,14 +165,34 @@ impl Session {
         live.refresh.lists.head(ticket, url);
     }
 
-    /// Whether segments may still be added behind those of a representation.
-    pub fn may_grow(&self, key: RepKey) -> bool {
+    /// Whether segments may still be added behind those of a representation, from `cursor` on.
+    pub fn may_grow(&self, ctx: &Ctx, key: RepKey, cursor: Seconds) -> bool {
         #[cfg(feature = "hls")]
         if let Some(open) = self.list_is_open(key) {
             return open;
         }
-        let _ = key;
-        self.is_growing()
+        self.is_growing() && self.goes_on(ctx, key, cursor).unwrap_or(true)
+    }
+
+    /// Whether a period that another one follows has more to come: the next is announced while this one is on. `None`: it is the last.
+    fn goes_on(&self, ctx: &Ctx, key: RepKey, cursor: Seconds) -> Option<bool> {
+        /// Media that ends so short of its period is complete, in seconds.
+        const SHORT: Seconds = 0.05;
+        let next = self.presentation.periods.get(key.period + 1)?;
+        let set = self.set(key.period, key.set)?;
+        if let SegmentIndex::Template(template) = &set.representations.get(key.rep)?.index
+            && template.rule.is_some_and(|rule| !rule.listed)
+        {
+            return Some(template.skip.saturating_add(template.listed) < template.total());
+        }
+        // A list tells of no end. What follows it does, and the clock, once the last segment had the time to be listed.
+        let begun = next.sets.iter().filter(|s| s.content == set.content);
+        let begun = begun.flat_map(|s| &s.representations).any(|r| !r.index.is_empty());
+        let live = self.presentation.live.as_ref()?;
+        let clock = self.live.as_ref()?.clock.now(ctx.now) - live.epoch.unwrap_or(0.0);
+        let segment = self.streams.iter().find_map(|s| self.segment_duration(s)).unwrap_or(4.0);
+        let late = clock > next.start + segment + live.refresh.unwrap_or(0.0);
+        Some(!begun && !late && cursor + SHORT < next.start)
     }
 
     /// Bytes of such a response.

@@ -10,6 +10,8 @@ mod file_tables;
 mod files;
 mod lifecycle;
 mod live;
+mod live_dash;
+mod live_watch;
 mod memory;
 mod metadata;
 mod playback;

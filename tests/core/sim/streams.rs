@@ -134,8 +134,10 @@ impl Stream {
         self.parts[..part].iter().map(|p| p.duration).sum()
     }
 
+    /// Half a segment, where that is whole pictures.
     fn gop(&self) -> u32 {
-        (self.segment / 2.0 * f64::from(self.fps)).round() as u32
+        let frames = (self.segment * f64::from(self.fps)).round() as u32;
+        if frames.is_multiple_of(2) { frames / 2 } else { frames }
     }
 
     pub fn video(&self, part: usize, rung: usize) -> Track {

@@ -1,0 +1,23 @@
+//! Live DASH: periods, places, clocks, events.
+
+use super::live_watch::*;
+use super::*;
+
+#[test]
+fn periods_end_and_begin_without_a_seam() {
+    for addressing in [Addressing::Number, Addressing::Time] {
+        for (period, rebased) in [(16.0, false), (16.0, true), (15.0, true)] {
+            let live = Live::new().with(|l| {
+                (l.period, l.rebased) = (Some(period), rebased);
+                (l.addressing, l.update, l.delay) = (Some(addressing), Some(2.0), Some(8.0));
+            });
+            let mut w = tuned(live.clone().dash(), Config::default());
+            w.load(MPD);
+            w.run_for(70.0);
+            assert_quiet(&w);
+            assert_seamless(&w, &live);
+            assert_fetched_once(&w);
+            assert!((7.0..9.1).contains(&latency(&w, &live)), "{}", latency(&w, &live));
+        }
+    }
+}
