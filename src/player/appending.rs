@@ -2,7 +2,7 @@
 
 use super::io::*;
 use super::session::{Ctx, Fatal, Session};
-use super::stream::{Activity, Fed, HeldAside, HeldPiece};
+use super::stream::{Activity, HeldAside, HeldPiece, Job};
 use crate::error::{Code, PlayerError};
 use crate::manifest::{ByteRange, SegmentRef};
 use crate::time::Seconds;
@@ -90,6 +90,9 @@ impl Session {
         let (key, segment) = (job.key, job.segment.clone());
         job.fruitful |= !pieces.is_empty();
         job.pieces += pieces.len();
+        if let Some((main, _)) = stream.buffers.first() {
+            job.media += pieces.iter().filter(|p| p.buffer == *main).map(|p| p.end - p.start).sum::<f64>();
+        }
         let asides = pipeline.take_asides();
         if !asides.is_empty() {
             let segment = Rc::new(segment.clone());
@@ -138,6 +141,7 @@ impl Session {
             return Ok(());
         }
         let fruitful = stream.job().is_some_and(|job| job.fruitful);
+        let fed = stream.job().map(Job::fed);
         if stream.buffers.is_empty() || !fruitful {
             // A page of HTML can pass for boxes to be skipped: what counts is that samples came.
             let error = if stream.buffers.is_empty() {
@@ -147,8 +151,10 @@ impl Session {
             };
             return self.representation_failed(ctx, i, key, Some(segment), error.with_url(&url));
         }
-        stream.move_to(segment.start + segment.duration, true);
-        stream.last_fed = Some(Fed::whole(&segment));
+        if let Some(fed) = fed {
+            stream.move_to(fed.end, true);
+            stream.last_fed = Some(fed);
+        }
         stream.skipped = 0;
         stream.blocked = 0;
         #[cfg(feature = "dash")]

@@ -99,6 +99,7 @@ impl Session {
                     Activity::Segment(job) if job.ticket == ticket => {
                         job.received = 0;
                         job.first_byte = None;
+                        job.media = 0.0;
                         job.held.clear();
                         if let Some((_, pipeline)) = &mut stream.pipeline {
                             pipeline.reset();

@@ -342,6 +342,7 @@ impl Session {
             chunk: None,
             pieces: 0,
             starts: Vec::new(),
+            media: 0.0,
         });
         if !job.is_paced() {
             ctx.abr.started(ticket, ctx.now);

@@ -51,6 +51,8 @@ pub(super) struct Job {
     pub pieces: usize,
     /// Where its media began, per buffer, on the presentation's timeline.
     pub starts: Vec<(BufferId, Seconds)>,
+    /// Seconds of media that came out of it.
+    pub media: Seconds,
 }
 
 /// A segment, or part of one, that was fed to the pipeline whole.
@@ -64,10 +66,30 @@ pub(super) struct Fed {
 }
 
 impl Job {
+    /// Whether it is a hint at a part without an end: all that follows in its resource comes along (RFC 8216bis §4.4.5.3).
+    fn is_open(&self) -> bool {
+        self.segment.ahead && self.segment.range.is_some_and(|r| r.last.is_none())
+    }
+
     /// Whether it comes at the pace of its making, which tells nothing of the link.
     pub fn is_paced(&self) -> bool {
-        let open = self.segment.range.is_some_and(|r| r.last.is_none());
-        self.segment.ahead && (self.segment.part.is_none() || open)
+        self.segment.ahead && (self.segment.part.is_none() || self.is_open())
+    }
+
+    /// What was fed, now that all of it has come.
+    pub fn fed(&self) -> Fed {
+        /// All parts but the last of a segment have at least 85 % of the target duration (RFC 8216bis §4.4.3.7).
+        const SHORT: f64 = 0.15;
+        let mut fed = Fed::whole(&self.segment);
+        if self.is_open()
+            && let Some(part) = &mut fed.part
+            && self.media > self.segment.duration
+        {
+            let count = (self.media / self.segment.duration - SHORT).ceil().clamp(1.0, 1000.0);
+            *part = part.saturating_add(count as u32 - 1);
+            fed.end = self.segment.start + self.media;
+        }
+        fed
     }
 }
 

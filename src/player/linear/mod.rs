@@ -502,6 +502,7 @@ impl Session {
             chunk: None,
             pieces: 0,
             starts: Vec::new(),
+            media: 0.0,
         }));
         stream.cursor = cursor;
     }

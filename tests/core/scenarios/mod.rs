@@ -11,6 +11,7 @@ mod files;
 mod lifecycle;
 mod live;
 mod live_dash;
+mod live_hls;
 mod live_watch;
 mod memory;
 mod metadata;
