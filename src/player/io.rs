@@ -403,6 +403,8 @@ pub enum Reason {
     Quota,
     /// The window of a live stream has moved on past the playhead.
     WindowLeft,
+    /// Playback was so far behind the live edge that no rate would have brought it back soon.
+    CaughtUp,
     /// Nobody sees the page.
     Hidden,
 }
@@ -431,6 +433,7 @@ impl Reason {
             Self::Refilled => "refilled",
             Self::Quota => "quota",
             Self::WindowLeft => "window-left",
+            Self::CaughtUp => "caught-up",
             Self::Hidden => "hidden",
         }
     }

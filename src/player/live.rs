@@ -283,7 +283,8 @@ impl Session {
             Some(edge) => (start + self.segment_duration(&self.streams[0]).unwrap_or(2.0)).min(edge),
             None => return,
         };
-        ctx.event(Event::Gap { reason: Reason::WindowLeft, from: position, to });
+        let from = self.playhead.reported();
+        ctx.event(Event::Gap { reason: Reason::WindowLeft, from, to });
         self.jump(ctx, to);
     }
 
@@ -302,8 +303,12 @@ impl Session {
         }
         let distance = latency - least - live.widened;
         let media = *self.playhead.media();
-        if self.jump_is_due(ctx, distance) {
-            return self.go_live(ctx);
+        if self.jump_is_due(ctx, distance)
+            && let Some(to) = self.live_position(ctx)
+        {
+            let from = self.playhead.reported();
+            ctx.event(Event::Gap { reason: Reason::CaughtUp, from, to });
+            return self.jump(ctx, to);
         }
         let wanted = self.rate_for(ctx, distance);
         let Some(live) = &mut self.live else { return };

@@ -138,6 +138,11 @@ impl Playhead {
         }
     }
 
+    /// Where it was at the last report, or is sent to: a machine that slept has not played on since.
+    pub fn reported(&self) -> Seconds {
+        self.target.unwrap_or(self.media.position)
+    }
+
     /// Moves the element.
     pub fn seek(&mut self, ctx: &mut Ctx, to: Seconds) {
         self.target = Some(to);

@@ -45,6 +45,7 @@ const reasons = {
   refilled: 'data came',
   quota: "the browser's buffer was full",
   'window-left': 'the live window has moved on past the playhead',
+  'caught-up': 'playback was far behind the live edge, and jumped',
   hidden: 'nobody sees the page',
 };
 

@@ -22,3 +22,17 @@ fn a_hint_without_an_end_brings_the_parts_that_follow_in_its_resource() {
         assert!(latency(&w, &live) < 2.3, "{}\n{}", latency(&w, &live), w.story());
     }
 }
+
+#[test]
+fn a_jump_that_catches_up_after_an_outage_is_told() {
+    let (live, mut w) = low(|_| {});
+    w.run_for(10.0);
+    w.offline(true);
+    w.run_for(18.0);
+    w.offline(false);
+    w.run_for(20.0);
+    assert!(w.fatal().is_none(), "{}", w.story());
+    let told: Vec<_> = holes(&w).into_iter().map(|g| g.0).collect();
+    assert!(told.contains(&Reason::CaughtUp), "{}", w.story());
+    assert!(latency(&w, &live) < 5.0, "{}\n{}", latency(&w, &live), w.story());
+}
