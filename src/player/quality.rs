@@ -188,12 +188,18 @@ impl Session {
     /// Seconds of the segment at a stream's cursor, in whatever representation is known.
     pub fn segment_duration(&self, stream: &Stream) -> Option<Seconds> {
         let set = self.set(stream.period, stream.set)?;
-        let known = stream.rep.and_then(|r| set.representations.get(r));
-        let rep = known.or_else(|| set.representations.iter().find(|r| !r.index.is_empty()))?;
-        let index = &rep.index;
-        // Live: behind the last one that is listed others of its kind come.
-        let at = index.find(stream.cursor).or(index.len().checked_sub(1))?;
-        index.span(at).map(|(_, duration)| duration)
+        let of = |rep: &Representation| {
+            // Live: behind the last one that is listed others of its kind come.
+            let at = rep.index.find(stream.cursor).or(rep.index.len().checked_sub(1))?;
+            rep.index.span(at).map(|(_, duration)| duration)
+        };
+        let known = stream.rep.and_then(|r| set.representations.get(r)).and_then(of);
+        // A period that has just begun lists nothing yet, and is like those before.
+        let mut others = self.presentation.periods.iter().rev().flat_map(|p| &p.sets);
+        let mut like = || {
+            others.find_map(|s| (s.content == set.content).then(|| s.representations.iter().find_map(of))?)
+        };
+        known.or_else(|| set.representations.iter().find_map(of)).or_else(&mut like)
     }
 
     /// Gives a download up that will not be there before the buffer is empty, if a smaller one will.

@@ -21,3 +21,14 @@ fn periods_end_and_begin_without_a_seam() {
         }
     }
 }
+
+#[test]
+fn the_distance_stays_where_a_period_begins() {
+    let live = Live::new().with(|l| (l.period, l.update, l.stream.segment) = (Some(11.0), Some(2.0), 1.0));
+    let mut w = tuned(live.dash(), Config::default());
+    w.load(MPD);
+    w.run_for(40.0);
+    assert_quiet(&w);
+    let targets: Vec<f64> = states(&w).iter().map(|(_, s)| s.target).collect();
+    assert!(targets.windows(2).all(|t| t[0] == t[1]), "{targets:?}\n{}", w.story());
+}
