@@ -157,6 +157,8 @@ impl Session {
         }
         stream.skipped = 0;
         stream.blocked = 0;
+        // What gives media is not to be avoided, whatever was before.
+        stream.failed.retain(|(failed, _)| *failed != key);
         #[cfg(feature = "dash")]
         {
             stream.places = 0;
