@@ -79,7 +79,10 @@ impl Live {
         for n in from..=to {
             let is = self.place(n).0;
             let starts = n == from && skipped == 0;
-            let there = n < to || (!over && self.part.is_some() && self.piece_at(n, 0) <= now + 1e-9);
+            // The tags of a segment come with its first part, or with the hint at that.
+            let hinted = self.hints && self.made_at(now) + 1e-6 >= self.span(n).0;
+            let there =
+                n < to || (!over && self.part.is_some() && (hinted || self.piece_at(n, 0) <= now + 1e-9));
             if is != part && there {
                 x.push_str("#EXT-X-DISCONTINUITY\n");
                 part = is;
