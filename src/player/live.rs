@@ -108,6 +108,7 @@ impl Session {
         const TIMELINES: usize = 64;
         let start = self.window(ctx).map_or(0.0, |w| w.0).min(self.playhead.position(ctx.now));
         self.holes.retain(|h| h.range.end > start);
+        self.notes.forget(start);
         let most = self.offsets.len().saturating_sub(TIMELINES);
         self.offsets.drain(..most);
     }

@@ -17,6 +17,9 @@ const NOTE_BYTES: usize = 200;
 const MPD_EVENT: &str = "urn:mpeg:dash:event:2012";
 /// An element's clock and ours differ by less, in seconds.
 const CLOSE: Seconds = 0.02;
+/// Seconds by which more must lie behind before it is forgotten anew.
+#[cfg(any(feature = "progressive", feature = "live"))]
+const FORGET_EVERY: Seconds = 10.0;
 /// Seconds behind the playhead for which an endless stream may be heard again.
 #[cfg(feature = "progressive")]
 const BEHIND: Seconds = 60.0;
@@ -35,6 +38,15 @@ pub(super) struct Notes {
     bytes: usize,
     /// Where the playhead was put last: what lies before it is not told, unless it still lasts.
     from: Seconds,
+    /// All before this time have been told, or are not to be.
+    seen: Seconds,
+    /// The longest of all events, in seconds.
+    longest: Seconds,
+    #[cfg(any(feature = "progressive", feature = "live"))]
+    forgotten: Seconds,
+    /// How many others notes were compared with.
+    #[cfg(test)]
+    compared: usize,
 }
 
 #[derive(Debug)]
@@ -57,14 +69,19 @@ impl Entry {
         if a.kind != b.kind || a.values != b.values {
             return false;
         }
-        // Sections have no time of their own, but that of what comes before them, which each rendition has another of.
-        let near = (a.at - b.at).abs() < if a.kind == "scte35" { 0.5 } else { SAME };
+        let near = (a.at - b.at).abs() < reach(a.kind);
         match a.kind {
             // Later segments tell of an event again, as long as it lasts.
             "emsg" => near || (a.at < other.until && b.at < self.until),
             _ => near && a.data == b.data,
         }
     }
+}
+
+/// Seconds by which the times of one note differ that came twice.
+fn reach(kind: &str) -> Seconds {
+    // Sections have no time of their own, but that of what comes before them, which each rendition has another of.
+    if kind == "scte35" { 0.5 } else { SAME }
 }
 
 impl Notes {
@@ -77,18 +94,29 @@ impl Notes {
     /// it, but before `until`.
     pub fn add(&mut self, note: Note, until: Seconds) {
         let entry = Entry { note, until, told: false };
-        let place = self.list.iter().rposition(|e| e.note.at <= entry.note.at).map_or(0, |i| i + 1);
-        let known = match entry.note.kind {
-            // Said again and again.
-            kind if REPEATED.contains(&kind) => {
-                let last = self.list.range(..place).rev().find(|e| e.note.kind == kind);
-                last.is_some_and(|last| last.note.values == entry.note.values)
+        let (at, kind) = (entry.note.at, entry.note.kind);
+        let place = self.before(at);
+        // Said again and again.
+        let known = if REPEATED.contains(&kind) {
+            let last = self.list.range(..place).rev().find(|e| e.note.kind == kind);
+            last.is_some_and(|last| last.note.values == entry.note.values)
+        } else {
+            // Captions come with every picture: only those are looked at that can be the same.
+            let (back, ahead) = if kind == "emsg" { (self.longest, until.max(at)) } else { (0.0, at) };
+            let near = self.before(at - back.max(reach(kind)))..self.before(ahead + reach(kind));
+            #[cfg(test)]
+            {
+                self.compared += near.len();
             }
-            _ => self.list.iter().any(|e| e.tells(&entry)),
+            self.list.range(near).any(|e| e.tells(&entry))
         };
         if known {
             return;
         }
+        if kind == "emsg" {
+            self.longest = self.longest.max(until - at);
+        }
+        self.seen = self.seen.min(at);
         self.bytes += entry.bytes();
         self.list.insert(place, entry);
         while self.bytes > MAX_BYTES
@@ -98,20 +126,30 @@ impl Notes {
         }
     }
 
+    /// How many belong to a time or to one before it.
+    fn before(&self, time: Seconds) -> usize {
+        self.list.partition_point(|e| e.note.at <= time)
+    }
+
     /// Whether a radio server has told of its station, or of what it plays.
     #[cfg(feature = "progressive")]
     pub fn of_radio(&self) -> bool {
         self.list.iter().any(|e| matches!(e.note.kind, "station" | "icy"))
     }
 
-    /// Forgets what lies before a time, but for the last of each kind that is said again and again.
-    #[cfg(feature = "progressive")]
-    fn forget(&mut self, before: Seconds) {
+    /// Forgets what lies before a time, but for events that last, and the last of each kind that is said again and again.
+    #[cfg(any(feature = "progressive", feature = "live"))]
+    pub fn forget(&mut self, before: Seconds) {
+        if before < self.forgotten + FORGET_EVERY {
+            return;
+        }
+        self.forgotten = before;
         let last = |kind| self.list.iter().rposition(|e| e.note.kind == kind && e.note.at < before);
         let last = REPEATED.map(last);
         let mut i = 0..;
         self.list.retain(|e| {
-            let keep = e.note.at >= before || last.contains(&i.next());
+            let lasts = e.note.kind == "emsg" && e.until > before;
+            let keep = e.note.at >= before || last.contains(&i.next()) || lasts;
             if !keep {
                 self.bytes -= e.bytes();
             }
@@ -122,6 +160,7 @@ impl Notes {
     /// The playhead is put at another place, and comes anew to what follows.
     pub fn restart(&mut self, from: Seconds) {
         self.from = from;
+        self.seen = f64::NEG_INFINITY;
         for entry in &mut self.list {
             entry.told &= entry.note.at < from - CLOSE;
         }
@@ -250,11 +289,11 @@ impl Session {
             return;
         }
         let position = self.playhead.position(ctx.now);
-        let from = self.notes.from;
-        for entry in &mut self.notes.list {
-            if entry.note.at > position + CLOSE {
-                break;
-            }
+        let (from, seen) = (self.notes.from, self.notes.seen);
+        let first = self.notes.list.partition_point(|e| e.note.at < seen);
+        let end = self.notes.before(position + CLOSE);
+        self.notes.seen = seen.max(position + CLOSE);
+        for entry in self.notes.list.range_mut(first.min(end)..end) {
             let passed = entry.note.at < from - CLOSE && entry.until <= position;
             if !passed && !std::mem::replace(&mut entry.told, true) {
                 ctx.event(Event::Metadata(entry.note.clone()));
@@ -270,7 +309,7 @@ impl Session {
     /// When the next is due.
     pub fn notes_deadline(&self, ctx: &Ctx) -> Now {
         let position = self.playhead.position(ctx.now);
-        match self.notes.list.iter().find(|e| e.note.at > position + CLOSE) {
+        match self.notes.list.get(self.notes.before(position + CLOSE)) {
             Some(next) if self.loaded && self.playhead.moving() => {
                 let rate = self.playhead.media().rate.max(0.1);
                 ctx.now + ((next.note.at - position) / rate).max(CLOSE)
@@ -296,6 +335,44 @@ mod tests {
         assert!(notes.list.iter().map(|e| e.note.at).is_sorted());
         notes.add(Note { data: vec![0; 2 * MAX_BYTES], ..Note::new("id3", 0.0) }, 0.0);
         assert!(notes.bytes <= MAX_BYTES);
+    }
+
+    #[test]
+    fn captions_of_an_hour_are_compared_with_their_neighbours_alone() {
+        let mut notes = Notes::default();
+        let captions = |i: u32| Note { data: vec![1, 2, 3], ..Note::new("captions", f64::from(i) / 25.0) };
+        let event = |i: u32| Note {
+            duration: Some(2.0),
+            values: vec![("id".into(), i.to_string())],
+            ..Note::new("emsg", f64::from(i))
+        };
+        const COUNT: u32 = 15_000;
+        for i in 0..COUNT {
+            notes.add(captions(i), f64::from(i) / 25.0);
+            // Each again: of another rendition, and of the segment after.
+            notes.add(captions(i), f64::from(i) / 25.0);
+            if i.is_multiple_of(25) {
+                notes.add(event(i / 25), f64::from(i / 25) + 2.0);
+                notes.add(event(i / 25), f64::from(i / 25) + 2.0);
+            }
+        }
+        assert_eq!(notes.list.len() as u32, COUNT + COUNT / 25);
+        assert!(notes.compared < 12 * COUNT as usize, "{}", notes.compared);
+    }
+
+    #[test]
+    #[cfg(any(feature = "progressive", feature = "live"))]
+    fn what_lies_behind_a_window_is_forgotten_but_for_what_lasts() {
+        let mut notes = Notes::default();
+        for (kind, at, until) in
+            [("captions", 1.0, 1.0), ("emsg", 2.0, 90.0), ("emsg", 3.0, 4.0), ("id3", 61.0, 61.0)]
+        {
+            notes.add(Note::new(kind, at), until);
+        }
+        notes.forget(60.0);
+        let left: Vec<_> = notes.list.iter().map(|e| (e.note.kind, e.note.at)).collect();
+        assert_eq!(left, [("emsg", 2.0), ("id3", 61.0)]);
+        assert_eq!(notes.bytes, notes.list.iter().map(Entry::bytes).sum::<usize>());
     }
 
     #[test]
