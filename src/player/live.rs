@@ -42,6 +42,8 @@ pub(super) struct Live {
     rate: f64,
     /// The user has gone back in time.
     shifted: bool,
+    /// The user has asked for the edge, which the manifest is read for.
+    to_edge: bool,
     told: (Seconds, Seconds),
     told_at: Now,
     /// Start of the window at the last look.
@@ -57,6 +59,7 @@ impl Live {
             widened_at: ctx.now,
             rate: 1.0,
             shifted: false,
+            to_edge: false,
             told: (0.0, 0.0),
             told_at: f64::NEG_INFINITY,
             stalls: 0,
@@ -237,8 +240,26 @@ impl Session {
         if later { end } else { segment.start.min(position) }
     }
 
-    /// Goes to the edge.
+    /// Goes to the edge. Where the manifest is read on demand alone (`minimumUpdatePeriod` of 0), it is read first.
     pub fn go_live(&mut self, ctx: &mut Ctx) {
+        if let Some(live) = &mut self.live
+            && self.presentation.live.as_ref().is_some_and(|told| told.refresh == Some(0.0))
+        {
+            live.to_edge = true;
+            return live.refresh.hurry(ctx.now);
+        }
+        self.go_to_edge(ctx);
+    }
+
+    /// The manifest was read: if that was for the edge, it is known now.
+    #[cfg(feature = "dash")]
+    pub fn edge_read(&mut self, ctx: &mut Ctx) {
+        if self.live.as_mut().is_some_and(|live| std::mem::take(&mut live.to_edge)) {
+            self.go_to_edge(ctx);
+        }
+    }
+
+    fn go_to_edge(&mut self, ctx: &mut Ctx) {
         if let Some(position) = self.live_position(ctx) {
             if let Some(live) = &mut self.live {
                 live.shifted = false;

@@ -311,6 +311,7 @@ impl Session {
             self.presentation.advance(clock);
         }
         self.ask_types(ctx);
+        self.edge_read(ctx);
         if !self.live() {
             self.presentation_ended(ctx);
         }
