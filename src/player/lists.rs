@@ -236,9 +236,11 @@ impl Session {
             return;
         };
         let request = list.reload.request_after(ctx.now, report);
-        let patience = if request.blocks { list.reload.blocked_timeout() } else { 0.0 };
+        let patience = request.blocks.then(|| list.reload.blocked_timeout());
         let ticket = self.requests.send(ctx.now, FetchKind::Playlist, request.url, None, ctx.out);
-        self.requests.wait_longer(ticket, patience);
+        if let Some(patience) = patience {
+            self.requests.wait_once(ticket, patience);
+        }
         list.reload.begun(ctx.now);
         list.body.clear();
         list.ticket = Some(ticket);

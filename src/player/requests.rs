@@ -64,6 +64,15 @@ struct Request {
     head_ok: bool,
     /// Seconds that it may be silent beyond the time-out: its server waits for something itself.
     patience: f64,
+    /// Another request follows where it fails, rather than another attempt, and sooner.
+    once: bool,
+}
+
+impl Request {
+    /// Seconds of silence after which it has failed.
+    fn timeout(&self, policy: RetryPolicy) -> f64 {
+        self.patience + if self.once { 1.0 } else { policy.timeout }
+    }
 }
 
 /// What became of an attempt.
@@ -110,6 +119,7 @@ impl Requests {
             first_sent: now,
             head_ok: false,
             patience: 0.0,
+            once: false,
         });
         ticket
     }
@@ -118,6 +128,14 @@ impl Requests {
     pub fn wait_longer(&mut self, ticket: Ticket, patience: f64) {
         if let Some(request) = self.list.iter_mut().find(|r| r.ticket == ticket) {
             request.patience = patience;
+        }
+    }
+
+    /// Has a request fail that its server does not answer within the time that it may wait, at the first attempt.
+    #[cfg(all(feature = "hls", feature = "live"))]
+    pub fn wait_once(&mut self, ticket: Ticket, patience: f64) {
+        if let Some(request) = self.list.iter_mut().find(|r| r.ticket == ticket) {
+            (request.patience, request.once) = (patience, true);
         }
     }
 
@@ -244,6 +262,7 @@ impl Requests {
             first_sent: at,
             head_ok: false,
             patience: 0.0,
+            once: false,
         });
         ticket
     }
@@ -279,9 +298,7 @@ impl Requests {
         let mut i = 0;
         while i < self.list.len() {
             match self.list[i].phase {
-                Phase::Active { id, last_sign }
-                    if now >= last_sign + policy.timeout + self.list[i].patience =>
-                {
+                Phase::Active { id, last_sign } if now >= last_sign + self.list[i].timeout(policy) => {
                     out.push_back(Output::Command(Command::AbortFetch { id }));
                     let error = PlayerError::new(Code::Timeout, "no bytes came for too long");
                     let before = self.list.len();
@@ -312,7 +329,7 @@ impl Requests {
     pub fn deadline(&self, policy: RetryPolicy) -> Now {
         self.list.iter().fold(f64::INFINITY, |soonest, r| {
             soonest.min(match r.phase {
-                Phase::Active { last_sign, .. } => last_sign + policy.timeout + r.patience,
+                Phase::Active { last_sign, .. } => last_sign + r.timeout(policy),
                 #[cfg(feature = "progressive")]
                 Phase::Held { .. } => f64::INFINITY,
                 Phase::Paused { until } => until,
@@ -329,7 +346,7 @@ impl Requests {
         policy: RetryPolicy,
     ) -> Verdict {
         let request = &mut self.list[i];
-        if may_pass && request.attempts < policy.max_attempts {
+        if may_pass && !request.once && request.attempts < policy.max_attempts {
             let pause = (FIRST_PAUSE * f64::from(1u32 << request.attempts.saturating_sub(1).min(10)))
                 .min(LONGEST_PAUSE);
             request.phase = Phase::Paused { until: now + pause };
