@@ -85,7 +85,10 @@ impl Session {
         if self.live.is_some() {
             return;
         }
-        self.live = Some(Box::new(Live::new(ctx, self.wall + ctx.now)));
+        let mut live = Live::new(ctx, self.wall + ctx.now);
+        // A start that was asked for is kept, far from the edge as it may be.
+        live.shifted = self.wanted_start.is_some_and(|at| at >= 0.0);
+        self.live = Some(Box::new(live));
         let clocks = self.presentation.live.as_ref().map_or(0, |l| l.clocks.len());
         if clocks > 0 {
             self.ask_clock(ctx, 0);
@@ -218,6 +221,7 @@ impl Session {
         };
         self.start = StartAt::Known;
         self.begin_at(ctx, position);
+        self.place_chosen(ctx);
     }
 
     /// The start of a segment near `position`: decoding begins there, and a picture shows sooner. Playlists forbid to be nearer to the
