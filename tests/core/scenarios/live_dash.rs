@@ -49,3 +49,369 @@ fn the_edge_of_a_manifest_that_is_read_on_demand_is_asked_for() {
     assert!(latency(&w, &live) < state(&w).target + 2.0, "{}\n{}", latency(&w, &live), w.story());
     assert_plays(&mut w);
 }
+
+#[test]
+
+fn every_way_to_tell_of_segments_plays_alike() {
+    for (addressing, numbered) in
+        [(Addressing::Number, false), (Addressing::Time, false), (Addressing::Time, true)]
+    {
+        let live = Live::new().with(|l| {
+            (l.addressing, l.numbered, l.update, l.delay) =
+                (Some(addressing), numbered, Some(2.0), Some(8.0));
+        });
+        let mut w = tuned(live.clone().dash(), Config::default());
+        w.load(MPD);
+        w.run_for(60.0);
+        assert_quiet(&w);
+        assert_seamless(&w, &live);
+        assert_fetched_once(&w);
+        assert_appended_once(&w);
+        let behind = latency(&w, &live);
+        assert!((7.0..9.1).contains(&behind), "{addressing:?} {numbered}: {behind}\n{}", w.story());
+        let read = requests_of(&w, "manifest.mpd");
+        assert!(read.windows(2).all(|p| p[1] - p[0] >= 1.99), "{read:?}");
+    }
+}
+
+#[test]
+
+fn the_distance_is_what_the_manifest_asks_for() {
+    for delay in [4.0, 6.0, 12.0, 30.0] {
+        let live = Live::new().with(|l| l.delay = Some(delay));
+        let mut w = tuned(live.clone().dash(), Config::default());
+        w.load(MPD);
+        w.run_for(20.0);
+        assert_quiet(&w);
+        let behind = latency(&w, &live);
+        // To the next start of a segment.
+        assert!((delay - 1.1..delay + 1.1).contains(&behind), "{delay}: {behind}\n{}", w.story());
+        assert!((state(&w).target - delay).abs() < 0.01 && (state(&w).latency - behind).abs() < 1.1);
+    }
+}
+
+#[test]
+
+fn an_update_period_of_zero_reads_when_a_segment_is_wanted() {
+    let live = Live::new().with(|l| l.update = Some(0.0));
+    let mut w = tuned_at(live.clone().dash(), 8.0);
+    w.load(MPD);
+    w.run_for(60.0);
+    assert_quiet(&w);
+    assert_seamless(&w, &live);
+    let read = requests_of(&w, "manifest.mpd");
+    // A segment every two seconds: not much more often than that, and never twice in a second.
+    assert!((15..62).contains(&read.len()), "{} {read:?}", read.len());
+    assert!(read.windows(2).all(|p| p[1] - p[0] >= 0.99), "{read:?}");
+}
+
+#[test]
+
+fn a_pause_at_an_update_period_of_zero_reads_nothing() {
+    let live = Live::new().with(|l| (l.update, l.depth) = (Some(0.0), 600.0));
+    let mut w = tuned_at(live.clone().dash(), 8.0);
+    w.load(MPD);
+    w.run_for(10.0);
+    w.pause();
+    w.run_for(60.0);
+    let before = requests_of(&w, "manifest.mpd").len();
+    w.run_for(120.0);
+    assert_eq!(requests_of(&w, "manifest.mpd").len(), before, "{}", w.story());
+    w.play();
+    assert_plays(&mut w);
+}
+
+#[test]
+fn patches_take_the_place_of_the_mpd() {
+    let live = Live::new().with(|l| (l.update, l.delay, l.patches) = (Some(2.0), Some(8.0), true));
+    let mut w = tuned(live.clone().dash(), Config::default());
+    w.load(MPD);
+    w.run_for(60.0);
+    assert_quiet(&w);
+    assert_seamless(&w, &live);
+    assert_eq!(requests_of(&w, "manifest.mpd").len(), 1, "{}", w.story());
+    assert!((25..=30).contains(&requests_of(&w, "/patch?").len()), "{}", w.story());
+}
+
+#[test]
+
+fn a_patch_that_cannot_be_used_costs_one_mpd() {
+    for fault in [Fault::Status(404), Fault::Status(410), Fault::Content(b"<Patch"), Fault::ShortFile(300)] {
+        let live = Live::new().with(|l| (l.update, l.delay, l.patches) = (Some(2.0), Some(8.0), true));
+        let mut w = tuned(live.clone().dash(), Config::default());
+        w.load(MPD);
+        w.run_for(10.0);
+        w.fault("/patch?", fault.clone(), 1);
+        w.run_for(40.0);
+        assert_eq!((w.errors(), stalls(&w)), (vec![], 0), "{fault:?}: {}", w.story());
+        assert_seamless(&w, &live);
+        assert_eq!(requests_of(&w, "manifest.mpd").len(), 2, "{fault:?}: {}", w.story());
+        assert!(requests_of(&w, "/patch?").last().unwrap() > &45.0, "{fault:?}: {}", w.story());
+    }
+}
+
+#[test]
+
+fn a_manifest_that_says_where_it_is_next_is_read_there() {
+    let live = Live::new().with(|l| (l.update, l.delay, l.location) = (Some(2.0), Some(8.0), true));
+    let mut w = tuned(live.clone().dash(), Config::default());
+    w.load(MPD);
+    w.run_for(30.0);
+    assert_quiet(&w);
+    assert_eq!(requests_of(&w, "manifest.mpd").len(), 1);
+    assert!(requests_of(&w, "moved.mpd").len() > 10, "{}", w.story());
+}
+
+#[test]
+
+fn another_place_stands_in_without_a_stall() {
+    let live =
+        Live::new().with(|l| (l.update, l.delay, l.places) = (Some(2.0), Some(8.0), Live::two_places()));
+    let mut w = tuned(live.clone().dash(), Config::default());
+    w.load(MPD);
+    w.run_for(10.0);
+    w.fault("media.test/v", Fault::Status(503), ALWAYS);
+    w.fault("media.test/a", Fault::Status(503), ALWAYS);
+    w.run_for(40.0);
+    assert!(w.fatal().is_none() && stalls(&w) == 0, "{}", w.story());
+    assert_seamless(&w, &live);
+    let last: Vec<_> = w.requests().iter().filter(|r| r.kind == FetchKind::Segment && r.at > 40.0).collect();
+    assert!(last.len() > 5 && last.iter().all(|r| r.url.starts_with(OTHER)), "{}", w.story());
+    let failed = w.requests().iter().filter(|r| r.at > 20.0 && r.url.contains("media.test/v")).count();
+    assert!(failed < 6, "{failed} more requests to a place that fails\n{}", w.story());
+}
+
+#[test]
+
+fn clocks_are_asked_one_after_the_other_until_one_tells() {
+    for clocks in [
+        vec!["http-iso:2014"],
+        vec!["http-xsdate:2014"],
+        vec!["http-head:2014"],
+        vec!["direct:2014"],
+        vec!["http-ntp:2014", "http-xsdate:2014"],
+        vec!["sntp:2014", "http-head:2014"],
+    ] {
+        for off in [-200.0, 200.0] {
+            let live = Live::new().with(|l| (l.clocks, l.delay) = (clocks.clone(), Some(6.0)));
+            let mut w = tuned(live.clone().dash(), Config::default());
+            w.wall = UNIX + off;
+            w.net.dated = clocks.iter().any(|c| c.starts_with("http-head")).then_some(UNIX);
+            w.load(MPD);
+            w.run_for(30.0);
+            assert_eq!((w.errors(), stalls(&w)), (vec![], 0), "{clocks:?} {off}: {}", w.story());
+            let behind = latency(&w, &live);
+            assert!((4.4..7.6).contains(&behind), "{clocks:?} {off}: {behind}\n{}", w.story());
+        }
+    }
+}
+
+#[test]
+
+fn a_clock_source_that_fails_is_passed_over_and_delays_little() {
+    for fault in [Fault::Status(404), Fault::Refused, Fault::Silence, Fault::Content(b"noon")] {
+        let clocks = vec!["http-iso:2014", "direct:2014"];
+        let live = Live::new().with(|l| (l.clocks, l.delay) = (clocks, Some(6.0)));
+        let mut w = tuned(live.clone().dash(), Config::default());
+        w.fault("/time", fault.clone(), ALWAYS);
+        w.load(MPD);
+        let began = w.run_until(4.0, |w| w.element.ready_state >= 3);
+        assert!(began, "{fault:?}: {}", w.story());
+        w.run_for(30.0);
+        assert_eq!((w.fatal(), stalls(&w)), (None, 0), "{fault:?}: {}", w.story());
+        assert!((4.4..7.6).contains(&latency(&w, &live)), "{fault:?}: {}", latency(&w, &live));
+    }
+}
+
+#[test]
+
+fn a_wrong_clock_alone_asks_for_little_and_says_so() {
+    // Nothing tells the time: by number, in the future nothing is there.
+    let live = Live::new().with(|l| l.delay = Some(6.0));
+    let mut w = tuned(live.clone().dash(), Config::default());
+    w.wall = UNIX + 300.0;
+    w.net.dated = None;
+    w.load(MPD);
+    w.run_for(30.0);
+    let asked = w.requests().iter().filter(|r| r.kind == FetchKind::Segment).count();
+    assert!(asked < 60, "{asked} requests\n{}", w.story());
+    assert!(!w.errors().is_empty(), "{}", w.story());
+}
+
+#[test]
+
+fn chunks_are_appended_as_they_come() {
+    for chunk in [0.2, 0.5] {
+        let live = Live::new().with(|l| {
+            (l.chunk, l.clock) = (Some(chunk), true);
+            l.service = Some((1.5, 0.96, 1.04));
+        });
+        let mut w = tuned(live.clone().dash(), Config::default());
+        w.net.rtt = 0.02;
+        w.load(MPD);
+        w.run_for(60.0);
+        assert_quiet(&w);
+        assert_seamless(&w, &live);
+        assert_fetched_once(&w);
+        let behind = latency(&w, &live);
+        assert!((1.3..1.7).contains(&behind), "{chunk}: {behind}\n{}", w.story());
+        assert!((state(&w).target - 1.5).abs() < 1e-6);
+        // Nobody waits for a whole segment, and none is asked for before it is begun.
+        for r in w.requests().iter().filter(|r| r.kind == FetchKind::Segment && r.url.contains("/v")) {
+            let n: f64 = r.url.rsplit('/').next().unwrap().trim_end_matches(".m4s").parse().unwrap();
+            assert!(r.at + live.age >= n * 2.0 + chunk - 0.01, "{n} at {}\n{}", r.at, w.story());
+        }
+    }
+}
+
+#[test]
+
+fn throughput_is_measured_from_chunks_not_from_the_pace_of_the_encoder() {
+    // 800 kbit/s come at the pace of the encoder on a link of 10 Mbit/s: the best quality is had soon, and kept.
+    let live = Live::new().with(|l| (l.chunk, l.service) = (Some(0.2), Some((2.0, 0.96, 1.04))));
+    let mut w = tuned(live.clone().dash(), Config::default());
+    w.load(MPD);
+    w.run_for(60.0);
+    assert_quiet(&w);
+    assert_eq!(w.played('v').last().unwrap().rung, 2, "{}", w.story());
+    let down = w.switches().iter().filter(|s| s.2 == Reason::ThroughputDown).count();
+    assert_eq!(down, 0, "{:?}", w.switches());
+    // And on a link that has no more than one of 1.2 Mbit/s it is not.
+    let mut w = tuned(live.clone().dash(), Config::default());
+    w.link(1.2e6);
+    w.load(MPD);
+    w.run_for(90.0);
+    assert!(w.played('v').last().unwrap().rung < 2, "{}", w.story());
+    assert!(stalls(&w) <= 1, "{}", w.story());
+}
+
+#[test]
+
+fn the_distance_of_a_service_is_reached_from_either_side_within_its_rates() {
+    for (start, target) in [(4.0, 3.0), (3.0, 4.0)] {
+        let live = Live::new().with(|l| {
+            l.chunk = Some(0.2);
+            l.service = Some((target, 0.95, 1.05));
+        });
+        let mut w = tuned(live.clone().dash(), Config::default());
+        w.load_at(MPD, -start);
+        w.run_for(60.0);
+        assert_quiet(&w);
+        assert_seamless(&w, &live);
+        let behind = latency(&w, &live);
+        assert!((behind - target).abs() < 0.25, "{start} {target}: {behind}\n{}", w.story());
+        let rates: Vec<f64> = states(&w).iter().map(|s| s.1.rate).collect();
+        assert!(rates.iter().all(|r| (0.95..=1.05).contains(r)), "{rates:?}");
+        assert_eq!(w.element.rate, 1.0, "{rates:?}");
+        // It goes one way: faster and slower by turns is heard.
+        let changes = w.commands.iter().filter(|c| c.1.starts_with("SetRate")).count();
+        assert!(changes <= 8, "{changes} changes of the rate\n{}", w.story());
+    }
+}
+
+#[test]
+
+fn an_event_in_a_segment_tells_that_the_mpd_has_changed() {
+    // The MPD asks for no reading for an hour; each new period is told of by the media.
+    let live = Live::new().with(|l| {
+        (l.period, l.expires, l.announce) = (Some(20.0), true, 12.0);
+        (l.addressing, l.update, l.delay) = (Some(Addressing::Number), Some(3600.0), Some(6.0));
+    });
+    let mut w = tuned(live.clone().dash(), Config::default());
+    w.load(MPD);
+    w.run_for(90.0);
+    assert_quiet(&w);
+    assert_seamless(&w, &live);
+    let read = requests_of(&w, "manifest.mpd");
+    assert!((4..=7).contains(&read.len()), "{read:?}\n{}", w.story());
+}
+
+#[test]
+
+fn an_mpd_that_fails_for_a_while_is_read_when_it_is_back() {
+    for fault in [Fault::Status(503), Fault::Status(404), Fault::Content(b"<html>"), Fault::Silence] {
+        let live = Live::new().with(|l| l.update = Some(2.0));
+        let mut w = tuned_at(live.clone().dash(), 12.0);
+        w.load(MPD);
+        w.run_for(20.0);
+        w.fault("manifest.mpd", fault.clone(), ALWAYS);
+        w.run_for(40.0);
+        let read = requests_of(&w, "manifest.mpd").into_iter().filter(|at| *at > 20.0).count();
+        assert!((3..30).contains(&read), "{fault:?}: {read} readings in 40 s\n{}", w.story());
+        let told = w.errors().len();
+        // Silence is told of once all attempts are over.
+        let least = usize::from(!matches!(fault, Fault::Silence));
+        assert!((least..=2).contains(&told), "{fault:?}: told {told} times\n{}", w.story());
+        w.net.heal();
+        w.run_for(40.0);
+        assert!(w.fatal().is_none(), "{fault:?}: {}", w.story());
+        assert_plays(&mut w);
+        assert_seamless(&w, &live);
+    }
+}
+
+#[test]
+
+fn an_encoder_that_begins_anew_is_followed() {
+    for addressing in [Addressing::Number, Addressing::Time] {
+        let live = Live::new().with(|l| {
+            (l.restart, l.renewed) = (Some(510), true);
+            (l.addressing, l.update, l.delay) = (Some(addressing), Some(2.0), Some(8.0));
+        });
+        let mut w = tuned(live.clone().dash(), Config::default());
+        w.load(MPD);
+        w.run_for(70.0);
+        assert!(w.fatal().is_none(), "{addressing:?}: {}", w.story());
+        let last = *w.played('v').last().unwrap();
+        assert_eq!(last.part, 1, "{addressing:?}: {}", w.story());
+        assert!(latency(&w, &live) < 14.0, "{addressing:?}: {}\n{}", latency(&w, &live), w.story());
+        // Nothing is played twice.
+        let ends: Vec<f64> = w.played('v').iter().map(|m| live.end_of(*m)).collect();
+        assert!(ends.windows(2).all(|p| p[1] > p[0] - 1e-6), "{addressing:?}: {}", w.story());
+        assert_plays(&mut w);
+    }
+}
+
+#[test]
+
+fn a_segment_that_is_missing_for_good_is_told_as_a_hole() {
+    for addressing in [Addressing::Number, Addressing::Time] {
+        let live = Live::plain().with(|l| {
+            (l.addressing, l.update, l.delay) = (Some(addressing), Some(2.0), Some(10.0));
+        });
+        let mut w = tuned(live.clone().dash(), Config::default());
+        let lost = if addressing == Addressing::Number {
+            "/505.m4s".to_owned()
+        } else {
+            format!("/t{}.m4s", 1010 * 90_000)
+        };
+        w.fault(&lost, Fault::Status(404), ALWAYS);
+        w.load(MPD);
+        w.run_for(60.0);
+        assert!(w.fatal().is_none(), "{}", w.story());
+        let jumped: f64 = holes(&w).iter().map(|g| g.2 - g.1).sum();
+        assert!((1.9..2.2).contains(&jumped), "{addressing:?}: {:?}\n{}", holes(&w), w.story());
+        let asked = requests_of(&w, &lost).len();
+        assert!((1..12).contains(&asked), "{asked}");
+        assert_plays(&mut w);
+    }
+}
+
+#[test]
+
+fn the_end_of_a_stream_is_learnt_of_by_reading() {
+    for addressing in [Addressing::Number, Addressing::Time] {
+        let live = Live::new().with(|l| {
+            (l.end, l.update, l.addressing) = (Some(1031.0), Some(2.0), Some(addressing));
+        });
+        let mut w = tuned_at(live.clone().dash(), 8.0);
+        w.load(MPD);
+        w.play_to_end(60.0);
+        assert_quiet(&w);
+        assert_seamless(&w, &live);
+        assert_eq!(w.played('v').last().unwrap().number, 1031 * 25 - 1, "{addressing:?}: {}", w.story());
+        let before = w.requests().len();
+        w.run_for(60.0);
+        assert_eq!(w.requests().len(), before, "what has ended is read no more\n{}", w.story());
+    }
+}

@@ -123,8 +123,3 @@ pub fn assert_plays(w: &mut World) {
     assert!(w.fatal().is_none(), "{}", w.story());
     assert!((3.5..6.5).contains(&(w.element.position - before)), "it stands at {before}\n{}", w.story());
 }
-
-/// The site and the URL of each protocol.
-pub fn both(live: &Live) -> [(Site, &'static str); 2] {
-    [(live.clone().dash(), MPD), (live.clone().hls(false), M3U8)]
-}
