@@ -139,6 +139,7 @@ impl Playhead {
     }
 
     /// Where it was at the last report, or is sent to: a machine that slept has not played on since.
+    #[cfg(feature = "live")]
     pub fn reported(&self) -> Seconds {
         self.target.unwrap_or(self.media.position)
     }

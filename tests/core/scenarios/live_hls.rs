@@ -152,7 +152,6 @@ fn qualities_are_switched_at_the_edge_without_a_stall() {
 }
 
 /// The id of the quality with the bandwidth of a rung.
-
 fn quality_named(w: &World, rung: &str) -> String {
     let tracks = w.events.iter().rev().find_map(|t| match &t.event {
         Event::Tracks { qualities, .. } => Some(qualities.clone()),
@@ -163,7 +162,6 @@ fn quality_named(w: &World, rung: &str) -> String {
 }
 
 /// The ids of the audio tracks.
-
 fn audio_ids(w: &World) -> Vec<String> {
     let tracks = w.events.iter().rev().find_map(|t| match &t.event {
         Event::Tracks { audio, .. } => Some(audio.clone()),
@@ -206,7 +204,8 @@ fn languages_are_switched_at_the_edge_without_a_stall() {
 #[test]
 
 fn low_latency_plays_alike_with_every_part_of_it_left_out() {
-    let switches: [(&str, fn(&mut Live)); 7] = [
+    type Change = fn(&mut Live);
+    let switches: [(&str, Change); 7] = [
         ("all", |l| (l.deltas, l.reports) = (true, true)),
         ("no deltas", |l| l.reports = true),
         ("no reports", |l| l.deltas = true),
