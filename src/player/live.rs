@@ -416,11 +416,13 @@ impl Session {
         if !self.loaded || !self.is_growing() {
             return;
         }
+        let Some(live) = self.live.as_mut().filter(|l| ctx.now >= l.told_at + INTERVAL) else { return };
+        live.told_at = ctx.now;
+        // After a sleep all that is known lies behind.
         let Some(window) = self.window(ctx) else { return };
         let (target, latency, edge) = (self.target_latency(ctx), self.latency(ctx), self.edge(ctx));
         let date = self.date_at(self.playhead.position(ctx.now));
-        let Some(live) = self.live.as_mut().filter(|l| ctx.now >= l.told_at + INTERVAL) else { return };
-        live.told_at = ctx.now;
+        let Some(live) = &self.live else { return };
         let state = LiveState {
             latency: latency.unwrap_or(0.0),
             target,

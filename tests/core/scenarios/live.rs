@@ -334,6 +334,19 @@ fn a_machine_that_slept_comes_back_to_the_edge() {
 }
 
 #[test]
+fn after_a_sleep_the_manifest_is_waited_for() {
+    let live = Live::new().with(|l| l.update = Some(2.0));
+    let mut w = world(live.clone().dash(), Config::default());
+    w.load(MPD);
+    w.run_for(10.0);
+    w.sleep(3600.0, false);
+    w.fault("manifest.mpd", Fault::Delay(5.0), 1);
+    w.run_for(40.0);
+    assert!(w.fatal().is_none(), "{}", w.story());
+    assert!(behind(&w, &live) < 20.0, "{}", w.story());
+}
+
+#[test]
 fn a_page_that_nobody_sees_gets_the_thinnest_stream() {
     let live = Live::new();
     let mut w = world(live.clone().dash(), Config { live_latency: Some(6.0), ..Config::default() });
