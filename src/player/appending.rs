@@ -90,7 +90,9 @@ impl Session {
         let (key, segment) = (job.key, job.segment.clone());
         job.fruitful |= !pieces.is_empty();
         job.pieces += pieces.len();
-        if let Some((main, _)) = stream.buffers.first() {
+        if cfg!(feature = "live")
+            && let Some((main, _)) = stream.buffers.first()
+        {
             job.media += pieces.iter().filter(|p| p.buffer == *main).map(|p| p.end - p.start).sum::<f64>();
         }
         let asides = pipeline.take_asides();
@@ -238,7 +240,8 @@ impl Session {
         // An MPD may be silent about when its media begins (GStreamer's transport streams do at an hour): then it is as if it told nothing.
         let told_wrong = known.is_some_and(|offset| {
             let off = held.piece.start + offset - held.segment.start;
-            known == held.segment.timestamp_offset
+            cfg!(feature = "dash")
+                && known == held.segment.timestamp_offset
                 && (off < -MISTIMED || off > held.segment.duration + MISTIMED)
         });
         if known.is_some() && !told_wrong {

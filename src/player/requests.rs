@@ -71,7 +71,7 @@ struct Request {
 impl Request {
     /// Seconds of silence after which it has failed.
     fn timeout(&self, policy: RetryPolicy) -> f64 {
-        self.patience + if self.once { 1.0 } else { policy.timeout }
+        self.patience + if cfg!(feature = "live") && self.once { 1.0 } else { policy.timeout }
     }
 }
 
@@ -346,7 +346,7 @@ impl Requests {
         policy: RetryPolicy,
     ) -> Verdict {
         let request = &mut self.list[i];
-        if may_pass && !request.once && request.attempts < policy.max_attempts {
+        if may_pass && !(cfg!(feature = "live") && request.once) && request.attempts < policy.max_attempts {
             let pause = (FIRST_PAUSE * f64::from(1u32 << request.attempts.saturating_sub(1).min(10)))
                 .min(LONGEST_PAUSE);
             request.phase = Phase::Paused { until: now + pause };

@@ -73,7 +73,7 @@ impl Job {
 
     /// Whether it comes at the pace of its making, which tells nothing of the link.
     pub fn is_paced(&self) -> bool {
-        self.segment.ahead && (self.segment.part.is_none() || self.is_open())
+        cfg!(feature = "live") && self.segment.ahead && (self.segment.part.is_none() || self.is_open())
     }
 
     /// What was fed, now that all of it has come.
@@ -81,7 +81,8 @@ impl Job {
         /// All parts but the last of a segment have at least 85 % of the target duration (RFC 8216bis §4.4.3.7).
         const SHORT: f64 = 0.15;
         let mut fed = Fed::whole(&self.segment);
-        if self.is_open()
+        if cfg!(feature = "live")
+            && self.is_open()
             && let Some(part) = &mut fed.part
             && self.media > self.segment.duration
         {
