@@ -264,13 +264,15 @@ impl Session {
         let main = self.main_list().map(|l| l.key) == Some(key);
         let Some((list, index)) = self.list_and_index(key) else { return Ok(()) };
         let change = list.reload.update(index, new, ctx.now)?;
-        list.read_at = ctx.now;
+        let before = std::mem::replace(&mut list.read_at, ctx.now);
         list.failures = 0;
         if change.grew {
             list.told_stale = false;
         }
         let (complete, target) = (list.reload.complete(), list.reload.target_duration());
-        if !self.is_in_use(key) {
+        // After a sleep the first that is read guesses how long it was, and the others follow it.
+        let followed = self.latest_but(key).is_some_and(|other| other.read_at > before);
+        if !self.is_in_use(key) || change.restarted && followed {
             self.realign(key);
         }
         let end = self.set(key.period, key.set).and_then(|s| s.representations.get(key.rep)?.index.end());

@@ -263,3 +263,9 @@ fn run(seed: u64) {
 fn random_live_runs_go_forward_and_leave_nothing_out_untold() {
     seeds(40, run);
 }
+
+/// Playlists without dates: after a sleep each guessed for itself how long it was.
+#[test]
+fn playlists_agree_on_the_length_of_a_sleep() {
+    run(295);
+}
