@@ -25,6 +25,8 @@ struct List {
     /// Where it comes from, after redirects.
     url: String,
     read_at: Now,
+    /// When its times were guessed: as it came in, or after a break.
+    placed_at: Now,
     failures: u32,
     /// It was told that it moves no more.
     told_stale: bool,
@@ -143,6 +145,7 @@ impl Session {
             body: Vec::new(),
             url: url.to_owned(),
             read_at: ctx.now,
+            placed_at: ctx.now,
             failures: 0,
             told_stale: false,
         });
@@ -265,13 +268,16 @@ impl Session {
         let Some((list, index)) = self.list_and_index(key) else { return Ok(()) };
         let change = list.reload.update(index, new, ctx.now)?;
         let before = std::mem::replace(&mut list.read_at, ctx.now);
+        if change.restarted {
+            list.placed_at = ctx.now;
+        }
         list.failures = 0;
         if change.grew {
             list.told_stale = false;
         }
         let (complete, target) = (list.reload.complete(), list.reload.target_duration());
-        // After a sleep the first that is read guesses how long it was, and the others follow it.
-        let followed = self.latest_but(key).is_some_and(|other| other.read_at > before);
+        // After a sleep the first that is read guesses how long it was; the others follow it.
+        let followed = self.latest_but(key).is_some_and(|other| other.placed_at > before);
         if !self.is_in_use(key) || change.restarted && followed {
             self.realign(key);
         }
