@@ -73,7 +73,9 @@ window.page = {
 
   /** Milliseconds from the making of the picture that is shown until now, as its clock has it (frame-strip.mjs); null for pictures without one. */
   async latencyMs() {
-    const { readClock } = await import(/* @vite-ignore */ '/frame-strip.js');
+    // A name in a variable: bundlers that this page is tried with resolve what they can read.
+    const reader = '/frame-strip.js';
+    const { readClock } = await import(/* @vite-ignore */ reader);
     const made = readClock(video);
     return made < 0 ? null : Date.now() - made;
   },
