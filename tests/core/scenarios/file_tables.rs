@@ -22,12 +22,7 @@ fn a_seek_in_a_fragmented_file_is_one_request_where_a_table_tells_the_place() {
         assert_eq!(w.requests().len(), if index == Index::Sidx { 1 } else { 2 }, "{index:?}\n{}", w.story());
         for to in [200.0, 80.3, 290.0, 160.0, 41.99, 240.1] {
             let made = w.requests().len();
-            w.seek(to);
-            assert!(
-                w.run_until(4.0, |w| !w.element.seeking && w.element.ready_state >= 2),
-                "{index:?} {to}\n{}",
-                w.story()
-            );
+            assert!(w.seek_lands(to, 4.0, 2), "{index:?} {to}\n{}", w.story());
             let asked: Vec<_> = w.requests()[made..].iter().map(|r| r.range.map(|r| r.first)).collect();
             let place = fragments.iter().rfind(|(start, _)| *start <= to).map(|f| f.1);
             let told = matches!(index, Index::Sidx | Index::Mfra | Index::SidxEachMfra);
@@ -70,12 +65,7 @@ fn tables_that_lie_cost_requests_and_nothing_else() {
         w.load(MP4);
         w.run_for(3.0);
         for to in [40.3, 200.0, 290.0, 120.0] {
-            w.seek(to);
-            assert!(
-                w.run_until(15.0, |w| !w.element.seeking && w.element.ready_state >= 3),
-                "{number}: {to}\n{}",
-                w.story()
-            );
+            assert!(w.seek_lands(to, 15.0, 3), "{number}: {to}\n{}", w.story());
             w.run_for(1.0);
             assert_in_step(&w);
         }
@@ -130,12 +120,7 @@ fn damaged_tables_end_in_a_search() {
             w.load(MP4);
             w.run_for(3.0);
             for to in [100.0, 20.3, 115.0, 60.0] {
-                w.seek(to);
-                assert!(
-                    w.run_until(15.0, |w| !w.element.seeking && w.element.ready_state >= 3),
-                    "{index:?} {seed}: {to}\n{}",
-                    w.story()
-                );
+                assert!(w.seek_lands(to, 15.0, 3), "{index:?} {seed}: {to}\n{}", w.story());
                 w.run_for(1.0);
                 assert_in_step(&w);
             }
@@ -156,12 +141,7 @@ fn a_table_of_a_part_of_the_file_does_for_that_part() {
     w.run_for(3.0);
     for to in [290.0, 75.0, 120.3, 250.0, 55.0, 110.0] {
         let made = w.requests().len();
-        w.seek(to);
-        assert!(
-            w.run_until(4.0, |w| !w.element.seeking && w.element.ready_state >= 2),
-            "{to}\n{}",
-            w.story()
-        );
+        assert!(w.seek_lands(to, 4.0, 2), "{to}\n{}", w.story());
         let asked: Vec<_> = w.requests()[made..].iter().map(|r| r.range.map(|r| r.first)).collect();
         assert!(asked.len() <= 8, "{to}\n{}", w.story());
         if (100.0..140.0).contains(&to) {
@@ -187,12 +167,7 @@ fn fragmented_files_play_from_the_start_where_the_server_has_no_ranges() {
         assert!(w.run_until(2.0, |w| w.element.ready_state >= 3), "{index:?}\n{}", w.story());
         w.run_for(2.0);
         assert_in_step(&w);
-        w.seek(40.0);
-        assert!(
-            w.run_until(15.0, |w| !w.element.seeking && w.element.ready_state >= 3),
-            "{index:?}\n{}",
-            w.story()
-        );
+        assert!(w.seek_lands(40.0, 15.0, 3), "{index:?}\n{}", w.story());
         w.run_for(1.0);
         assert_in_step(&w);
         w.play_to_end(30.0);
@@ -216,12 +191,7 @@ fn play_a_large_file(url: &str, site: Site, duration: f64, most: isize) {
     let mut largest = 0;
     for share in [0.99, 0.1, 0.9, 0.0, 0.75, 0.8, 0.5] {
         let to = (duration * share * 25.0).floor() / 25.0 + 0.02;
-        w.seek(to);
-        assert!(
-            w.run_until(5.0, |w| !w.element.seeking && w.element.ready_state >= 3),
-            "{to}\n{}",
-            w.story()
-        );
+        assert!(w.seek_lands(to, 5.0, 3), "{to}\n{}", w.story());
         for _ in 0..8 {
             w.run_for(0.25);
             largest = largest.max(counting::held() - before);

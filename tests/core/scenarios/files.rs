@@ -108,12 +108,7 @@ fn a_seek_in_an_mp4_file_is_one_request_from_the_keyframe() {
         w.run_for(3.0);
         for to in [200.0, 40.3, 290.0, 3.0] {
             let made = w.requests().len();
-            w.seek(to);
-            assert!(
-                w.run_until(0.5, |w| !w.element.seeking && w.element.ready_state >= 2),
-                "{to}\n{}",
-                w.story()
-            );
+            assert!(w.seek_lands(to, 0.5, 2), "{to}\n{}", w.story());
             w.run_for(2.0);
             assert_in_step(&w);
             assert!(w.requests().len() - made <= 1, "{to}\n{}", w.story());
@@ -181,12 +176,7 @@ fn seeks_arrive_where_they_were_sent() {
         w.run_for(3.0);
         for to in [200.0, 40.3, 290.0, 150.1, 151.0, 3.0, 77.7] {
             let made = w.requests().len();
-            w.seek(to);
-            assert!(
-                w.run_until(6.0, |w| !w.element.seeking && w.element.ready_state >= 3),
-                "{to}\n{}",
-                w.story()
-            );
+            assert!(w.seek_lands(to, 6.0, 3), "{to}\n{}", w.story());
             w.run_for(2.0);
             assert!((w.element.position - to).abs() < 3.0, "{to}: {}\n{}", w.element.position, w.story());
             assert_in_step(&w);
@@ -220,12 +210,7 @@ fn a_server_without_ranges_still_plays_and_seeks_by_reading() {
         w.run_for(3.0);
         if fault == Fault::IgnoreRange {
             for to in [40.0, 2.0, 30.0] {
-                w.seek(to);
-                assert!(
-                    w.run_until(20.0, |w| !w.element.seeking && w.element.ready_state >= 3),
-                    "{fault:?} {to}\n{}",
-                    w.story()
-                );
+                assert!(w.seek_lands(to, 20.0, 3), "{fault:?} {to}\n{}", w.story());
                 w.run_for(1.0);
                 assert!((w.element.position - to).abs() < 3.0, "{to}: {}\n{}", w.element.position, w.story());
                 assert_in_step(&w);
@@ -369,12 +354,7 @@ fn frames_without_times_are_placed_by_seeks() {
         w.load(MP3);
         w.run_for(2.0);
         for to in [200.0, 40.3, 290.0, 3.0, 0.0] {
-            w.seek(to);
-            assert!(
-                w.run_until(1.0, |w| !w.element.seeking && w.element.ready_state >= 3),
-                "{to}\n{}",
-                w.story()
-            );
+            assert!(w.seek_lands(to, 1.0, 3), "{to}\n{}", w.story());
             w.run_for(2.0);
             let last = w.played('a').last().copied().unwrap();
             let expected = w.element.position * 48_000.0 / 1152.0;
@@ -507,12 +487,7 @@ fn guesses_that_find_nothing_do_not_move_the_media_of_a_transport_stream() {
         let mut w = World::new(site.clone());
         w.load(TS);
         w.run_for(2.0);
-        w.seek(f64::from(to));
-        assert!(
-            w.run_until(10.0, |w| !w.element.seeking && w.element.ready_state >= 3),
-            "{to}\n{}",
-            w.story()
-        );
+        assert!(w.seek_lands(f64::from(to), 10.0, 3), "{to}\n{}", w.story());
         w.assert_in_place(1024.0 / 48_000.0);
         w.play_to_end(50.0);
     }
@@ -538,12 +513,7 @@ fn what_is_buffered_to_the_end_of_the_file_is_not_fetched_to_find_the_end() {
         w.play_to_end(20.0);
         assert_eq!(w.requests().len(), made, "{url}\n{}", w.story());
         // That end was no place to stay.
-        w.seek(30.0);
-        assert!(
-            w.run_until(5.0, |w| !w.element.seeking && w.element.ready_state >= 3),
-            "{url}\n{}",
-            w.story()
-        );
+        assert!(w.seek_lands(30.0, 5.0, 3), "{url}\n{}", w.story());
         w.run_for(30.0);
         assert_in_step(&w);
         assert_eq!(w.errors(), [], "{url}\n{}", w.story());

@@ -51,7 +51,6 @@ fn the_edge_of_a_manifest_that_is_read_on_demand_is_asked_for() {
 }
 
 #[test]
-
 fn every_way_to_tell_of_segments_plays_alike() {
     for (addressing, numbered) in
         [(Addressing::Number, false), (Addressing::Time, false), (Addressing::Time, true)]
@@ -75,7 +74,6 @@ fn every_way_to_tell_of_segments_plays_alike() {
 }
 
 #[test]
-
 fn the_distance_is_what_the_manifest_asks_for() {
     for delay in [4.0, 6.0, 12.0, 30.0] {
         let live = Live::new().with(|l| l.delay = Some(delay));
@@ -91,7 +89,6 @@ fn the_distance_is_what_the_manifest_asks_for() {
 }
 
 #[test]
-
 fn an_update_period_of_zero_reads_when_a_segment_is_wanted() {
     let live = Live::new().with(|l| l.update = Some(0.0));
     let mut w = tuned_at(live.clone().dash(), 8.0);
@@ -106,7 +103,6 @@ fn an_update_period_of_zero_reads_when_a_segment_is_wanted() {
 }
 
 #[test]
-
 fn a_pause_at_an_update_period_of_zero_reads_nothing() {
     let live = Live::new().with(|l| (l.update, l.depth) = (Some(0.0), 600.0));
     let mut w = tuned_at(live.clone().dash(), 8.0);
@@ -134,7 +130,6 @@ fn patches_take_the_place_of_the_mpd() {
 }
 
 #[test]
-
 fn a_patch_that_cannot_be_used_costs_one_mpd() {
     for fault in [Fault::Status(404), Fault::Status(410), Fault::Content(b"<Patch"), Fault::ShortFile(300)] {
         let live = Live::new().with(|l| (l.update, l.delay, l.patches) = (Some(2.0), Some(8.0), true));
@@ -151,7 +146,6 @@ fn a_patch_that_cannot_be_used_costs_one_mpd() {
 }
 
 #[test]
-
 fn a_manifest_that_says_where_it_is_next_is_read_there() {
     let live = Live::new().with(|l| (l.update, l.delay, l.location) = (Some(2.0), Some(8.0), true));
     let mut w = tuned(live.clone().dash(), Config::default());
@@ -163,7 +157,6 @@ fn a_manifest_that_says_where_it_is_next_is_read_there() {
 }
 
 #[test]
-
 fn another_place_stands_in_without_a_stall() {
     let live =
         Live::new().with(|l| (l.update, l.delay, l.places) = (Some(2.0), Some(8.0), Live::two_places()));
@@ -182,7 +175,6 @@ fn another_place_stands_in_without_a_stall() {
 }
 
 #[test]
-
 fn clocks_are_asked_one_after_the_other_until_one_tells() {
     for clocks in [
         vec!["http-iso:2014"],
@@ -207,7 +199,6 @@ fn clocks_are_asked_one_after_the_other_until_one_tells() {
 }
 
 #[test]
-
 fn a_clock_source_that_fails_is_passed_over_and_delays_little() {
     for fault in [Fault::Status(404), Fault::Refused, Fault::Silence, Fault::Content(b"noon")] {
         let clocks = vec!["http-iso:2014", "direct:2014"];
@@ -224,7 +215,6 @@ fn a_clock_source_that_fails_is_passed_over_and_delays_little() {
 }
 
 #[test]
-
 fn a_wrong_clock_alone_asks_for_little_and_says_so() {
     // Nothing tells the time: by number, in the future nothing is there.
     let live = Live::new().with(|l| l.delay = Some(6.0));
@@ -239,7 +229,6 @@ fn a_wrong_clock_alone_asks_for_little_and_says_so() {
 }
 
 #[test]
-
 fn chunks_are_appended_as_they_come() {
     for chunk in [0.2, 0.5] {
         let live = Live::new().with(|l| {
@@ -265,7 +254,6 @@ fn chunks_are_appended_as_they_come() {
 }
 
 #[test]
-
 fn throughput_is_measured_from_chunks_not_from_the_pace_of_the_encoder() {
     // 800 kbit/s come at the pace of the encoder on a link of 10 Mbit/s: the best quality is had soon, and kept.
     let live = Live::new().with(|l| (l.chunk, l.service) = (Some(0.2), Some((2.0, 0.96, 1.04))));
@@ -286,7 +274,6 @@ fn throughput_is_measured_from_chunks_not_from_the_pace_of_the_encoder() {
 }
 
 #[test]
-
 fn the_distance_of_a_service_is_reached_from_either_side_within_its_rates() {
     for (start, target) in [(4.0, 3.0), (3.0, 4.0)] {
         let live = Live::new().with(|l| {
@@ -310,7 +297,6 @@ fn the_distance_of_a_service_is_reached_from_either_side_within_its_rates() {
 }
 
 #[test]
-
 fn an_event_in_a_segment_tells_that_the_mpd_has_changed() {
     // The MPD asks for no reading for an hour; each new period is told of by the media.
     let live = Live::new().with(|l| {
@@ -327,7 +313,6 @@ fn an_event_in_a_segment_tells_that_the_mpd_has_changed() {
 }
 
 #[test]
-
 fn an_mpd_that_fails_for_a_while_is_read_when_it_is_back() {
     for fault in [Fault::Status(503), Fault::Status(404), Fault::Content(b"<html>"), Fault::Silence] {
         let live = Live::new().with(|l| l.update = Some(2.0));
@@ -351,7 +336,6 @@ fn an_mpd_that_fails_for_a_while_is_read_when_it_is_back() {
 }
 
 #[test]
-
 fn an_encoder_that_begins_anew_is_followed() {
     for addressing in [Addressing::Number, Addressing::Time] {
         let live = Live::new().with(|l| {
@@ -373,7 +357,6 @@ fn an_encoder_that_begins_anew_is_followed() {
 }
 
 #[test]
-
 fn a_segment_that_is_missing_for_good_is_told_as_a_hole() {
     for addressing in [Addressing::Number, Addressing::Time] {
         let live = Live::plain().with(|l| {
@@ -398,7 +381,6 @@ fn a_segment_that_is_missing_for_good_is_told_as_a_hole() {
 }
 
 #[test]
-
 fn the_end_of_a_stream_is_learnt_of_by_reading() {
     for addressing in [Addressing::Number, Addressing::Time] {
         let live = Live::new().with(|l| {

@@ -40,7 +40,6 @@ fn a_jump_that_catches_up_after_an_outage_is_told() {
 /// Parts of a third of a second, 20 ms away.
 
 #[test]
-
 fn playlists_are_read_no_earlier_than_the_rules_allow() {
     for segment in [2.0, 4.0, 6.0] {
         let live = Live::new().with(|l| (l.stream.segment, l.depth) = (segment, 10.0 * segment));
@@ -59,7 +58,6 @@ fn playlists_are_read_no_earlier_than_the_rules_allow() {
 }
 
 #[test]
-
 fn the_clock_of_a_transport_stream_wraps_without_a_seam() {
     // 2^33 ticks of 90 kHz are 95,443.7 seconds.
     let live = Live::new().with(|l| {
@@ -73,7 +71,6 @@ fn the_clock_of_a_transport_stream_wraps_without_a_seam() {
 }
 
 #[test]
-
 fn an_event_can_be_played_from_its_start_and_goes_on() {
     let live = Live::new().with(|l| (l.event, l.age, l.end) = (true, 40.0, Some(90.0)));
     let mut w = tuned(live.clone().hls(false), Config::default());
@@ -88,7 +85,6 @@ fn an_event_can_be_played_from_its_start_and_goes_on() {
 }
 
 #[test]
-
 fn a_gap_that_is_told_of_is_passed_over_with_a_reason() {
     let live = Live::plain().with(|l| l.gaps = vec![503, 504]);
     let mut w = tuned(live.clone().hls(false), Config::default());
@@ -109,7 +105,6 @@ fn a_gap_that_is_told_of_is_passed_over_with_a_reason() {
 }
 
 #[test]
-
 fn an_encoder_that_begins_anew_is_followed() {
     for dates in [true, false] {
         let live = Live::new().with(|l| (l.restart, l.renewed, l.dates) = (Some(510), true, dates));
@@ -126,7 +121,6 @@ fn an_encoder_that_begins_anew_is_followed() {
 }
 
 #[test]
-
 fn qualities_are_switched_at_the_edge_without_a_stall() {
     let live = Live::new();
     let mut w = tuned(live.clone().hls(false), Config::default());
@@ -171,7 +165,6 @@ fn audio_ids(w: &World) -> Vec<String> {
 }
 
 #[test]
-
 fn languages_are_switched_at_the_edge_without_a_stall() {
     let two = Live::new().with(|l| l.stream.languages = vec!["en", "de"]);
     let parts = two.clone().with(|l| (l.part, l.reports) = (Some(1.0 / 3.0), true));
@@ -202,7 +195,6 @@ fn languages_are_switched_at_the_edge_without_a_stall() {
 }
 
 #[test]
-
 fn low_latency_plays_alike_with_every_part_of_it_left_out() {
     type Change = fn(&mut Live);
     let switches: [(&str, Change); 7] = [
@@ -232,7 +224,6 @@ fn low_latency_plays_alike_with_every_part_of_it_left_out() {
 }
 
 #[test]
-
 fn low_latency_over_discontinuities() {
     let (live, mut w) = low(|l| {
         (l.period, l.rebased, l.deltas, l.reports) = (Some(14.0), true, true, true);
@@ -245,7 +236,6 @@ fn low_latency_over_discontinuities() {
 }
 
 #[test]
-
 fn low_latency_switches_quality_by_the_report_of_the_other_playlist() {
     let (live, mut w) = low(|l| (l.deltas, l.reports) = (true, true));
     w.run_for(20.0);
@@ -266,7 +256,6 @@ fn low_latency_switches_quality_by_the_report_of_the_other_playlist() {
 }
 
 #[test]
-
 fn a_blocking_reading_that_is_never_answered_is_given_up() {
     let (live, mut w) = low(|l| l.deltas = true);
     w.run_for(20.0);
@@ -281,7 +270,6 @@ fn a_blocking_reading_that_is_never_answered_is_given_up() {
 }
 
 #[test]
-
 fn a_server_that_refuses_directives_is_read_without() {
     for status in [400, 404, 503] {
         let (live, mut w) = low(|l| (l.deltas, l.reports) = (true, true));
@@ -297,7 +285,6 @@ fn a_server_that_refuses_directives_is_read_without() {
 }
 
 #[test]
-
 fn hints_that_are_not_kept_cost_no_stall() {
     // The part that was hinted at cannot be had under that name before it is listed.
     let (live, mut w) = low(|l| l.deltas = true);
@@ -311,7 +298,6 @@ fn hints_that_are_not_kept_cost_no_stall() {
 }
 
 #[test]
-
 fn a_playlist_that_stands_still_for_a_while_goes_on() {
     // The source has a pause: nothing is added for 20 seconds, then all at once.
     for part in [None, Some(1.0 / 3.0)] {
@@ -332,7 +318,6 @@ fn a_playlist_that_stands_still_for_a_while_goes_on() {
 }
 
 #[test]
-
 fn a_stream_that_ends_within_its_parts_is_played_to_the_last() {
     let (_, mut w) = low(|l| (l.end, l.deltas, l.reports) = (Some(1021.0), true, true));
     w.play_to_end(60.0);

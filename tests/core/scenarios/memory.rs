@@ -87,12 +87,7 @@ fn a_seek_with_a_full_buffer_makes_room() {
     w.load(MPD);
     for to in [50.0, 10.0, 90.0, 40.0, 41.0, 20.0] {
         w.run_for(12.0);
-        w.seek(to);
-        assert!(
-            w.run_until(6.0, |w| !w.element.seeking && w.element.ready_state >= 3),
-            "{to}\n{}",
-            w.story()
-        );
+        assert!(w.seek_lands(to, 6.0, 3), "{to}\n{}", w.story());
     }
     w.play_to_end(150.0);
 }

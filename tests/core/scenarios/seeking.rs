@@ -66,8 +66,7 @@ fn a_seek_shows_a_picture_after_the_keyframes_bytes() {
     w.load(MPD);
     w.run_for(3.0);
     let asked = w.now;
-    w.seek(80.0);
-    assert!(w.run_until(3.0, |w| !w.element.seeking && w.element.ready_state >= 2), "{}", w.story());
+    assert!(w.seek_lands(80.0, 3.0, 2), "{}", w.story());
     assert!(w.now - asked < 0.4, "{:.2} s\n{}", w.now - asked, w.story());
 }
 
@@ -103,8 +102,7 @@ fn a_storm_of_seeks_ends_at_the_last_one() {
             w.seek(f64::from(i * 37 % 115));
             w.run_for([0.0, 0.01, 0.05, 0.2][i as usize % 4]);
         }
-        w.seek(70.3);
-        assert!(w.run_until(5.0, |w| !w.element.seeking && w.element.ready_state >= 3), "{}", w.story());
+        assert!(w.seek_lands(70.3, 5.0, 3), "{}", w.story());
         w.run_for(5.0);
         assert_in_step(&w);
         w.play_to_end(60.0);
@@ -209,12 +207,7 @@ fn exact_segment_boundaries_are_good_targets() {
             let mut w = World::new(site.clone());
             w.load(url);
             w.run_for(2.0);
-            w.seek(to);
-            assert!(
-                w.run_until(3.0, |w| !w.element.seeking && w.element.ready_state >= 3),
-                "{to}\n{}",
-                w.story()
-            );
+            assert!(w.seek_lands(to, 3.0, 3), "{to}\n{}", w.story());
             assert!(w.element.position < to + 0.2, "{to}: {}\n{}", w.element.position, w.story());
             w.play_to_end(30.0);
             assert_eq!(w.count(|e| matches!(e, Event::Stall { .. })), 0, "{to}\n{}", w.story());

@@ -249,6 +249,12 @@ impl World {
         }
     }
 
+    /// Seeks; whether the element is there within `limit` seconds, with a `readyState` of `ready` or more.
+    pub fn seek_lands(&mut self, to: f64, limit: f64, ready: u8) -> bool {
+        self.seek(to);
+        self.run_until(limit, |w| !w.element.seeking && w.element.ready_state >= ready)
+    }
+
     /// Runs to the end of the stream, which must come within `limit` seconds.
     pub fn play_to_end(&mut self, limit: f64) {
         let reached = self.run_until(limit, |w| w.has_ended() || w.fatal().is_some());
