@@ -1,33 +1,12 @@
 //! Live presentations: the edge, the window, the latency, and what goes wrong with them.
 
+use super::live_watch::{requests_of, stalls, state, states, tuned};
 use super::*;
-
-fn world(site: crate::sim::site::Site, config: Config) -> World {
-    let mut w = World::configured(site, Config { stats_interval: 0.0, ..config });
-    w.wall = UNIX;
-    w
-}
-
-fn lives(w: &World) -> Vec<(f64, LiveState)> {
-    let found = w.events.iter().filter_map(|t| match &t.event {
-        Event::Live(state) => Some((t.at, *state)),
-        _ => None,
-    });
-    found.collect()
-}
-
-fn last_live(w: &World) -> LiveState {
-    lives(w).last().unwrap_or_else(|| panic!("nothing was told of live\n{}", w.story())).1
-}
 
 /// Media time that is made now, less that of the picture.
 fn behind(w: &World, live: &Live) -> f64 {
     let shown = w.played('v').last().map_or(0.0, |m| f64::from(m.number + 1) / 25.0);
     live.made_at(w.server_now()) - shown
-}
-
-fn stalls(w: &World) -> usize {
-    w.count(|e| matches!(e, Event::Stall { .. }))
 }
 
 /// Playback went on without a hole or a step back, one frame after the other.
@@ -39,21 +18,17 @@ fn assert_seamless(w: &World) {
     }
 }
 
-fn requests_of(w: &World, part: &str) -> Vec<f64> {
-    w.requests().iter().filter(|r| r.url.contains(part)).map(|r| r.at).collect()
-}
-
 #[test]
 fn dash_by_number_plays_near_the_edge_and_is_read_once() {
     let live = Live::new().with(|l| l.delay = Some(6.0));
-    let mut w = world(live.clone().dash(), Config::default());
+    let mut w = tuned(live.clone().dash(), Config::default());
     w.load(MPD);
     w.run_for(60.0);
     assert_eq!((w.errors(), stalls(&w)), (vec![], 0), "{}", w.story());
     assert_seamless(&w);
     let latency = behind(&w, &live);
     assert!((5.0..7.1).contains(&latency), "{latency}\n{}", w.story());
-    assert!((last_live(&w).latency - latency).abs() < 1.1);
+    assert!((state(&w).latency - latency).abs() < 1.1);
     assert_eq!(requests_of(&w, "manifest.mpd").len(), 1);
     assert_eq!(w.count(|e| matches!(e, Event::Loaded { live: true, .. })), 1);
     // Each segment once, and none before it was there.
@@ -67,7 +42,7 @@ fn dash_by_number_plays_near_the_edge_and_is_read_once() {
 fn dash_with_a_timeline_is_read_again_as_often_as_it_says() {
     for update in [2.0, 5.0] {
         let live = Live::new().with(|l| l.update = Some(update));
-        let mut w = world(live.clone().dash(), Config { live_latency: Some(12.0), ..Config::default() });
+        let mut w = tuned(live.clone().dash(), Config { live_latency: Some(12.0), ..Config::default() });
         w.load(MPD);
         w.run_for(60.0);
         assert_eq!((w.errors(), stalls(&w)), (vec![], 0), "{}", w.story());
@@ -83,7 +58,7 @@ fn a_delay_that_nothing_can_keep_is_not_kept() {
     // ffmpeg asks for one segment, also where each has to be listed first.
     for update in [None, Some(2.0)] {
         let live = Live::new().with(|l| (l.update, l.delay) = (update, Some(2.0)));
-        let mut w = world(live.clone().dash(), Config::default());
+        let mut w = tuned(live.clone().dash(), Config::default());
         w.load(MPD);
         w.run_for(60.0);
         assert_eq!((w.errors(), stalls(&w)), (vec![], 0), "{}", w.story());
@@ -100,7 +75,7 @@ fn hls_stays_three_targets_behind_and_reads_as_the_rfc_says() {
                 l.stream.languages = vec![]
             }
         });
-        let mut w = world(live.clone().hls(ts), Config::default());
+        let mut w = tuned(live.clone().hls(ts), Config::default());
         w.load(M3U8);
         w.run_for(60.0);
         assert_eq!((w.errors(), stalls(&w)), (vec![], 0), "{ts} {}", w.story());
@@ -112,7 +87,7 @@ fn hls_stays_three_targets_behind_and_reads_as_the_rfc_says() {
             let read = requests_of(&w, name);
             assert!(read.windows(2).all(|p| p[1] - p[0] >= 0.99), "{name} {read:?}");
         }
-        let date = last_live(&w).date.unwrap();
+        let date = state(&w).date.unwrap();
         let shown = UNIX + w.now - behind(&w, &live);
         assert!((date - shown).abs() < 1.2, "{date} {shown}");
     }
@@ -122,7 +97,7 @@ fn hls_stays_three_targets_behind_and_reads_as_the_rfc_says() {
 fn low_latency_hls_plays_parts_a_second_behind() {
     for hints in [true, false] {
         let live = Live::new().with(|l| (l.part, l.hints) = (Some(1.0 / 3.0), hints));
-        let mut w = world(live.clone().hls(false), Config::default());
+        let mut w = tuned(live.clone().hls(false), Config::default());
         w.net.rtt = 0.02;
         // Wherever in a group of pictures it begins, it begins as near as it shall be.
         w.run_for(1.9);
@@ -150,7 +125,7 @@ fn low_latency_hls_plays_parts_a_second_behind() {
 #[test]
 fn low_latency_hls_without_blocking_reload_is_polled() {
     let live = Live::new().with(|l| (l.part, l.blocks, l.hints) = (Some(0.5), false, false));
-    let mut w = world(live.clone().hls(false), Config::default());
+    let mut w = tuned(live.clone().hls(false), Config::default());
     w.load(M3U8);
     w.run_for(40.0);
     assert_eq!(w.errors(), [], "{}", w.story());
@@ -163,7 +138,7 @@ fn low_latency_hls_without_blocking_reload_is_polled() {
 fn a_stream_that_ends_is_played_to_its_end() {
     let live = Live::new().with(|l| (l.end, l.update) = (Some(1020.0), Some(2.0)));
     for (site, url) in [(live.clone().dash(), MPD), (live.clone().hls(false), M3U8)] {
-        let mut w = world(site, Config::default());
+        let mut w = tuned(site, Config::default());
         w.load(url);
         w.play_to_end(60.0);
         assert_eq!(w.errors(), [], "{}", w.story());
@@ -177,7 +152,7 @@ fn a_late_segment_is_asked_for_again_and_a_missing_one_is_passed_over() {
     let late = Live::new().with(|l| l.late = vec![(505, 3.0)]);
     let missing = Live::new().with(|l| l.late = vec![(505, f64::INFINITY)]);
     for (live, lost) in [(late, false), (missing, true)] {
-        let mut w = world(live.clone().dash(), Config { live_latency: Some(8.0), ..Config::default() });
+        let mut w = tuned(live.clone().dash(), Config { live_latency: Some(8.0), ..Config::default() });
         w.load(MPD);
         w.run_for(60.0);
         let frames = w.played('v');
@@ -194,7 +169,7 @@ fn an_origin_that_fails_for_a_while_is_waited_for() {
     for fault in [Fault::Status(503), Fault::Status(404), Fault::Refused] {
         let live = Live::new();
         for (site, url) in [(live.clone().dash(), MPD), (live.clone().hls(false), M3U8)] {
-            let mut w = world(site, Config { live_latency: Some(8.0), ..Config::default() });
+            let mut w = tuned(site, Config { live_latency: Some(8.0), ..Config::default() });
             w.load(url);
             w.run_for(10.0);
             w.fault("", fault.clone(), ALWAYS);
@@ -221,7 +196,7 @@ fn an_origin_that_fails_for_a_while_is_waited_for() {
 fn a_pause_within_the_window_goes_on_and_a_longer_one_is_carried() {
     for (seconds, carried) in [(20.0, false), (200.0, true)] {
         let live = Live::new().with(|l| l.delay = Some(6.0));
-        let mut w = world(live.clone().dash(), Config::default());
+        let mut w = tuned(live.clone().dash(), Config::default());
         w.load(MPD);
         w.run_for(10.0);
         w.pause();
@@ -239,10 +214,10 @@ fn a_pause_within_the_window_goes_on_and_a_longer_one_is_carried() {
         } else {
             assert_eq!(gaps, [], "{}", w.story());
             assert!((w.element.position - at - 15.0).abs() < 1.0, "{}", w.story());
-            assert!(!last_live(&w).at_edge);
+            assert!(!state(&w).at_edge);
             w.intent(UserIntent::GoLive);
             w.run_for(5.0);
-            assert!(behind(&w, &live) < 7.5 && last_live(&w).at_edge, "{}", w.story());
+            assert!(behind(&w, &live) < 7.5 && state(&w).at_edge, "{}", w.story());
         }
     }
 }
@@ -251,16 +226,16 @@ fn a_pause_within_the_window_goes_on_and_a_longer_one_is_carried() {
 fn a_date_is_sought_in_what_can_be_played() {
     let live = Live::new();
     for (site, url) in [(live.clone().dash(), MPD), (live.clone().hls(false), M3U8)] {
-        let mut w = world(site, Config::default());
+        let mut w = tuned(site, Config::default());
         w.load(url);
         w.run_for(10.0);
         w.intent(UserIntent::SeekToDate(UNIX + w.now - 30.0));
         w.run_for(5.0);
-        let latency = UNIX + w.now - last_live(&w).date.unwrap();
+        let latency = UNIX + w.now - state(&w).date.unwrap();
         assert!((29.0..32.5).contains(&latency), "{url}: {latency}\n{}", w.story());
         w.intent(UserIntent::SeekToDate(UNIX + w.now + 3000.0));
         w.run_for(5.0);
-        assert!(UNIX + w.now - last_live(&w).date.unwrap() < 12.0, "{url}\n{}", w.story());
+        assert!(UNIX + w.now - state(&w).date.unwrap() < 12.0, "{url}\n{}", w.story());
     }
 }
 
@@ -268,7 +243,7 @@ fn a_date_is_sought_in_what_can_be_played() {
 fn a_wrong_clock_is_put_right_by_the_server() {
     for off in [-300.0, 300.0] {
         let live = Live::new().with(|l| (l.clock, l.delay) = (true, Some(6.0)));
-        let mut w = world(live.clone().dash(), Config::default());
+        let mut w = tuned(live.clone().dash(), Config::default());
         w.wall = UNIX + off;
         w.load(MPD);
         w.run_for(30.0);
@@ -276,7 +251,7 @@ fn a_wrong_clock_is_put_right_by_the_server() {
         let latency = behind(&w, &live);
         assert!((4.5..7.5).contains(&latency), "{off}: {latency}\n{}", w.story());
         // By the answer, not by the whole seconds of its `Date`.
-        let error = last_live(&w).latency - (live.made_at(w.server_now()) - w.element.position);
+        let error = state(&w).latency - (live.made_at(w.server_now()) - w.element.position);
         assert!(error.abs() < 0.03, "{off}: {error}");
     }
 }
@@ -286,10 +261,10 @@ fn latency_is_counted_from_the_recording_where_the_source_tells_it() {
     // A source whose clock is an hour off is not believed.
     for (recorded, counts) in [(Some(1.5), 1.5), (Some(3600.0), 0.0), (None, 0.0)] {
         let live = Live::new().with(|l| (l.clock, l.delay, l.recorded) = (true, Some(6.0), recorded));
-        let mut w = world(live.clone().dash(), Config { catch_up: Some(true), ..Config::default() });
+        let mut w = tuned(live.clone().dash(), Config { catch_up: Some(true), ..Config::default() });
         w.load(MPD);
         w.run_for(60.0);
-        let told = last_live(&w);
+        let told = state(&w);
         let behind = live.made_at(w.server_now()) - w.element.position;
         assert!((told.latency - counts - behind).abs() < 0.05, "{recorded:?}: {told:?} {behind}");
         assert!((told.latency - 6.0).abs() < 0.3, "{recorded:?}: {told:?}\n{}", w.story());
@@ -301,10 +276,10 @@ fn latency_is_counted_from_the_recording_where_the_source_tells_it() {
 #[test]
 fn a_time_that_came_late_is_asked_for_again() {
     let live = Live::new().with(|l| (l.clock, l.delay) = (true, Some(6.0)));
-    let mut w = world(live.clone().dash(), Config::default());
+    let mut w = tuned(live.clone().dash(), Config::default());
     w.fault("/time", Fault::Delay(0.8), 1);
     w.load(MPD);
-    let off = |w: &World| last_live(w).latency - (live.made_at(w.server_now()) - w.element.position);
+    let off = |w: &World| state(w).latency - (live.made_at(w.server_now()) - w.element.position);
     w.run_for(2.0);
     assert!(off(&w).abs() > 0.3, "{}\n{}", off(&w), w.story());
     w.run_for(600.0);
@@ -318,7 +293,7 @@ fn a_machine_that_slept_comes_back_to_the_edge() {
     for (ticks, url) in [(true, MPD), (false, MPD), (true, M3U8), (false, M3U8)] {
         let live = Live::new().with(|l| l.delay = Some(6.0));
         let site = if url == MPD { live.clone().dash() } else { live.clone().hls(false) };
-        let mut w = world(site, Config::default());
+        let mut w = tuned(site, Config::default());
         w.load(url);
         w.run_for(10.0);
         // The clock of the shell stands still in some browsers, and goes on in others.
@@ -337,20 +312,20 @@ fn a_machine_that_slept_comes_back_to_the_edge() {
 fn after_a_sleep_the_manifest_is_waited_for() {
     // All its periods are over by then.
     let live = Live::new().with(|l| (l.update, l.period) = (Some(2.0), Some(22.0)));
-    let mut w = world(live.clone().dash(), Config::default());
+    let mut w = tuned(live.clone().dash(), Config::default());
     w.load(MPD);
     w.run_for(10.0);
     w.sleep(3600.0, false);
     w.fault("manifest.mpd", Fault::Delay(5.0), 1);
     w.run_for(40.0);
     assert!(w.fatal().is_none(), "{}", w.story());
-    assert!(last_live(&w).latency < 12.0, "{}", w.story());
+    assert!(state(&w).latency < 12.0, "{}", w.story());
 }
 
 #[test]
 fn a_page_that_nobody_sees_gets_the_thinnest_stream() {
     let live = Live::new();
-    let mut w = world(live.clone().dash(), Config { live_latency: Some(6.0), ..Config::default() });
+    let mut w = tuned(live.clone().dash(), Config { live_latency: Some(6.0), ..Config::default() });
     w.load(MPD);
     w.run_for(20.0);
     assert_eq!(w.played('v').last().unwrap().rung, 2, "{}", w.story());
@@ -370,7 +345,7 @@ fn a_page_that_nobody_sees_gets_the_thinnest_stream() {
 #[test]
 fn a_playlist_that_never_moves_is_told_of() {
     let live = Live::new().with(|l| l.stuck_at = Some(10.0));
-    let mut w = world(live.hls(false), Config::default());
+    let mut w = tuned(live.hls(false), Config::default());
     w.load(M3U8);
     w.run_for(60.0);
     assert_eq!(w.errors(), [Code::ManifestStale], "{}", w.story());
@@ -382,7 +357,7 @@ fn a_playlist_that_never_moves_is_told_of() {
 #[test]
 fn numbers_that_begin_anew_go_on_behind_what_was_played() {
     let live = Live::new().with(|l| l.restart = Some(510));
-    let mut w = world(live.clone().hls(false), Config::default());
+    let mut w = tuned(live.clone().hls(false), Config::default());
     w.load(M3U8);
     w.run_for(60.0);
     assert!(w.fatal().is_none(), "{}", w.story());
@@ -392,7 +367,7 @@ fn numbers_that_begin_anew_go_on_behind_what_was_played() {
 #[test]
 fn the_rate_brings_a_low_latency_stream_back_after_a_stall() {
     let live = Live::new().with(|l| l.part = Some(1.0 / 3.0));
-    let mut w = world(live.clone().hls(false), Config::default());
+    let mut w = tuned(live.clone().hls(false), Config::default());
     w.net.rtt = 0.02;
     w.load(M3U8);
     w.run_for(15.0);
@@ -402,11 +377,11 @@ fn the_rate_brings_a_low_latency_stream_back_after_a_stall() {
     w.run_for(4.0);
     let late = behind(&w, &live);
     w.run_for(70.0);
-    let states = lives(&w);
+    let states = states(&w);
     assert!(stalls(&w) >= 1 && late > 2.0, "{late}\n{}", w.story());
     assert!(states.iter().all(|(_, s)| (0.92..=1.08).contains(&s.rate)), "{}", w.story());
     assert!(states.iter().any(|(_, s)| s.rate > 1.0), "{}", w.story());
-    let end = last_live(&w);
+    let end = state(&w);
     assert!(behind(&w, &live) < late - 0.7, "{late} {}\n{}", behind(&w, &live), w.story());
     assert!(end.target > 1.0 && end.target < 2.01, "{end:?}");
     // Smooth: a change of rate is small, and there are few.
@@ -421,7 +396,7 @@ fn days_of_live_are_played_in_flat_memory() {
         l.update = Some(2.0);
     });
     for (site, url) in [(live.clone().dash(), MPD), (live.clone().hls(false), M3U8)] {
-        let mut w = world(site, Config { live_latency: Some(8.0), ..Config::default() });
+        let mut w = tuned(site, Config { live_latency: Some(8.0), ..Config::default() });
         w.load(url);
         w.run_for(600.0);
         let before = crate::counting::held();

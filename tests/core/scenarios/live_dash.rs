@@ -62,10 +62,7 @@ fn every_way_to_tell_of_segments_plays_alike() {
         let mut w = tuned(live.clone().dash(), Config::default());
         w.load(MPD);
         w.run_for(60.0);
-        assert_quiet(&w);
-        assert_seamless(&w, &live);
-        assert_fetched_once(&w);
-        assert_appended_once(&w);
+        assert_flawless(&w, &live);
         let behind = latency(&w, &live);
         assert!((7.0..9.1).contains(&behind), "{addressing:?} {numbered}: {behind}\n{}", w.story());
         let read = requests_of(&w, "manifest.mpd");

@@ -209,10 +209,7 @@ fn low_latency_plays_alike_with_every_part_of_it_left_out() {
     for (name, change) in switches {
         let (live, mut w) = low(change);
         w.run_for(60.0);
-        assert_quiet(&w);
-        assert_seamless(&w, &live);
-        assert_fetched_once(&w);
-        assert_appended_once(&w);
+        assert_flawless(&w, &live);
         let behind = latency(&w, &live);
         assert!((0.6..1.8).contains(&behind), "{name}: {behind}\n{}", w.story());
         // One reading for each part of each of the two playlists, and hardly more.

@@ -96,6 +96,14 @@ pub fn assert_appended_once(w: &World) {
     }
 }
 
+/// Nothing went wrong, nothing is missing, and nothing came twice.
+pub fn assert_flawless(w: &World, live: &Live) {
+    assert_quiet(w);
+    assert_seamless(w, live);
+    assert_fetched_once(w);
+    assert_appended_once(w);
+}
+
 /// No reading of any playlist came earlier than RFC 8216bis §6.3.4 allows: a target duration after the one before began, half of that
 /// if it had brought nothing.
 pub fn assert_reload_rules(w: &World, live: &Live) {
