@@ -39,6 +39,8 @@ pub(super) struct ServerClock {
     correction: f64,
     /// A source has told, until the wall clock leaps.
     told: bool,
+    /// The one that told last.
+    source: usize,
     /// How far the correction may be off, when it was made, and how long to wait for the next question.
     error: Seconds,
     set_at: Now,
@@ -53,6 +55,7 @@ impl ServerClock {
             wall: wall - now,
             correction: 0.0,
             told: false,
+            source: 0,
             error: f64::INFINITY,
             set_at: now,
             interval: ASK_AGAIN,
@@ -144,6 +147,7 @@ impl Session {
             // It was true somewhere between question and answer.
             let error = (ctx.now - since) / 2.0;
             clock.set(time, since + error, ctx.now, error);
+            clock.source = source;
         } else if !clock.told {
             return self.ask_clock(ctx, source + 1);
         }
@@ -176,8 +180,9 @@ impl Session {
 
     /// Asks again when that is due.
     pub fn step_clock(&mut self, ctx: &mut Ctx) {
-        if self.live.as_ref().is_some_and(|l| ctx.now >= l.clock.ask_at) {
-            self.ask_clock(ctx, 0);
+        let due = self.live.as_ref().map(|l| &l.clock).filter(|c| ctx.now >= c.ask_at);
+        if let Some(source) = due.map(|c| c.source) {
+            self.ask_clock(ctx, source);
         }
     }
 }

@@ -212,6 +212,19 @@ fn a_clock_source_that_fails_is_passed_over_and_delays_little() {
 }
 
 #[test]
+fn the_clock_that_told_is_the_one_that_is_asked_again() {
+    let live = Live::new().with(|l| (l.clocks, l.delay) = (vec!["http-iso:2014"; 2], Some(6.0)));
+    let mut w = tuned(live.clone().dash(), Config::default());
+    w.fault("/time?0", Fault::Status(404), ALWAYS);
+    w.fault("/time?1", Fault::Delay(0.8), 1);
+    w.load(MPD);
+    w.run_for(60.0);
+    let off = state(&w).latency - (live.made_at(w.server_now()) - w.element.position);
+    assert!(off.abs() < 0.03, "{off}\n{}", w.story());
+    assert_eq!((requests_of(&w, "/time?0").len(), requests_of(&w, "/time?1").len()), (1, 2), "{}", w.story());
+}
+
+#[test]
 fn a_wrong_clock_alone_asks_for_little_and_says_so() {
     // Nothing tells the time: by number, in the future nothing is there.
     let live = Live::new().with(|l| l.delay = Some(6.0));

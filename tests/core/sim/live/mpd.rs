@@ -16,7 +16,7 @@ impl Live {
         let mut site = Site::default();
         site.serve(move |url, now| match url {
             MPD | MOVED => Some(Answer::new(DASH_TYPE, self.mpd(now), now)),
-            TIME => Some(Answer::new("text/plain", iso(UNIX + now), now)),
+            _ if url.starts_with(TIME) => Some(Answer::new("text/plain", iso(UNIX + now), now)),
             _ => match url.strip_prefix(PATCH) {
                 Some(from) => Some(Answer::new("application/dash-patch+xml", self.patch(from, now)?, now)),
                 None => self.media(url, now, false),
@@ -107,8 +107,8 @@ impl Live {
             x.push_str("</Period>");
         }
         let iso_clock = self.clock.then_some("http-iso:2014");
-        for scheme in self.clocks.iter().copied().chain(iso_clock) {
-            let value = if scheme.starts_with("direct") { iso(UNIX + now) } else { TIME.into() };
+        for (i, scheme) in self.clocks.iter().copied().chain(iso_clock).enumerate() {
+            let value = if scheme.starts_with("direct") { iso(UNIX + now) } else { format!("{TIME}?{i}") };
             let _ = write!(x, "<UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:{scheme}\" value=\"{value}\"/>");
         }
         x.push_str("</MPD>");
