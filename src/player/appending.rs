@@ -30,9 +30,7 @@ impl Session {
         let estimate = ctx.abr.estimate(ctx.now);
         let Some(job) = self.streams[i].job() else { return };
         let Some(target) = job.wanted_from.filter(|_| !job.complete) else { return };
-        let place = (job.key.period, job.segment.discontinuity);
-        let tied = || self.offsets.iter().find(|(p, d, _)| (*p, *d) == place).map(|(.., o)| *o);
-        let Some(offset) = tied().or(job.segment.timestamp_offset) else { return };
+        let Some(offset) = self.tied_or_told(job.key.period, &job.segment) else { return };
         let stream = &mut self.streams[i];
         let (Some((_, pipeline)), Activity::Segment(job)) = (&mut stream.pipeline, &mut stream.activity)
         else {
@@ -227,6 +225,11 @@ impl Session {
         if segment.timestamp_offset.is_none() && untimed() {
             return Some(0.0);
         }
+        self.tied_or_told(period, segment)
+    }
+
+    /// By media that was seen, else by the manifest.
+    fn tied_or_told(&self, period: usize, segment: &SegmentRef) -> Option<Seconds> {
         let place = (period, segment.discontinuity);
         let tied = self.offsets.iter().find(|(p, d, _)| (*p, *d) == place).map(|(.., offset)| *offset);
         tied.or(segment.timestamp_offset)

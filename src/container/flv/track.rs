@@ -21,7 +21,7 @@ const AHEAD: Ticks = 10_000;
 
 const MILLISECONDS: Timescale = match Timescale::new(1000) {
     Some(t) => t,
-    None => unreachable!(),
+    None => unreachable!(), // 1000 is not 0
 };
 
 /// What is known of a track.

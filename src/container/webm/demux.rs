@@ -470,7 +470,7 @@ impl WebmDemuxer {
         const SECOND: u64 = 1_000_000_000;
         const NANOSECONDS: Timescale = match Timescale::new(SECOND as u32) {
             Some(t) => t,
-            None => unreachable!(),
+            None => unreachable!(), // a thousand million is not 0
         };
         let exact = (SECOND.is_multiple_of(self.timestamp_scale))
             .then(|| u32::try_from(SECOND / self.timestamp_scale).ok().and_then(Timescale::new));
