@@ -305,20 +305,20 @@ export class Plots {
     }
   }
 
-  /** Connects the values of the live samples in view. */
-  #liveLine(y, value, { colour, width, dash = [] }) {
+  /** Connects the values of live samples. */
+  #liveLine(samples, y, value, { colour, width, dash = [] }) {
     const c = this.#context;
     c.strokeStyle = this.#colours[colour];
     c.lineWidth = width;
     c.setLineDash(dash);
     c.beginPath();
-    this.#live.slice(Math.max(0, after(this.#live, this.#from) - 1)).forEach((sample, i) => (i ? c.lineTo(this.#x(sample.t), y(value(sample))) : c.moveTo(this.#x(sample.t), y(value(sample)))));
+    samples.forEach((sample, i) => (i ? c.lineTo(this.#x(sample.t), y(value(sample))) : c.moveTo(this.#x(sample.t), y(value(sample)))));
     c.stroke();
     c.setLineDash([]);
   }
 
-  /** A horizontal line over the lane, with its label. */
-  #rule(text, y, strong = false) {
+  /** A horizontal line over the lane. */
+  #rule(y) {
     const c = this.#context;
     c.strokeStyle = this.#colours.line;
     c.lineWidth = 1;
@@ -326,29 +326,35 @@ export class Plots {
     c.moveTo(this.#area.left, Math.round(y) + 0.5);
     c.lineTo(this.#area.left + this.#area.width, Math.round(y) + 0.5);
     c.stroke();
-    this.#label(text, y, strong);
   }
 
+  /** The live samples in view, and one before them. */
+  #liveInView() { return this.#live.slice(Math.max(0, after(this.#live, this.#from) - 1)); }
+
   #drawLatency(lane) {
-    const samples = this.#live.slice(Math.max(0, after(this.#live, this.#from) - 1));
+    const samples = this.#liveInView();
     const values = samples.flatMap(({ latency, target }) => [latency, target]);
     const most = Math.max(0.1, ...values);
     const step = [0.5, 1, 2, 5, 10, 30, 60, 300, 600, 3600, 36_000].find((one) => (lane.height * one) / (most * 1.2) >= 15) ?? 36_000;
     const y = (value) => lane.top + lane.height - (value / (most * 1.2)) * lane.height;
-    for (let value = step; y(value) > lane.top + 5; value += step) this.#rule(value < 60 ? `${value} s` : clock(value, 0), y(value));
+    for (let value = step; y(value) > lane.top + 5; value += step) {
+      this.#rule(y(value));
+      this.#label(value < 60 ? `${value} s` : clock(value, 0), y(value));
+    }
     this.#clip(lane);
-    this.#liveLine(y, ({ target }) => target, { colour: 'grain', width: 2, dash: [5, 3] });
-    this.#liveLine(y, ({ latency }) => latency, { colour: 'water', width: 2.5 });
+    this.#liveLine(samples, y, ({ target }) => target, { colour: 'grain', width: 2, dash: [5, 3] });
+    this.#liveLine(samples, y, ({ latency }) => latency, { colour: 'water', width: 2.5 });
     this.#title('Behind live, and what is aimed at', lane);
   }
 
   #drawSpeed(lane) {
-    const samples = this.#live.slice(Math.max(0, after(this.#live, this.#from) - 1));
+    const samples = this.#liveInView();
     const reach = Math.max(0.1, ...samples.map(({ rate }) => Math.abs(rate - 1) * 1.2));
     const y = (value) => lane.top + lane.height / 2 - ((value - 1) / reach) * (lane.height / 2);
-    this.#rule('1×', y(1));
+    this.#rule(y(1));
+    this.#label('1×', y(1));
     this.#clip(lane);
-    this.#liveLine(y, ({ rate }) => rate, { colour: 'moss', width: 2 });
+    this.#liveLine(samples, y, ({ rate }) => rate, { colour: 'moss', width: 2 });
     this.#title('Speed', lane);
   }
 
@@ -363,12 +369,7 @@ export class Plots {
     const every = Math.max(1, Math.ceil((13 * rungs.length) / (room + 13)));
     const at = rungs.findIndex(({ id }) => id === present);
     rungs.forEach((one, index) => {
-      c.strokeStyle = this.#colours.line;
-      c.lineWidth = 1;
-      c.beginPath();
-      c.moveTo(this.#area.left, Math.round(y(index)) + 0.5);
-      c.lineTo(this.#area.left + this.#area.width, Math.round(y(index)) + 0.5);
-      c.stroke();
+      this.#rule(y(index));
       if (index === at || (index % every === 0 && Math.abs(index - at) >= every)) this.#label(rung(one).replace(' ', '').replace('bit/s', ''), y(index), index === at);
     });
     this.#clip(lane);
@@ -403,12 +404,7 @@ export class Plots {
     for (const value of [1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10]) {
       const line = y(value);
       if (line < lane.top + 6 || line > lane.top + lane.height - 4) continue;
-      c.strokeStyle = this.#colours.line;
-      c.lineWidth = 1;
-      c.beginPath();
-      c.moveTo(this.#area.left, Math.round(line) + 0.5);
-      c.lineTo(this.#area.left + this.#area.width, Math.round(line) + 0.5);
-      c.stroke();
+      this.#rule(line);
       if (labelled - line > 13) this.#label(value >= 1e9 ? `${value / 1e9}G` : value >= 1e6 ? `${value / 1e6}M` : `${value / 1e3}k`, line);
       labelled = line;
     }

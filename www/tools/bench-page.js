@@ -1,5 +1,6 @@
 // The page side of `npm run bench`: each player behind the same few calls, and the clocks.
 // `prefix` is a shaped path of the server (server.mjs): what is fetched below it shares one link.
+import { readClock } from '/frame-strip.js';
 
 const video = document.querySelector('video');
 // Not play(): setting a source later would take it back.
@@ -59,15 +60,15 @@ const firstFrame = () => new Promise((resolve, reject) => {
 const idle = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 window.bench = {
-  /** Milliseconds from load() to the first frame with the code there and the player made. */
-  async warmStart(name, protocol, url) {
+  /** Milliseconds from load() to the first frame with the code there and the player made; `now`: when that was. */
+  async warmStart(name, protocol, url, live = false) {
     const player = players[name];
-    await player.code('', protocol);
-    await player.make();
+    await player.code('', protocol, live);
+    await player.make({ live });
     await idle(1_000);
     const started = performance.now();
     const [{ now, rung }] = await Promise.all([firstFrame(), player.load(url)]);
-    return { ms: now - started, rung };
+    return { ms: now - started, rung, now };
   },
 
   /** The same with the code fetched first, over the same link. */
@@ -77,25 +78,17 @@ window.bench = {
     const frame = firstFrame();
     await player.code(prefix, protocol);
     await player.make();
-    const loaded = player.load(url);
-    const { now, rung } = await frame;
-    await loaded;
+    const [{ now, rung }] = await Promise.all([frame, player.load(url)]);
     return { ms: now - started, rung };
   },
 
   /**
-   * Joins a live stream and stays for so many seconds: join time, and from `settled` seconds on the age of the picture (s), read from the number in it; stalls after the first frame;
+   * Joins a live stream and stays for so many seconds: join time, and from `settled` seconds on the age of the picture (s), read from the clock in it; stalls after the first frame;
    * how often the rate changed.
    */
-  async live(name, protocol, url, seconds, settled, { epoch, read, strip }) {
-    const frameOf = new Function(`return ${read}`)();
-    const player = players[name];
-    await player.code('', protocol, true);
-    await player.make({ live: true });
-    await idle(1_000);
-    const started = performance.now();
-    const [{ now }] = await Promise.all([firstFrame(), player.load(url)]);
-    const seen = { join: now - started, stalls: 0, stalled: 0, rates: 0 };
+  async live(name, protocol, url, seconds, settled) {
+    const { ms: join, now } = await this.warmStart(name, protocol, url, true);
+    const seen = { join, stalls: 0, stalled: 0, rates: 0 };
     let waits;
     video.addEventListener('waiting', () => { waits ??= performance.now(); });
     video.addEventListener('ratechange', () => { seen.rates++; });
@@ -110,8 +103,8 @@ window.bench = {
     const { currentTime } = video;
     while (performance.now() - now < seconds * 1000) {
       await idle(250);
-      const number = frameOf(video, strip);
-      if (number >= 0 && performance.now() - now > settled * 1000) ages.push((Date.now() - epoch) / 1000 - number / 25);
+      const made = readClock(video);
+      if (made >= 0 && performance.now() - now > settled * 1000) ages.push((Date.now() - made) / 1000);
     }
     if (!ages.length) throw new Error('no picture could be read');
     if (waits !== undefined) { seen.stalls++; seen.stalled += performance.now() - waits; }

@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { build, buildWasm, peerSizes, pkgDir, readConfig, sizeTable } from '../build.mjs';
 import { buildNative, makeInputs, timeProcess } from './bench-inputs.mjs';
 import { launch } from './browsers.mjs';
-import { readFrame, strip } from './frame-strip.mjs';
 import { startLiveOrigin } from './live-origin.mjs';
+import { playerPages } from './player-page.mjs';
 import { makeSamples, samplesDir } from './samples.mjs';
 import { startServer } from './server.mjs';
 import { ensure } from './setup.mjs';
@@ -184,9 +184,8 @@ const sections = {
   async live(runs) {
     const origin = await startLiveOrigin({ chunkDuration: 0.04, latency: 1 });
     try {
-      const clock = { epoch: origin.epoch, read: String(readFrame), strip };
       const results = await interleave('live', liveStreams, runs, ({ protocol }, player) => withPage('bench',
-        (browser) => browser.run((...args) => window.bench.live(...args), player, protocol, origin[protocol], liveSeconds, settledAfter, clock)));
+        (browser) => browser.run((...args) => window.bench.live(...args), player, protocol, origin[protocol], liveSeconds, settledAfter)));
       return { text: [
         table('Join: load() to first frame at the edge, ms', results, liveStreams, 'join', { limit: 1 }),
         table(`Age of the picture, s, the median from ${settledAfter} s after the join to ${liveSeconds} s`, results, liveStreams, 'age', { digits: 2, limit: 1 }),
@@ -343,7 +342,7 @@ await main(async () => {
   mkdirSync(path.join(cache, 'bench'), { recursive: true });
   server = await startServer({ compress: true,
     mounts: { '/dist': path.join(root, 'dist'), '/bench': path.join(cache, 'bench'), '/samples': samplesDir, '/peers': path.join(root, 'node_modules') },
-    pages: { '/bench.html': html('/bench-page.js'), '/parse.html': html('/bench/parse.js'), '/remux.html': html('/bench/remux.js'),
+    pages: { ...playerPages(), '/bench.html': html('/bench-page.js'), '/parse.html': html('/bench/parse.js'), '/remux.html': html('/bench/remux.js'),
       '/bench-page.js': { type: 'text/javascript', body: readFileSync(path.join(root, 'www/tools/bench-page.js'), 'utf8') } } });
   // Packing the code for the first time takes the server seconds: not on anyone's clock.
   if (plays) await bundleRxPlayer();
