@@ -164,8 +164,10 @@ impl Session {
     fn not_there_yet(&mut self, ctx: &mut Ctx, i: usize, segment: &SegmentRef, error: &PlayerError) -> bool {
         /// Segments from the edge within which one may be late.
         const NEAR: f64 = 3.0;
-        /// Times that a segment is asked for again, at most half its duration apart.
-        const TIMES: u32 = 6;
+        /// Times that a segment is asked for again: soon, as encoders close one some frames after its time, then at most half its duration
+        /// apart.
+        const TIMES: u32 = 9;
+        const SOON: f64 = 0.1;
         let stream = &self.streams[i];
         if !matches!(error.status, Some(404 | 410 | 416)) || !self.is_growing() || stream.blocked >= TIMES {
             return false;
@@ -179,9 +181,10 @@ impl Session {
         let stream = &mut self.streams[i];
         stream.move_to(cursor, sequential);
         stream.last_fed = fed;
-        stream.blocked += 1;
         // A hint that is not kept: the playlist tells what became of it.
-        let pause = if segment.ahead { 0.1 } else { (segment.duration / 2.0).clamp(0.2, 2.0) };
+        let most = if segment.ahead { SOON } else { (segment.duration / 2.0).clamp(0.2, 2.0) };
+        let pause = (SOON * f64::from(1u32 << stream.blocked.min(TIMES))).min(most);
+        stream.blocked += 1;
         stream.blocked_until = ctx.now + pause;
         #[cfg(all(feature = "hls", feature = "live"))]
         self.hurry_lists();

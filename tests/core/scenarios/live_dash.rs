@@ -211,6 +211,33 @@ fn a_clock_source_that_fails_is_passed_over_and_delays_little() {
     }
 }
 
+/// Encoders close a segment some frames after its time; players ask for it at its time.
+#[test]
+fn segments_that_are_always_a_little_late_cost_no_stall() {
+    for (late, begins) in [(0.03, 0.0), (0.03, 0.7), (0.03, 1.4), (0.15, 0.3), (0.15, 1.1)] {
+        let live = Live::new().with(|l| {
+            (l.delay, l.addressing) = (Some(2.0), Some(Addressing::Number));
+            l.late = (480..560).map(|n| (n, late)).collect();
+        });
+        let mut w = tuned(live.clone().dash(), Config::default());
+        w.net.rtt = 0.005;
+        w.run_for(begins);
+        w.load(MPD);
+        w.run_for(60.0);
+        assert_eq!((stalls(&w), w.errors()), (0, vec![]), "{late} {begins}\n{}", w.story());
+        assert_seamless(&w, &live);
+        let asked = |r: &&Request| r.at > 10.0 && r.kind == FetchKind::Segment && r.url.ends_with(".m4s");
+        let came = w.requests().iter().filter(asked).filter(|r| r.outcome == Outcome::Complete);
+        assert!(came.clone().count() > 40, "{}", w.story());
+        for r in came {
+            assert!(r.at % 2.0 < late + 0.2, "{late} {begins}: {} at {}\n{}", r.url, r.at, w.story());
+        }
+        // Three questions more for a segment at the most.
+        let count = w.requests().iter().filter(asked).count();
+        assert!(count < 2 * 25 * 4, "{late} {begins}: {count}\n{}", w.story());
+    }
+}
+
 #[test]
 fn the_clock_that_told_is_the_one_that_is_asked_again() {
     let live = Live::new().with(|l| (l.clocks, l.delay) = (vec!["http-iso:2014"; 2], Some(6.0)));
