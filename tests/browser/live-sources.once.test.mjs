@@ -1,7 +1,8 @@
 // Each source of `npm run live` that live.test.mjs does not play, in Chromium: it starts, and plays near the edge by the clock in its picture.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { liveFamilies, startLive } from '../../www/tools/live-sources.mjs';
+import { liveFamilies, needsOf, startLive } from '../../www/tools/live-sources.mjs';
+import { ensure } from '../../www/tools/setup.mjs';
 import { useStage } from './support/stage.mjs';
 
 /** Seconds between the making of a picture and its showing that a source allows: how far the player stays away from what it lists, and how late it lists. */
@@ -17,6 +18,7 @@ describe('live sources', () => {
   before(async () => {
     const families = liveFamilies.filter(([first]) => !elsewhere.includes(first));
     assert.deepEqual(families.flat().sort(), names.toSorted());
+    await ensure([...new Set(names.flatMap(needsOf))]);
     await Promise.all(families.map(async (family) => {
       const source = await startLive(family[0]);
       for (const name of family) sources[name] = source;
