@@ -83,33 +83,36 @@ window.bench = {
   },
 
   /**
-   * Joins a live stream and stays for so many seconds: join time, and from `settled` seconds on the age of the picture (s), read from the clock in it; stalls after the first frame;
-   * how often the rate changed.
+   * Joins a live stream, and watches it from then on: join time, stalls, how often the rate changed, and from `settled` seconds on the age of the picture, read from the clock in it.
+   * What was seen is `leaveLive`'s to tell: no call may last as long as a stay.
    */
-  async live(name, protocol, url, seconds, settled) {
+  async joinLive(name, protocol, url, settled) {
     const { ms: join, now } = await this.warmStart(name, protocol, url, true);
-    const seen = { join, stalls: 0, stalled: 0, rates: 0 };
+    const seen = { join, stalls: 0, stalled: 0, rates: 0, ages: [] };
     let waits;
     video.addEventListener('waiting', () => { waits ??= performance.now(); });
     video.addEventListener('ratechange', () => { seen.rates++; });
-    const ages = [];
-    // Pictures that come late, or not at all, are not the age of one.
-    const next = () => video.requestVideoFrameCallback(() => {
+    // A wait ends with the next picture.
+    seen.goesOn = () => {
       if (waits !== undefined && performance.now() - waits > 100) { seen.stalls++; seen.stalled += performance.now() - waits; }
       waits = undefined;
-      next();
-    });
+    };
+    const next = () => video.requestVideoFrameCallback(() => { seen.goesOn(); next(); });
     next();
-    const { currentTime } = video;
-    while (performance.now() - now < seconds * 1000) {
-      await idle(250);
+    setInterval(() => {
       const made = readClock(video);
-      if (made >= 0 && performance.now() - now > settled * 1000) ages.push((Date.now() - made) / 1000);
-    }
+      if (made >= 0 && performance.now() - now > settled * 1000) seen.ages.push((Date.now() - made) / 1000);
+    }, 250);
+    this.seen = seen;
+  },
+
+  /** What was seen since `joinLive`; times in ms, ages in s. */
+  leaveLive() {
+    this.seen.goesOn();
+    const { join, stalls, stalled, rates, ages } = this.seen;
     if (!ages.length) throw new Error('no picture could be read');
-    if (waits !== undefined) { seen.stalls++; seen.stalled += performance.now() - waits; }
     ages.sort((a, b) => a - b);
-    return { ...seen, age: ages[ages.length >> 1], worst: ages.at(-1), played: video.currentTime - currentTime };
+    return { join, stalls, stalled, rates, age: ages[ages.length >> 1], worst: ages.at(-1) };
   },
 
   /** Plays for `seconds` of the clip and resolves. */

@@ -184,8 +184,11 @@ const sections = {
   async live(runs) {
     const origin = await startLiveOrigin({ chunkDuration: 0.04, latency: 1 });
     try {
-      const results = await interleave('live', liveStreams, runs, ({ protocol }, player) => withPage('bench',
-        (browser) => browser.run((...args) => window.bench.live(...args), player, protocol, origin[protocol], liveSeconds, settledAfter)));
+      const results = await interleave('live', liveStreams, runs, ({ protocol }, player) => withPage('bench', async (browser) => {
+        await browser.run((...args) => window.bench.joinLive(...args), player, protocol, origin[protocol], settledAfter);
+        await sleep(liveSeconds * 1000);
+        return browser.run(() => window.bench.leaveLive());
+      }));
       return { text: [
         table('Join: load() to first frame at the edge, ms', results, liveStreams, 'join', { limit: 1 }),
         table(`Age of the picture, s, the median from ${settledAfter} s after the join to ${liveSeconds} s`, results, liveStreams, 'age', { digits: 2, limit: 1 }),
