@@ -7,6 +7,9 @@ use std::rc::Rc;
 /// Dates and low-latency tags are for live streams, and for tools: the builds on demand have no use for their readers.
 pub(super) const READS_LIVE_TAGS: bool = cfg!(any(feature = "live", not(target_arch = "wasm32")));
 
+/// Only an MPD has templates: builds without DASH leave their reading out.
+const HAS_TEMPLATES: bool = cfg!(feature = "dash");
+
 /// A time on a boundary that rounding put a hair before it belongs to the later segment.
 const EPSILON: Seconds = 1e-4;
 /// The durations of a segment's parts add up to its own up to this many seconds.
@@ -103,8 +106,8 @@ impl SegmentIndex {
     /// Segment at position `i`.
     pub fn segment(&self, i: usize) -> Option<SegmentRef> {
         match self {
-            Self::Pending(_) => None,
-            Self::Template(t) => t.segment(i),
+            Self::Template(t) if HAS_TEMPLATES => t.segment(i),
+            Self::Pending(_) | Self::Template(_) => None,
             Self::List(l) => l.segment(i),
             #[cfg(feature = "progressive")]
             Self::Continuous(url) => (i == 0).then(|| SegmentRef {
@@ -127,8 +130,8 @@ impl SegmentIndex {
     /// Start and duration of segment `i`, without its URL: cheap.
     pub fn span(&self, i: usize) -> Option<(Seconds, Seconds)> {
         match self {
-            Self::Pending(_) => None,
-            Self::Template(t) => t.span(i),
+            Self::Template(t) if HAS_TEMPLATES => t.span(i),
+            Self::Pending(_) | Self::Template(_) => None,
             Self::List(l) => l.segments.get(i).map(|s| (s.start, s.duration)),
             #[cfg(feature = "progressive")]
             Self::Continuous(_) => (i == 0).then_some((0.0, Seconds::INFINITY)),

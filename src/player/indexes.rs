@@ -90,6 +90,8 @@ impl IndexReader {
         self.requests += 1;
         match self.source.kind {
             IndexKind::MediaPlaylist => self.playlist(body, url).map(Some),
+            // Only an MPD names the others.
+            _ if !cfg!(feature = "dash") => Ok(None),
             IndexKind::Sidx => Ok(self.sidx(body)?.map(Read::List)),
             IndexKind::Cues => Ok(self.cues(body)?.map(Read::List)),
         }
