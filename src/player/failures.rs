@@ -97,19 +97,10 @@ impl Session {
                 match &mut stream.activity {
                     Activity::Index { body, .. } => body.clear(),
                     Activity::Segment(job) if job.ticket == ticket => {
+                        // The media goes on where it broke off.
+                        job.known = job.known.max(job.received);
                         job.received = 0;
                         job.first_byte = None;
-                        job.media = 0.0;
-                        job.held.clear();
-                        if let Some((_, pipeline)) = &mut stream.pipeline {
-                            pipeline.reset();
-                        }
-                        let ids: Vec<BufferId> = stream.buffers.iter().map(|(b, _)| *b).collect();
-                        for id in ids {
-                            if let Some(buffer) = self.buffer_mut(id) {
-                                buffer.break_off();
-                            }
-                        }
                     }
                     Activity::Segment(job) => {
                         if let Some(init) = &mut job.init {

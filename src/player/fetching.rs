@@ -42,13 +42,8 @@ impl Session {
                 stream.last_fed = None;
             }
         }
-        let ids: Vec<BufferId> = stream.buffers.iter().map(|(b, _)| *b).collect();
         stream.activity = Activity::Idle;
-        for id in ids {
-            if let Some(buffer) = self.buffer_mut(id) {
-                buffer.break_off();
-            }
-        }
+        self.break_off(i);
     }
 
     /// How far ahead a stream may fetch.
@@ -334,6 +329,7 @@ impl Session {
             held: Vec::new(),
             complete: false,
             received: 0,
+            known: 0,
             sent: ctx.now,
             first_byte: None,
             fruitful: false,
@@ -378,10 +374,42 @@ impl Session {
             Activity::Segment(job) if job.ticket == ticket && self.linear.is_some() => {
                 self.linear_head(head.status, head.length, head.ranges);
             }
-            Activity::Segment(job) if job.ticket == ticket => job.length = job.length.or(head.length),
+            Activity::Segment(job) if job.ticket == ticket => {
+                let other = job.known > 0
+                    && job.segment.range.is_none()
+                    && head.length.is_some()
+                    && job.length != head.length;
+                job.length = if other { head.length } else { job.length.or(head.length) };
+                if other {
+                    self.read_from_start(i);
+                }
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Another attempt at a segment brings something else than the one before it: what came then is void.
+    fn read_from_start(&mut self, i: usize) {
+        let stream = &mut self.streams[i];
+        let Activity::Segment(job) = &mut stream.activity else { return };
+        job.known = 0;
+        job.media = 0.0;
+        job.held.clear();
+        if let Some((_, pipeline)) = &mut stream.pipeline {
+            pipeline.reset();
+        }
+        self.break_off(i);
+    }
+
+    /// The media of a stream breaks off: what comes next is another segment.
+    fn break_off(&mut self, i: usize) {
+        let ids: Vec<BufferId> = self.streams[i].buffers.iter().map(|(b, _)| *b).collect();
+        for id in ids {
+            if let Some(buffer) = self.buffer_mut(id) {
+                buffer.break_off();
+            }
+        }
     }
 
     /// Bytes of a response.
@@ -413,7 +441,9 @@ impl Session {
                     .and_then(|r| r.len())
                     .map_or(u64::MAX, |l| l.saturating_sub(job.received));
                 let data = &data[..data.len().min(usize::try_from(rest).unwrap_or(usize::MAX))];
+                let again = usize::try_from(job.known.saturating_sub(job.received)).unwrap_or(usize::MAX);
                 job.received += data.len() as u64;
+                let data = &data[again.min(data.len())..];
                 job.first_byte.get_or_insert(ctx.now);
                 // What came first was on its way for an unknown time.
                 match &mut job.chunk {

@@ -36,6 +36,8 @@ pub(super) struct Job {
     /// All bytes of the segment are there.
     pub complete: bool,
     pub received: u64,
+    /// Bytes that attempts before this one have brought: they count once.
+    pub known: u64,
     pub length: Option<u64>,
     pub sent: Now,
     pub first_byte: Option<Now>,

@@ -493,6 +493,7 @@ impl Session {
             held: Vec::new(),
             complete: false,
             received: 0,
+            known: 0,
             length: None,
             sent: ctx.now,
             first_byte: None,

@@ -227,6 +227,42 @@ fn broken_connections_midway_leave_no_trace() {
 }
 
 #[test]
+fn a_download_that_broke_off_goes_on_where_it_did() {
+    let stream = Stream::simple(40.0);
+    for (url, site) in [(MPD, stream.dash(Addressing::Number)), (M3U8, stream.hls(Container::Ts))] {
+        let mut w = World::new(site);
+        // The second attempt comes less far than the first.
+        w.fault("v0/0/2", Fault::BreakAfter(60_000), 1);
+        w.fault("v0/0/2", Fault::BreakAfter(30_000), 1);
+        w.fault("v0/0/5", Fault::StallAfter(60_000), 1);
+        w.load(url);
+        w.play_to_end(90.0);
+        w.assert_played_all('v', &[1000]);
+        let (samples, appends) = w.appended('v');
+        assert_eq!(samples, appends, "{}", w.story());
+        assert!(w.seeks.is_empty(), "{}", w.story());
+    }
+}
+
+#[test]
+fn a_segment_that_is_another_at_the_next_attempt_is_read_from_its_start() {
+    let url = "https://media.test/v0/0/2.m4s";
+    let mut site = Stream::simple(40.0).dash(Addressing::Number);
+    let (content_type, whole) = site.get(url).unwrap();
+    let attempts = std::cell::Cell::new(0);
+    site.put_made(url, content_type, move || {
+        attempts.set(attempts.get() + 1);
+        let free: &[u8] = if attempts.get() == 1 { b"\0\0\0\x0cfree1234" } else { b"" };
+        [free, &whole].concat()
+    });
+    let mut w = World::new(site);
+    w.fault(url, Fault::BreakAfter(60_000), 1);
+    w.load(MPD);
+    w.play_to_end(90.0);
+    w.assert_played_all('v', &[1000]);
+}
+
+#[test]
 fn a_server_that_ignores_ranges_is_told_of_or_got_along_with() {
     let mut w = World::new(Stream::simple(20.0).dash(Addressing::Sidx));
     w.fault("all.mp4", Fault::IgnoreRange, ALWAYS);
