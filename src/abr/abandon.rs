@@ -27,6 +27,10 @@ pub struct Download<'a> {
     pub elapsed: Seconds,
     /// Seconds of media ahead of the playhead, this download's own part included.
     pub buffer: Seconds,
+    /// Seconds of media that it is.
+    pub duration: Seconds,
+    /// Its pictures are being decoded: another version's take their place once as much of it has come.
+    pub shown: bool,
     /// `playbackRate`; 0 while paused.
     pub rate: f64,
     /// Estimate at this moment, in bit/s.
@@ -40,7 +44,7 @@ pub struct Download<'a> {
 /// The representation to fetch the segment in instead; `None`: go on.
 ///
 /// A download is given up if the buffer runs dry before it is complete and a smaller version would be there in time. If none
-/// would, the smallest is taken if that shortens the stall by much.
+/// would, the smallest is taken if that shortens the stall by much. So does what stops playback.
 pub fn abandon(d: &Download) -> Option<usize> {
     let receiving = d.receiving.filter(|t| *t >= SETTLED)?;
     if d.current == 0 || d.rate <= 0.0 || d.received >= d.size {
@@ -57,7 +61,12 @@ pub fn abandon(d: &Download) -> Option<usize> {
     let wait = (d.elapsed - receiving).max(0.0);
     let needs = |size: u64| wait + size as f64 * 8.0 / pace;
     let lower = d.lower.get(..d.current.min(d.lower.len()))?;
-    let worthwhile = |size: u64| needs(size) <= remaining * WORTHWHILE;
+    let part = d.received as f64 / d.size as f64;
+    let until_stop = time_left - d.duration * (1.0 - part) / d.rate;
+    let stops = |size: u64| if d.shown { wait + size as f64 * part * 8.0 / pace - until_stop } else { 0.0 };
+    let worthwhile = |size: u64| {
+        needs(size) <= remaining * WORTHWHILE && stops(size) <= (remaining - time_left) * WORTHWHILE
+    };
     let in_time = lower.iter().rposition(|s| needs(*s) <= time_left * BUFFER_SHARE && worthwhile(*s));
     in_time.or_else(|| lower.first().is_some_and(|s| worthwhile(*s)).then_some(0))
 }
@@ -74,6 +83,8 @@ mod tests {
             receiving: Some(1.0),
             elapsed: 1.05,
             buffer: 6.0,
+            duration: 4.0,
+            shown: false,
             rate: 1.0,
             estimate: 800_000.0,
             current: 3,
@@ -103,6 +114,20 @@ mod tests {
         let early = Download { receiving: Some(0.2), ..slow() };
         assert_eq!(abandon(&early), None, "TCP has not reached its pace");
         assert_eq!(abandon(&Download { receiving: None, ..slow() }), None);
+    }
+
+    #[test]
+    fn what_is_shown_is_given_up_where_that_shortens_the_stall() {
+        let shown = Download { received: 750_000, receiving: Some(7.5), buffer: 2.5, shown: true, ..slow() };
+        assert_eq!(abandon(&shown), Some(0), "a stop of 0.5 s instead of one of 5 s");
+        let nearly = Download { received: 1_000_000, receiving: Some(10.0), buffer: 4.0 / 3.0, ..shown };
+        assert_eq!(abandon(&nearly), Some(0), "a stop of 1.3 s instead of one of 3.7 s");
+        let buffer = 3.0;
+        assert_eq!(abandon(&Download { buffer, ..nearly }), Some(0), "none instead of one of 2 s");
+        let nearly = Download { received: 1_400_000, receiving: Some(14.0), buffer: 0.3, ..shown };
+        let nearly = Download { elapsed: 14.05, current: 1, lower: &[40_000], ..nearly };
+        assert_eq!(abandon(&nearly), None, "a stop of 0.4 s instead of one of 0.7 s");
+        assert_eq!(abandon(&Download { shown: false, ..nearly }), Some(0));
     }
 
     #[test]

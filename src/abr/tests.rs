@@ -265,6 +265,8 @@ fn play(trace: Trace, seconds: f64, duration: f64, target: f64) -> Session {
                     receiving: first.map(|f| now - f),
                     elapsed: now - started,
                     buffer: fetched - played,
+                    duration,
+                    shown: received > 0.0 && played > base - 1.0,
                     rate: 1.0,
                     estimate: estimator.estimate(now),
                     current: i,

@@ -1,5 +1,6 @@
 //! From the bytes of a segment to the SourceBuffers: pieces, held until the timeline is known.
 
+use super::buffer::{Piece, SEAM};
 use super::io::*;
 use super::session::{Ctx, Fatal, Session};
 use super::stream::{Activity, HeldAside, HeldPiece, Job};
@@ -8,8 +9,12 @@ use crate::manifest::{ByteRange, SegmentRef};
 use crate::time::Seconds;
 use std::rc::Rc;
 
-/// The append window begins this many seconds before a period: rounding must not cost the first keyframe.
+/// The append window begins this many seconds before a period: rounding must not cost the first keyframe. Nor do pictures that begin
+/// so near to each other follow each other.
 const WINDOW_SLACK: Seconds = 0.01;
+
+/// Media ahead of the playhead that decoders may have taken, in seconds. Larger: more stops where quality changes; smaller: grey pictures.
+pub(super) const DECODED_AHEAD: Seconds = 1.0;
 
 /// Media that lies so many seconds outside of its segment is not where the manifest says: clocks that drift apart come nowhere near.
 const MISTIMED: Seconds = 60.0;
@@ -181,6 +186,9 @@ impl Session {
         for i in main_first {
             while !self.streams[i].held.is_empty() {
                 let Some(offset) = self.offset_for(i) else { break };
+                if self.waits_for_playhead(ctx, i, offset) {
+                    break;
+                }
                 let held = self.streams[i].held.remove(0);
                 let periods = &self.presentation.periods;
                 let start = periods.get(held.key.period).map_or(0.0, |p| p.start);
@@ -204,9 +212,7 @@ impl Session {
                         drifts.push((held.key, held.segment.number, at - held.segment.start));
                     }
                 }
-                if let Some(buffer) = self.buffer_mut(id) {
-                    buffer.append(held.piece, offset, window, bandwidth);
-                    buffer.pump(ctx.out);
+                if self.append(ctx, held.piece, offset, window, bandwidth) {
                     self.streams[i].has_media = true;
                 }
             }
@@ -216,6 +222,55 @@ impl Session {
         for (key, number, drift) in drifts {
             self.retime_list(key, number, drift);
         }
+    }
+
+    /// Queues a piece for its buffer, if there is one.
+    ///
+    /// Pictures in whose place others come are removed first. A decoder that has begun with them would show grey or nothing up to the next
+    /// keyframe: it begins anew where it stands.
+    pub fn append(
+        &mut self,
+        ctx: &mut Ctx,
+        piece: Piece,
+        offset: Seconds,
+        window: (Seconds, Seconds),
+        bandwidth: u64,
+    ) -> bool {
+        let position = self.playhead.position(ctx.now);
+        let replaced = self.replaced_by(&piece, offset);
+        let Some(buffer) = self.buffer_mut(piece.buffer) else { return false };
+        if let Some((start, end)) = replaced {
+            buffer.remove(start, end);
+        }
+        buffer.append(piece, offset, window, bandwidth);
+        if replaced.is_some_and(|(start, end)| start < position + DECODED_AHEAD && end > position) {
+            buffer.mark_anew();
+        }
+        buffer.pump(ctx.out);
+        true
+    }
+
+    /// The media that is there, or about to be, where the pictures of a piece belong.
+    fn replaced_by(&self, piece: &Piece, offset: Seconds) -> Option<(Seconds, Seconds)> {
+        let from = piece.first_sync.filter(|_| piece.buffer == BufferId::Video)? + offset;
+        let there = self.buffer(piece.buffer)?.expected();
+        let to = (piece.end + offset - SEAM).max(from + WINDOW_SLACK);
+        let range = there.iter().find(|r| r.end > from + SEAM && r.start < to)?;
+        Some((range.start.max(from), range.end))
+    }
+
+    /// Whether what comes in place of the media that is being played does not reach the playhead yet: until then that plays on.
+    fn waits_for_playhead(&self, ctx: &Ctx, i: usize, offset: Seconds) -> bool {
+        let stream = &self.streams[i];
+        let position = self.playhead.position(ctx.now);
+        let reaches = |h: &HeldPiece| h.piece.buffer == BufferId::Video && h.piece.end + offset > position;
+        !stream.held.iter().any(reaches)
+            && stream.job().is_some_and(|job| !job.complete)
+            && stream
+                .held
+                .first()
+                .and_then(|h| self.replaced_by(&h.piece, offset))
+                .is_some_and(|r| r.1 > position)
     }
 
     /// What is known to tie the media time of a stream's segment to the presentation.

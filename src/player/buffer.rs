@@ -41,9 +41,19 @@ pub(super) struct Piece {
 #[derive(Debug)]
 enum Op {
     ChangeType(Rc<str>),
-    Append { data: MediaBytes, offset: Seconds, window: (Seconds, Seconds), span: Option<(Seconds, Seconds)> },
-    Remove { start: Seconds, end: Seconds },
+    Append {
+        data: MediaBytes,
+        offset: Seconds,
+        window: (Seconds, Seconds),
+        span: Option<(Seconds, Seconds)>,
+    },
+    Remove {
+        start: Seconds,
+        end: Seconds,
+    },
     Abort,
+    /// What was queued before it is in place.
+    Anew,
 }
 
 /// The operation that failed.
@@ -86,6 +96,8 @@ pub(super) struct Buffer {
     counted: Option<(Seconds, Seconds)>,
     /// A Quota error came and nothing has been freed since.
     pub full: bool,
+    /// Media that the decoder may have taken has been replaced.
+    pub anew: bool,
 }
 
 impl Buffer {
@@ -106,6 +118,7 @@ impl Buffer {
             began: None,
             counted: None,
             full: false,
+            anew: false,
         }
     }
 
@@ -264,16 +277,25 @@ impl Buffer {
 
     /// Drops appends that wait and have not begun; those are fetched again when needed.
     pub fn drop_waiting(&mut self) {
-        self.queue.retain(|op| !matches!(op, Op::Append { .. }));
+        self.queue.retain(|op| !matches!(op, Op::Append { .. } | Op::Anew));
         // Whether the init segment went with them is not known: it is small, append it again.
         self.init = None;
         self.counted = self.counted.map(|(set, _)| (set, f64::NEG_INFINITY));
+    }
+
+    /// What was appended last is in place of media that the decoder may have taken: [`Self::anew`] tells when it is.
+    pub fn mark_anew(&mut self) {
+        self.queue.push_back(Op::Anew);
     }
 
     /// Starts the next operation, if none is under way.
     pub fn pump(&mut self, out: &mut VecDeque<Output>) {
         if self.busy() || (self.full && matches!(self.queue.front(), Some(Op::Append { .. }))) {
             return;
+        }
+        while let Some(Op::Anew) = self.queue.front() {
+            self.queue.pop_front();
+            self.anew = true;
         }
         let Some(mut op) = self.queue.pop_front() else { return };
         self.join_following(&mut op);
@@ -289,6 +311,7 @@ impl Buffer {
             },
             Op::Remove { start, end } => Command::Remove { buffer, start: *start, end: *end },
             Op::Abort => Command::AbortBuffer { buffer },
+            Op::Anew => return,
         };
         self.current = Some(op);
         out.push_back(Output::Command(command));
@@ -356,7 +379,7 @@ impl Buffer {
         self.queue.retain(|op| match op {
             Op::ChangeType(_) | Op::Append { span: None, .. } => false,
             Op::Append { span: Some(span), .. } => span.0 < time,
-            Op::Remove { .. } | Op::Abort => true,
+            Op::Remove { .. } | Op::Abort | Op::Anew => true,
         });
         self.init = None;
     }

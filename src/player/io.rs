@@ -346,8 +346,8 @@ pub enum Command {
     SetDuration(Seconds),
     /// `endOfStream()`. Only while no buffer command is under way. No reply.
     EndOfStream,
-    /// Sets `currentTime`.
-    Seek(Seconds),
+    /// Sets `currentTime`. `None`: to what it is, which empties the decoders.
+    Seek(Option<Seconds>),
     /// `setLiveSeekableRange()`. Only while the source is open. No reply.
     #[cfg(feature = "live")]
     SetLiveSeekableRange {

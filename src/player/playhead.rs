@@ -29,6 +29,8 @@ const GASP: f64 = 0.2;
 const REORDERING: Seconds = 1.0;
 /// Nudges before it is given up.
 const MAX_NUDGES: u32 = 4;
+/// Seconds that a seek of ours may move the playhead by without another place to serve.
+const IN_PLACE: Seconds = 0.5;
 /// Seconds between looks at a playhead that does not move.
 const LOOK_EVERY: f64 = 0.25;
 
@@ -49,6 +51,8 @@ pub(super) struct Playhead {
     stall: Option<Stall>,
     /// The seek under way is ours: it is part of the stall that it ends.
     own_seek: bool,
+    /// The next seek is ours, and leaves it where it is.
+    in_place: bool,
     /// Where it began to play after the load or the last seek: a wait before that is start-up or part of the seek.
     began: Option<Seconds>,
     /// Since when it has wanted media to play on.
@@ -74,6 +78,7 @@ impl Playhead {
             first_frame_at: None,
             stall: None,
             own_seek: false,
+            in_place: false,
             began: None,
             dry_since: None,
             moved: (position, 0.0),
@@ -149,7 +154,7 @@ impl Playhead {
         self.target = Some(to);
         self.own_seek = true;
         self.moved = (to, ctx.now);
-        ctx.command(Command::Seek(to));
+        ctx.command(Command::Seek(Some(to)));
     }
 
     /// The element is given another source: it will be put at `position` when that one is ready.
@@ -200,7 +205,7 @@ impl Session {
         } else if media.seeking
             && (!head.media.seeking || (media.position - head.media.position).abs() > 1e-3)
         {
-            head.own_seek = false;
+            head.own_seek = std::mem::take(&mut head.in_place);
         }
         let before = head.media;
         let sought = media.seeking && (!before.seeking || (media.position - before.position).abs() > 1e-3);
@@ -246,7 +251,9 @@ impl Session {
             if !self.playhead.own_seek {
                 self.notes.restart(media.position);
             }
-            self.on_seek(ctx, media.position);
+            if !own || (media.position - expected).abs() > IN_PLACE {
+                self.on_seek(ctx, media.position);
+            }
         }
         if ((sought || jumped) && !own) || (before.paused && !media.paused && media.first_frame) {
             self.place_chosen(ctx);
@@ -284,6 +291,25 @@ impl Session {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Once the media at the playhead has been replaced: a seek in place empties the decoders.
+    fn begin_anew(&mut self, ctx: &mut Ctx) {
+        let video = self.buffer_mut(BufferId::Video);
+        if video.is_some_and(|buffer| std::mem::take(&mut buffer.anew)) {
+            self.playhead.in_place = true;
+            self.playhead.moved.1 = ctx.now;
+            ctx.command(Command::Seek(None));
+        }
+    }
+
+    fn begin_stall(&mut self, ctx: &mut Ctx, reason: Reason, cure: Reason) {
+        if self.playhead.stall.is_none() {
+            let position = self.playhead.position(ctx.now);
+            self.stats.stalls += 1;
+            ctx.event(Event::Stall { reason, position });
+            self.playhead.stall = Some(Stall { since: ctx.now, reason, cure });
         }
     }
 
@@ -361,6 +387,7 @@ impl Session {
     pub fn watch_playhead(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
         let now = ctx.now;
         self.track_stall(ctx);
+        self.begin_anew(ctx);
         let rests = self.playhead.rests();
         let position = if rests { self.playhead.media.position } else { self.playhead.position(now) };
         let hole = if self.playhead.waiting() || rests { self.hole_at(position) } else { None };
@@ -428,11 +455,8 @@ impl Session {
                 PlayerError::new(Code::Stalled, "the element does not play although media is buffered");
             return self.recover_decode(ctx, error);
         }
-        if self.playhead.stall.is_none() {
-            self.stats.stalls += 1;
-            ctx.event(Event::Stall { reason: Reason::Nudged, position });
-            self.playhead.stall = Some(Stall { since: now, reason: Reason::Nudged, cure: Reason::Nudged });
-        } else if let Some(stall) = &mut self.playhead.stall {
+        self.begin_stall(ctx, Reason::Nudged, Reason::Nudged);
+        if let Some(stall) = &mut self.playhead.stall {
             stall.cure = Reason::Nudged;
         }
         self.playhead.nudges += 1;
@@ -501,8 +525,8 @@ impl Session {
             _ if self.linear.is_some() => stream.cursor >= next.start + REORDERING,
             Activity::Segment(job) => {
                 // Media of a segment comes in order: what it began with was its start.
-                job.segment.start >= next.start - SEAM
-                    || (job.starts.iter().any(|(id, start)| buffer.is(*id) && *start >= next.start - SEAM))
+                let began = job.starts.iter().find(|(id, _)| buffer.is(*id)).map(|(_, start)| *start);
+                began.unwrap_or(job.segment.start) >= next.start - SEAM
             }
             _ => stream.cursor >= next.start - SEAM,
         }

@@ -1,5 +1,6 @@
 //! The choice of quality: what may be chosen now, and the rule's answer for it.
 
+use super::appending::DECODED_AHEAD;
 use super::io::*;
 use super::requests::Ticket;
 use super::session::{Ctx, Session};
@@ -215,20 +216,25 @@ impl Session {
         }
         let candidates = self.candidates(ctx, stream);
         let Some(current) = candidates.iter().position(|c| *c == job.key.rep) else { return };
+        let starts = job.starts.clone();
         let bytes = |rep: usize| {
             let bandwidth = self.representation(RepKey { rep, ..job.key }).map_or(0, |r| r.bandwidth);
             (bandwidth as f64 * job.segment.duration / 8.0) as u64
         };
         let lower: Vec<u64> = candidates[..current].iter().map(|r| bytes(*r)).collect();
         let position = self.playhead.position(ctx.now);
-        let rate = if self.playhead.moving() { self.playhead.media().rate } else { 0.0 };
+        let media = self.playhead.media();
+        let rate = if media.paused { 0.0 } else { media.rate };
+        let end = job.segment.start + job.segment.duration;
         let download = Download {
             received: job.received,
             size: job.length.unwrap_or_else(|| bytes(job.key.rep)),
             receiving: job.first_byte.map(|t| ctx.now - t),
             elapsed: ctx.now - job.sent,
             // What arrives plays at once, so the buffer lasts until the end of this segment has to be there.
-            buffer: (job.segment.start + job.segment.duration - position).max(0.0),
+            buffer: (end - position).max(0.0),
+            duration: job.segment.duration,
+            shown: starts.iter().any(|(_, start)| *start < position + DECODED_AHEAD),
             rate,
             estimate: ctx.abr.estimate(ctx.now),
             current,
@@ -245,6 +251,14 @@ impl Session {
             stream.forced = forced;
             stream.reason = Some(Reason::Abandoned);
             debug_assert!(matches!(stream.activity, Activity::Idle));
+            // Else what is there plays on until as much of the other is.
+            if !download.shown {
+                for (id, start) in starts {
+                    if let Some(buffer) = self.buffer_mut(id) {
+                        buffer.remove(start, end);
+                    }
+                }
+            }
         }
     }
 }

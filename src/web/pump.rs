@@ -221,7 +221,7 @@ impl Shell {
             Command::OpenSource => self.open_source(),
             Command::CloseSource => self.close_source(),
             Command::CheckTypes(types) => self.answer(Pending::Types(super::mse::check_types(&types))),
-            Command::Seek(time) => self.post(&messages::number("seek", time)),
+            Command::Seek(time) => self.post(&messages::number("seek", time.unwrap_or(-1.0))),
             Command::SetRate(rate) => self.post(&messages::number("rate", rate)),
             command => self.buffer_command(command),
         }

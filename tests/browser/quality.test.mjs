@@ -13,8 +13,10 @@ function isSeamless(frames) {
   // WebKit hands an empty picture to the canvas at times, when the size changes.
   const read = frames.filter(([, number]) => number >= 0);
   assert.ok(frames.length - read.length <= frames.length / 50, `${frames.length - read.length} of ${frames.length} pictures cannot be read`);
-  let last = -1;
+  let [last, at] = [-1, read[0][0]];
   for (const [mediaTime, number] of read) {
+    assert.ok(mediaTime - at < 0.5, `no picture between ${at} and ${mediaTime} s`);
+    at = mediaTime;
     assert.ok(Math.abs(number - mediaTime * fps) <= 2, `at ${mediaTime} s the picture has number ${number}`);
     assert.ok(number >= last, `picture ${number} came after ${last}`);
     last = number;

@@ -122,8 +122,9 @@ export class Media {
     if ('requestVideoFrameCallback' in element) this.#frame = (element as HTMLVideoElement).requestVideoFrameCallback((now) => this.#shown(now));
   }
 
+  /** Seeks; with a negative time to where it is. */
   seek(time: number): void {
-    if (this.#active) this.element.currentTime = time;
+    if (this.#active) this.element.currentTime = time < 0 ? this.element.currentTime : time;
   }
 
   /** Plays faster or slower, with the same pitch. */

@@ -233,9 +233,7 @@ impl Session {
             {
                 job.starts.push((id, at));
             }
-            if let Some(buffer) = self.buffer_mut(id) {
-                buffer.append(piece, offset, (0.0, f64::INFINITY), bandwidth);
-                buffer.pump(ctx.out);
+            if self.append(ctx, piece, offset, (0.0, f64::INFINITY), bandwidth) {
                 self.streams[i].has_media = true;
             }
         }

@@ -71,6 +71,21 @@ fn a_download_that_will_not_make_it_is_abandoned() {
 }
 
 #[test]
+fn a_download_is_abandoned_while_it_is_shown() {
+    // What is fetched is what plays: no more than a second is buffered ahead.
+    let config = Config { buffer_ahead: 1.0, stats_interval: 0.0, ..Config::default() };
+    let mut w = World::configured(ladder().with(|s| s.segment = 8.0).dash(Addressing::Number), config);
+    w.load(MPD);
+    w.run_for(14.5);
+    w.link(450_000.0);
+    w.run_for(30.0);
+    assert!(w.switches().iter().any(|s| s.2 == Reason::Abandoned), "{}", w.story());
+    assert!(!w.seeks.is_empty(), "the decoders begin anew\n{}", w.story());
+    w.play_to_end(200.0);
+    w.assert_played_all('v', &[3000]);
+}
+
+#[test]
 fn a_fixed_quality_is_kept_until_it_is_freed() {
     let mut w = World::new(ladder().dash(Addressing::Number));
     w.load(MPD);

@@ -204,6 +204,8 @@ pub struct Element {
     first_frame: bool,
     frames: u32,
     next_tick: f64,
+    /// Since when pictures that the decoder may have taken have been replaced by others: a seek has it begin anew.
+    pub mixed_since: Option<f64>,
     /// A seek before there is metadata.
     start_at: Option<f64>,
 }
@@ -254,6 +256,7 @@ impl Element {
             first_frame: false,
             frames: 0,
             next_tick: 0.0,
+            mixed_since: None,
             start_at: None,
         }
     }
@@ -276,6 +279,7 @@ impl Element {
         self.broken = false;
         self.first_frame = false;
         self.start_at = None;
+        self.mixed_since = None;
     }
 
     /// `play()`: at the end it begins anew (HTML §4.8.11.8).
@@ -297,6 +301,7 @@ impl Element {
         let duration = self.source.as_ref().map_or(0.0, |s| s.duration);
         self.position = to.clamp(0.0, if duration.is_nan() { f64::INFINITY } else { duration });
         self.seeking = true;
+        self.mixed_since = None;
         self.sticks_at_end &= to < duration - 1e-3;
         self.ended = false;
         self.ready_state = 1;
@@ -323,6 +328,12 @@ impl Element {
             hidden: self.hidden,
             wall: 0.0,
         });
+    }
+
+    /// Pictures that the decoder may have taken: others in their place would lack the keyframe before them.
+    pub fn decoded(&self) -> Vec<Mark> {
+        let buffer = self.source.as_ref().and_then(|s| s.buffer(BufferId::Video));
+        buffer.map_or_else(Vec::new, |b| b.decoded(self.position))
     }
 
     fn playing(&self) -> bool {

@@ -318,6 +318,14 @@ impl SourceBuffer {
         Some((start, last))
     }
 
+    /// What a decoder may have taken that stands at `position`.
+    pub fn decoded(&self, position: f64) -> Vec<Mark> {
+        /// Seconds: Chromium takes some frames, WebKitGTK more.
+        const AHEAD: f64 = 0.5;
+        let taken = |s: &&Stored| s.end() > position && s.pts < position + AHEAD;
+        self.samples.iter().filter(taken).map(|s| s.mark).collect()
+    }
+
     /// `remove` (§3.5.6 range removal): up to the random access point after the end.
     pub fn remove(&mut self, start: f64, end: f64) {
         let until = self.samples.iter().find(|s| s.sync && s.pts >= end).map_or(f64::INFINITY, |s| s.pts);

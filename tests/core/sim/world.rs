@@ -40,7 +40,7 @@ enum Later {
     Report(MediaState),
     ElementError(u8, String),
     /// A seek reaches the element.
-    Seek(f64),
+    Seek(Option<f64>),
 }
 
 /// Milliseconds between the worker and the page.
@@ -311,6 +311,8 @@ impl World {
         self.element.advance(self.now, to);
         self.now = to;
         let reached = self.element.position;
+        let mixed = self.element.mixed_since.is_some_and(|since| to > since + 0.25) && reached > before;
+        assert!(!mixed, "grey: pictures that were decoded have been replaced\n{}", self.story());
         if let Some(i) = self.element.decode_errors.iter().position(|t| before <= *t && *t < reached) {
             self.element.decode_errors.remove(i);
             self.element.broken = true;
@@ -360,7 +362,7 @@ impl World {
             }
             Later::Seek(to) => {
                 if self.element.source.is_some() {
-                    self.element.seek(to);
+                    self.element.seek(to.unwrap_or(self.element.position));
                 }
             }
         }
@@ -499,8 +501,8 @@ impl World {
                 self.answers.push_back(Pending::Types(answers));
             }
             Command::Seek(to) => {
-                assert!(to.is_finite() && to >= 0.0, "a seek to {to}");
-                self.seeks.push((self.now, to));
+                assert!(to.is_none_or(|to| to.is_finite() && to >= 0.0), "a seek to {to:?}");
+                self.seeks.push((self.now, to.unwrap_or(self.element.position)));
                 self.after(LINK, Later::Seek(to));
             }
             Command::SetRate(rate) => {
@@ -528,10 +530,16 @@ impl World {
             return self.answers.push_back(Pending::BufferFailed(*buffer, false, why));
         }
         let quota = self.quota;
+        let changes = matches!(command, Command::Append { .. } | Command::Remove { .. });
+        let before = self.element.decoded();
         let result = match self.element.source.as_mut() {
             Some(source) => source.execute(command, quota),
             None => Err(Refusal::Misuse("the source is gone".into())),
         };
+        let after = self.element.decoded();
+        if changes && !self.element.seeking && before.iter().any(|mark| !after.contains(mark)) {
+            self.element.mixed_since.get_or_insert(self.now);
+        }
         match (result, id) {
             (Err(Refusal::Misuse(why)), _) => panic!("{story}: {why}\n{}", self.story()),
             (Err(Refusal::Quota), Some(id)) => {
