@@ -22,6 +22,9 @@ const cpuSeconds = 30;
 /** A stay at the live edge, and how much of it counts as the way there. */
 const liveSeconds = 60;
 const settledAfter = 15;
+const besideSeconds = 600;
+/** Sections that run when none is named; what takes ten minutes by itself is asked for. */
+const usual = (name) => name !== 'beside';
 /** Of each input that is rewritten. */
 let megabytes = 50;
 
@@ -98,8 +101,8 @@ function verdict(ours, peers, limit, more = false) {
 let server;
 
 /** A new browser on the bench page for one run. */
-async function withPage(page, work) {
-  await quiet();
+async function withPage(page, work, { alone = true } = {}) {
+  if (alone) await quiet();
   const browser = await launch('chromium', { width: 1400, height: 900 });
   try {
     await browser.goto(`${server.url}/${page}.html`);
@@ -153,6 +156,24 @@ const liveStreams = {
   'LL-DASH, a frame a chunk, 1 s asked for': { protocol: 'dash', players: ['millrace', 'dash.js', 'shaka'] },
 };
 
+const liveOrigin = () => startLiveOrigin({ chunkDuration: 0.04, latency: 1 });
+
+/** Joins a live stream in a new browser, and tells what was seen in so many seconds. */
+const stay = (player, protocol, url, seconds, options) => withPage('bench', async (browser) => {
+  await browser.run((...args) => window.bench.joinLive(...args), player, protocol, url, settledAfter);
+  await sleep(seconds * 1000);
+  return browser.run(() => window.bench.leaveLive());
+}, options);
+
+const liveTables = (results, seconds) => ({ text: [
+  table('Join: load() to first frame at the edge, ms', results, liveStreams, 'join', { limit: 1 }),
+  table(`Age of the picture, s, the median from ${settledAfter} s after the join to ${seconds} s`, results, liveStreams, 'age', { digits: 2, limit: 1 }),
+  table('and the oldest', results, liveStreams, 'worst', { digits: 2 }),
+  table(`Stalls in ${seconds} s`, results, liveStreams, 'stalls'),
+  table('their length, ms', results, liveStreams, 'stalled'),
+  table('Changes of the rate', results, liveStreams, 'rates'),
+].join('\n'), data: [...results.rows.values()] });
+
 const sections = {
   async size() {
     const rows = await build({ gate: false });
@@ -182,21 +203,24 @@ const sections = {
   },
 
   async live(runs) {
-    const origin = await startLiveOrigin({ chunkDuration: 0.04, latency: 1 });
+    const origin = await liveOrigin();
     try {
-      const results = await interleave('live', liveStreams, runs, ({ protocol }, player) => withPage('bench', async (browser) => {
-        await browser.run((...args) => window.bench.joinLive(...args), player, protocol, origin[protocol], settledAfter);
-        await sleep(liveSeconds * 1000);
-        return browser.run(() => window.bench.leaveLive());
-      }));
-      return { text: [
-        table('Join: load() to first frame at the edge, ms', results, liveStreams, 'join', { limit: 1 }),
-        table(`Age of the picture, s, the median from ${settledAfter} s after the join to ${liveSeconds} s`, results, liveStreams, 'age', { digits: 2, limit: 1 }),
-        table('and the oldest', results, liveStreams, 'worst', { digits: 2 }),
-        table(`Stalls in ${liveSeconds} s`, results, liveStreams, 'stalls'),
-        table('their length, ms', results, liveStreams, 'stalled'),
-        table('Changes of the rate', results, liveStreams, 'rates'),
-      ].join('\n'), data: [...results.rows.values()] };
+      const results = await interleave('live', liveStreams, runs, ({ protocol }, player) => stay(player, protocol, origin[protocol], liveSeconds));
+      return liveTables(results, liveSeconds);
+    } finally { await origin.close(); }
+  },
+
+  /** All players at once, for ten minutes: what one of them meets the others meet too, the busy machine included. */
+  async beside() {
+    const origin = await liveOrigin();
+    try {
+      const results = new Results();
+      const stays = Object.entries(liveStreams).flatMap(([stream, { protocol, players }]) => players.map((player) => ({ stream, protocol, player })));
+      await step(`${stays.length} players beside each other for ${besideSeconds / 60} minutes`, () => Promise.all(stays.map(async ({ stream, protocol, player }, i) => {
+        await sleep(i * 3_000);
+        results.add(stream, player, await stay(player, protocol, origin[protocol], besideSeconds, { alone: false }));
+      })));
+      return liveTables(results, besideSeconds);
     } finally { await origin.close(); }
   },
 
@@ -334,10 +358,10 @@ await main(async () => {
   if (size >= 0) megabytes = Number(args.splice(size, 2)[1]);
   const unknown = args.find((name) => !Object.hasOwn(sections, name));
   if (unknown || !(runs >= 1) || !(megabytes >= 1)) throw new Told(`Usage: npm run bench -- [${Object.keys(sections).join('|')}]… [--runs N] [--mb N]`);
-  const chosen = args.length ? args : Object.keys(sections);
+  const chosen = args.length ? args : Object.keys(sections).filter(usual);
   await ensure(['build', 'samples', 'chromium']);
   // What is only read or rewritten needs no streams and no player.
-  const plays = chosen.some((name) => ['start', 'cold', 'seek', 'live', 'thread'].includes(name));
+  const plays = chosen.some((name) => ['start', 'cold', 'seek', 'live', 'beside', 'thread'].includes(name));
   if (plays) {
     await makeSamples();
     await build({ gate: false });
