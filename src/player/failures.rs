@@ -172,6 +172,8 @@ impl Session {
         let stream = &mut self.streams[i];
         stream.move_to(cursor, sequential);
         stream.last_fed = fed;
+        // That it is late tells nothing of the link.
+        stream.forced = stream.rep;
         // A hint that is not kept: the playlist tells what became of it.
         let most = if segment.ahead { SOON } else { (segment.duration / 2.0).clamp(0.2, 2.0) };
         let pause = (SOON * f64::from(1u32 << stream.blocked.min(TIMES))).min(most);

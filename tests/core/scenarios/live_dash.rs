@@ -226,6 +226,7 @@ fn segments_that_are_always_a_little_late_cost_no_stall() {
         w.run_for(60.0);
         assert_eq!((stalls(&w), w.errors()), (0, vec![]), "{late} {begins}\n{}", w.story());
         assert_seamless(&w, &live);
+        assert!(w.switches().len() <= 2, "{late} {begins}: {:?}\n{}", w.switches(), w.story());
         let asked = |r: &&Request| r.at > 10.0 && r.kind == FetchKind::Segment && r.url.ends_with(".m4s");
         let came = w.requests().iter().filter(asked).filter(|r| r.outcome == Outcome::Complete);
         assert!(came.clone().count() > 40, "{}", w.story());
