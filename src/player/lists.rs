@@ -271,7 +271,7 @@ impl Session {
         if change.restarted {
             list.placed_at = ctx.now;
         }
-        list.failures = 0;
+        let failed = std::mem::take(&mut list.failures) > 0;
         if change.grew {
             list.told_stale = false;
         }
@@ -291,6 +291,9 @@ impl Session {
         }
         for stream in &mut self.streams {
             stream.starved = false;
+        }
+        if failed {
+            self.lists_mut().into_iter().flat_map(|lists| &mut lists.all).for_each(|l| l.reload.try_again());
         }
         if complete && main {
             self.presentation.kind = PresentationType::Static;

@@ -309,6 +309,13 @@ impl Reload {
         }
     }
 
+    /// Another playlist could not be had either, and now can: so may this one.
+    pub fn try_again(&mut self) {
+        if self.failures > 0 {
+            self.failed = f64::NEG_INFINITY;
+        }
+    }
+
     /// The media of the segment `number` begins `by` seconds later than was told, and so does all that follows.
     pub fn retime(&mut self, index: &mut ListIndex, number: u64, by: Seconds) {
         let at = usize::try_from(number.saturating_sub(index.first)).unwrap_or(usize::MAX);
