@@ -212,7 +212,8 @@ impl Session {
                         drifts.push((held.key, held.segment.number, at - held.segment.start));
                     }
                 }
-                if self.append(ctx, held.piece, offset, window, bandwidth) {
+                let until = held.segment.start + held.segment.duration;
+                if self.append(ctx, held.piece, offset, window, bandwidth, until) {
                     self.streams[i].has_media = true;
                 }
             }
@@ -226,8 +227,8 @@ impl Session {
 
     /// Queues a piece for its buffer, if there is one.
     ///
-    /// Pictures in whose place others come are removed first. A decoder that has begun with them would show grey or nothing up to the next
-    /// keyframe: it begins anew where it stands.
+    /// Pictures in whose place others come are removed first, up to `until`. A decoder that has begun with them would show grey or nothing up
+    /// to the next keyframe: it begins anew where it stands.
     pub fn append(
         &mut self,
         ctx: &mut Ctx,
@@ -235,11 +236,14 @@ impl Session {
         offset: Seconds,
         window: (Seconds, Seconds),
         bandwidth: u64,
+        until: Seconds,
     ) -> bool {
         let position = self.playhead.position(ctx.now);
         let replaced = self.replaced_by(&piece, offset);
         let Some(buffer) = self.buffer_mut(piece.buffer) else { return false };
-        if let Some((start, end)) = replaced {
+        if let Some((start, end)) =
+            replaced.map(|(start, end)| (start, end.min(until))).filter(|(s, e)| s < e)
+        {
             buffer.remove(start, end);
         }
         buffer.append(piece, offset, window, bandwidth);

@@ -233,7 +233,8 @@ impl Session {
             {
                 job.starts.push((id, at));
             }
-            if self.append(ctx, piece, offset, (0.0, f64::INFINITY), bandwidth) {
+            // What is read again is what is there.
+            if self.append(ctx, piece, offset, (0.0, f64::INFINITY), bandwidth, 0.0) {
                 self.streams[i].has_media = true;
             }
         }
