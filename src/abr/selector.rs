@@ -76,8 +76,8 @@ pub struct Decision {
 pub struct Situation<'a> {
     /// Bit/s of the usable representations, ascending; not empty.
     pub ladder: &'a [u64],
-    /// Sizes in bytes of the next segment in each of them, where the manifest tells.
-    pub next_sizes: Option<&'a [u64]>,
+    /// Sizes in bytes of the next segment in each of them.
+    pub next_sizes: &'a [u64],
     /// What was fetched last, as an index into the ladder; `None` at the start.
     pub current: Option<usize>,
     /// Highest index allowed.
@@ -86,8 +86,6 @@ pub struct Situation<'a> {
     pub buffer: Seconds,
     /// Seconds that are to be kept buffered.
     pub buffer_target: Seconds,
-    /// Seconds of the next segment.
-    pub segment_duration: Seconds,
     /// Bit/s, see [`super::Estimator`].
     pub estimate: f64,
     /// `playbackRate` (1 while paused: that will end).
@@ -173,9 +171,7 @@ impl Situation<'_> {
         if self.startup {
             return true;
         }
-        let known = self.next_sizes.and_then(|sizes| sizes.get(i)).map(|bytes| *bytes as f64 * 8.0);
-        let bits =
-            known.unwrap_or_else(|| self.ladder.get(i).map_or(0.0, |b| *b as f64) * self.segment_duration);
+        let bits = self.next_sizes.get(i).map_or(0.0, |bytes| *bytes as f64 * 8.0);
         bits / self.estimate.max(1.0) * self.rate.max(0.1) <= self.buffer * BUFFER_SHARE
     }
 

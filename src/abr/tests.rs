@@ -209,12 +209,11 @@ fn play(trace: Trace, seconds: f64, duration: f64, target: f64) -> Session {
         }
         let situation = Situation {
             ladder: &LADDER,
-            next_sizes: None,
+            next_sizes: &LADDER.map(|b| (b as f64 * duration / 8.0) as u64),
             current,
             cap: 3,
             buffer,
             buffer_target: target,
-            segment_duration: duration,
             estimate: estimator.estimate(now),
             rate: 1.0,
             startup: !playing,
@@ -352,12 +351,11 @@ fn an_outage_ends_on_the_lowest_and_is_left_again() {
 fn choices_obey_the_cap_and_the_hold() {
     let situation = Situation {
         ladder: &LADDER,
-        next_sizes: None,
+        next_sizes: &LADDER.map(|b| b / 2),
         current: Some(3),
         cap: 1,
         buffer: 20.0,
         buffer_target: 30.0,
-        segment_duration: 4.0,
         estimate: 10e6,
         rate: 1.0,
         startup: false,
@@ -375,6 +373,6 @@ fn choices_obey_the_cap_and_the_hold() {
         "four times the rate needs four times the throughput"
     );
     let large = [100_000, 200_000, 400_000, 40_000_000];
-    let known = Situation { next_sizes: Some(&large), ..low };
+    let known = Situation { next_sizes: &large, ..low };
     assert_eq!(selector.choose(&known).index, 2, "the next segment of the top is too large for the buffer");
 }

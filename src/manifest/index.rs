@@ -138,6 +138,14 @@ impl SegmentIndex {
         }
     }
 
+    /// Bytes of the segment that holds `time`, where the index tells them: `sidx`, byte ranges.
+    pub fn bytes_at(&self, time: Seconds) -> Option<u64> {
+        match self {
+            Self::List(l) => l.segments.get(self.find(time)?)?.range?.len(),
+            _ => None,
+        }
+    }
+
     /// The segment that holds `time`: the last that starts at or before it; the first if `time` is before all. `None` past
     /// the end of the last one or with no segments. Binary search.
     pub fn find(&self, time: Seconds) -> Option<usize> {

@@ -146,14 +146,16 @@ impl Session {
             .sum();
         let buffer = (stream.cursor - position).max(0.0);
         let estimate = ctx.abr.estimate(ctx.now);
+        let next = (stream.cursor, self.segment_duration(stream).unwrap_or(4.0));
+        let sizes: Vec<u64> =
+            candidates.iter().map(|r| set.get(*r).map_or(0, |r| size_at(r, next))).collect();
         let situation = Situation {
             ladder: &ladder,
-            next_sizes: None,
+            next_sizes: &sizes,
             current,
             cap: self.cap(ctx, stream, &candidates),
             buffer,
             buffer_target: ctx.config.buffer_ahead,
-            segment_duration: self.segment_duration(stream).unwrap_or(4.0),
             estimate: (estimate - audio as f64).max(estimate * 0.5),
             rate: self.playhead.media().rate.max(0.1),
             startup: !stream.has_media || buffer <= 0.0,
@@ -169,7 +171,7 @@ impl Session {
             abr::Reason::Cap => Some(Reason::ElementSize),
         };
         let chosen = candidates.get(decision.index).copied().unwrap_or(lowest);
-        let bandwidth = ladder.get(decision.index).copied().unwrap_or(0);
+        let size = sizes.get(decision.index).copied().unwrap_or(0);
         if self.codec.is_none() {
             self.codec = self
                 .representation(RepKey {
@@ -179,7 +181,7 @@ impl Session {
                 })
                 .map(|r| family(&r.codecs).to_owned());
         }
-        ctx.abr.estimator.set_segment_bytes((bandwidth as f64 * situation.segment_duration / 8.0) as u64);
+        ctx.abr.estimator.set_segment_bytes(size);
         if let Some(reason) = reason {
             self.streams[i].reason.get_or_insert(reason);
         }
@@ -217,10 +219,9 @@ impl Session {
         let candidates = self.candidates(ctx, stream);
         let Some(current) = candidates.iter().position(|c| *c == job.key.rep) else { return };
         let starts = job.starts.clone();
-        let bytes = |rep: usize| {
-            let bandwidth = self.representation(RepKey { rep, ..job.key }).map_or(0, |r| r.bandwidth);
-            (bandwidth as f64 * job.segment.duration / 8.0) as u64
-        };
+        let place = (job.segment.start, job.segment.duration);
+        let bytes =
+            |rep: usize| self.representation(RepKey { rep, ..job.key }).map_or(0, |r| size_at(r, place));
         let lower: Vec<u64> = candidates[..current].iter().map(|r| bytes(*r)).collect();
         let position = self.playhead.position(ctx.now);
         let media = self.playhead.media();
@@ -261,6 +262,11 @@ impl Session {
             }
         }
     }
+}
+
+/// Bytes of the segment at a place (start, duration): as the index tells, else by the bandwidth.
+fn size_at(rep: &Representation, (start, duration): (Seconds, Seconds)) -> u64 {
+    rep.index.bytes_at(start).unwrap_or((rep.bandwidth as f64 * duration / 8.0) as u64)
 }
 
 /// What the picture's decoder is made for: the name of its codec without profile and level.
