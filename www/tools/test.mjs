@@ -13,6 +13,9 @@ const print = (text) => process.stderr.write(`${text}\n`);
 /** No file takes as long, on a slow machine neither: every wait within has an end of its own. */
 const FILE_TIMEOUT_MS = 20 * 60_000;
 
+/** What failed, to be told once more at the end, where it is not buried under what passed. */
+const failed = [];
+
 /** Runs a program whose success is one passed check. */
 const check = (command, args, options) => async () => {
   await run(tool(command), args, options);
@@ -33,6 +36,7 @@ const rustTests = (command, args) => async () => {
   } catch (error) { crashed = error; }
   if (crashed) {
     if (count.failed === 0) count.failed = 1;
+    failed.push(...failures);
     print([...failures, crashed.message].join('\n'));
   } else if (count.passed === 0) {
     throw new Told(`${command} ${args.join(' ')} ran no tests`);
@@ -60,7 +64,9 @@ async function browserTests(files, env = {}, only = []) {
       count.failed++;
       if (!group) count.names.push(data.name);
       const cause = data.details.error?.cause;
-      print(`  ✗ ${data.name}  ${seconds(data.details.duration_ms)}\n${String(cause?.stack ?? cause?.message ?? (typeof cause === 'string' ? cause : data.details.error?.message)).replace(/^/gm, '      ')}`);
+      const text = `  ✗ ${data.name}  ${seconds(data.details.duration_ms)}\n${String(cause?.stack ?? cause?.message ?? (typeof cause === 'string' ? cause : data.details.error?.message)).replace(/^/gm, '      ')}`;
+      failed.push(`${path.basename(data.file ?? '')} ${env.MILLRACE_BROWSER ?? ''}\n${text}`);
+      print(text);
     }
     if (type === 'test:pass') print(`  ✓ ${data.name}  ${seconds(data.details.duration_ms)}`);
   }
@@ -125,7 +131,9 @@ await main(async () => {
     if (missing) result = { passed: 0, failed: 1, note: `not run: ${missing} failed` };
     else {
       try { result = await phase.run(); } catch (error) {
-        print(error instanceof Told ? error.message : error.stack);
+        const text = error instanceof Told ? error.message : error.stack;
+        failed.push(`${phase.name}: ${text}`);
+        print(text);
         result = { passed: 0, failed: 1 };
       }
     }
@@ -140,6 +148,7 @@ await main(async () => {
     console.log(`${name.padEnd(12)}${String(passed).padStart(7)}${String(failed).padStart(8)}${seconds(ms).padStart(8)}${note ? `   ${note}` : ''}`);
   }
   console.log(`${''.padEnd(12)}${''.padStart(15)}${seconds(sum('ms')).padStart(8)}\n`);
+  if (failed.length) console.log(`What failed, once or for good:\n${failed.join('\n')}\n`);
   console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
   return sum('failed') ? 1 : 0;
 });
