@@ -326,7 +326,8 @@ impl Muxer {
 
     /// All samples of the track that are complete, as one fragment; `None` if there are none. A change of parameters or a break
     /// in the time line ends a fragment early, and so does the span of a cluster: call until `None`. The last sample is held back as long as its duration
-    /// depends on the next; with `flush`, at the end of a segment, it comes too and lasts as long as the one before.
+    /// depends on the next, and pictures as long as others are to be presented between them; with `flush`, at the end of a segment, all come, and the last one
+    /// lasts as long as the one before.
     pub fn take_fragment(&mut self, track: TrackId, flush: bool) -> Option<Fragment> {
         let index = self.states.iter().position(|t| t.id == track)?;
         let state = &mut self.states[index];
@@ -338,13 +339,20 @@ impl Muxer {
         let run = &mut state.runs[0];
         let mut payload = 0u64;
         let mut count = 0;
+        let mut ends = flush || !last_run;
         for (i, e) in run.samples.iter().enumerate() {
-            let held = !e.timed && !flush && last_run && i + 1 == run.samples.len();
-            if held || (e.breaks && i > 0) || (i > 0 && payload + u64::from(e.size) > MAX_PAYLOAD) {
+            if i > 0 && (e.breaks || payload + u64::from(e.size) > MAX_PAYLOAD) {
+                ends = true;
+                break;
+            }
+            if !e.timed && !ends && i + 1 == run.samples.len() {
                 break;
             }
             payload += u64::from(e.size) + run.wrapping.gap() as u64;
             count += 1;
+        }
+        if !ends {
+            count = timing::without_holes(&run.samples, count);
         }
         #[cfg(feature = "webm")]
         if run.wrapping == Wrapping::Webm {

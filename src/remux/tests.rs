@@ -114,29 +114,81 @@ fn init_segment_describes_the_one_track_to_another_reader() {
     assert!(init.windows(avc1(100).len()).any(|w| w == avc1(100)), "the sample entry is verbatim");
 }
 
+/// Decoding order I P B b b, as x264 has it with `bframes=3`: presentation times in frames, two more than the decoding times.
+const REORDERED: [Ticks; 9] = [2, 6, 4, 3, 5, 10, 8, 7, 9];
+
+#[test]
+fn a_picture_waits_for_those_presented_before_it() {
+    for told in [Some(3600), None] {
+        let mut m = muxer();
+        let mut sizes = Vec::new();
+        for (i, frame) in REORDERED.into_iter().enumerate() {
+            add(&mut m, i as Ticks * 3600, frame * 3600, told, b"x");
+            sizes.push(m.take_fragment(VIDEO, false).map_or(0, |f| f.samples));
+        }
+        sizes.push(m.take_fragment(VIDEO, true).map_or(0, |f| f.samples));
+        match told {
+            // Each by itself leaves no hole in its fragment.
+            Some(_) => assert_eq!(sizes, [1, 1, 1, 1, 1, 1, 1, 1, 1, 0]),
+            None => assert_eq!(sizes, [0, 1, 0, 0, 0, 4, 0, 0, 0, 4]),
+        }
+    }
+}
+
+#[test]
+fn pictures_at_a_varying_rate_wait_until_no_other_can_come_between_them() {
+    let times = [0, 700, 9000, 9100, 20_000, 21_000, 21_500, 40_000, 41_000, 41_100, 60_000];
+    let mut m = muxer();
+    let mut taken = 0;
+    for (i, frame) in REORDERED.into_iter().enumerate() {
+        add(&mut m, times[i], times[frame as usize], None, b"x");
+        while let Some(f) = m.take_fragment(VIDEO, false) {
+            taken += f.samples as usize;
+            let end = times[REORDERED[..taken].iter().copied().max().unwrap() as usize];
+            assert!(REORDERED[taken..].iter().all(|&later| times[later as usize] > end), "{taken} taken");
+        }
+    }
+    assert!(taken >= 5, "{taken} taken");
+}
+
+#[test]
+fn presentation_times_without_order_hold_nothing_up() {
+    let mut m = muxer();
+    let mut waiting = 0u32;
+    for i in 0..200 {
+        // One is damaged: nothing is presented so late.
+        add(&mut m, i * 3600, if i == 20 { 1 << 40 } else { (i + 2) * 3600 }, Some(3600), b"x");
+        waiting += 1;
+        while let Some(f) = m.take_fragment(VIDEO, false) {
+            waiting -= f.samples;
+        }
+        assert!(waiting <= 17, "{waiting} wait");
+    }
+}
+
 #[test]
 fn samples_without_duration_wait_for_the_next_and_flush_gives_the_last() {
     let mut m = muxer();
     add(&mut m, 0, 6000, None, b"IDR");
     assert_eq!(m.take_fragment(VIDEO, false), None);
-    add(&mut m, 3000, 12000, None, b"PPPP");
-    add(&mut m, 6000, 3000, None, b"B");
+    add(&mut m, 3000, 9000, None, b"PPPP");
+    add(&mut m, 6000, 12000, None, b"P");
     let first = m.take_fragment(VIDEO, false).unwrap();
     let read = read_back(&first);
     assert_eq!((read.tfdt, read.default_duration), (0, Some(3000)));
     assert_eq!(read.sizes, [3, 4]);
-    assert_eq!(read.offsets, [6000, 9000]);
+    assert_eq!(read.offsets, [6000, 6000]);
     assert_eq!(read.first_flags, Some(0x0200_0000));
     assert_eq!(read.payload, b"IDRPPPP");
-    assert_eq!((first.first_pts, first.end, first.starts_with_sync), (6000, 15000, true));
+    assert_eq!((first.first_pts, first.end, first.starts_with_sync), (6000, 12000, true));
 
     let last = m.take_fragment(VIDEO, true).unwrap();
     let read = read_back(&last);
     assert_eq!(
         (read.tfdt, read.default_duration, read.payload.as_slice()),
-        (6000, Some(3000), b"B".as_slice())
+        (6000, Some(3000), b"P".as_slice())
     );
-    assert_eq!(read.offsets, [-3000]);
+    assert_eq!(read.offsets, [6000]);
     assert!(!last.starts_with_sync);
     assert_eq!(m.take_fragment(VIDEO, true), None);
 }

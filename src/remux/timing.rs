@@ -143,6 +143,31 @@ impl Opening {
     }
 }
 
+/// Samples that no later one is presented before, at the most: the deepest reordering that H.264 and HEVC allow (their DPB).
+const REORDERED: usize = 16;
+
+/// How many of the first `count` samples may make a fragment: as many as there are without a hole that later ones will fill. Firefox (Moof.cpp) draws each
+/// picture out to the one presented next in its fragment, and then drops what comes for that time.
+pub(super) fn without_holes(samples: &[Entry], count: usize) -> usize {
+    let newest = samples.last().map_or(0, |e| e.dts);
+    let mut later = samples[count..].iter().map(|e| e.pts).min().unwrap_or(Ticks::MAX);
+    for length in (1..=count).rev().take(REORDERED + 1) {
+        let taken = &samples[..length];
+        let pts = || taken.iter().map(|e| e.pts);
+        let last = pts().max().unwrap_or(0);
+        let span = last.saturating_sub(pts().min().unwrap_or(0));
+        // The first ones may be shortened by `Opening`.
+        let longest = taken.iter().map(|e| Ticks::from(e.duration)).max().unwrap_or(0);
+        let filled = span.saturating_mul(2) < longest.saturating_mul(2 * length as Ticks - 1);
+        if last < later && (filled || last <= newest) {
+            return length;
+        }
+        later = later.min(samples[length - 1].pts);
+    }
+    // No order at all: nothing is to be waited for.
+    if count > REORDERED { count } else { 0 }
+}
+
 /// For a sample that is alone: 1024 samples of audio (an AAC frame), or 1/25 s.
 fn default_duration(info: &TrackInfo) -> u32 {
     let scale = u64::from(info.timescale.get());
