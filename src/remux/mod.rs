@@ -122,6 +122,8 @@ struct Entry {
     timed: bool,
     /// Whether the time line breaks before it, so that it starts a fragment.
     breaks: bool,
+    /// Whether `duration` is too short, as `Opening` moved its decoding time.
+    short: bool,
     sync: bool,
     size: u32,
 }
@@ -325,9 +327,9 @@ impl Muxer {
     }
 
     /// All samples of the track that are complete, as one fragment; `None` if there are none. A change of parameters or a break
-    /// in the time line ends a fragment early, and so does the span of a cluster: call until `None`. The last sample is held back as long as its duration
-    /// depends on the next, and pictures as long as others are to be presented between them; with `flush`, at the end of a segment, all come, and the last one
-    /// lasts as long as the one before.
+    /// in the time line ends a fragment early, and so does the span of a cluster: call until `None`. The last sample is held back as
+    /// long as its duration depends on the next, and pictures as long as others are to be presented between them; with `flush`, at
+    /// the end of a segment, all come, and the last one lasts as long as the one before.
     pub fn take_fragment(&mut self, track: TrackId, flush: bool) -> Option<Fragment> {
         let index = self.states.iter().position(|t| t.id == track)?;
         let state = &mut self.states[index];
@@ -519,9 +521,7 @@ impl Sink for Muxer {
         };
         let Track { runs, clock, opening, .. } = state;
         let (run, earlier) = runs.split_last_mut().expect("a track has a run from its start");
-        if self.opens {
-            opening.press(&run.info, &mut sample);
-        }
+        let short = self.opens && opening.press(&run.info, &mut sample);
         run.payload();
         let written = run.buffer.len().saturating_sub(run.done);
         let size = written.min(sample.size as usize);
@@ -540,6 +540,7 @@ impl Sink for Muxer {
         let previous = run.samples.last_mut().or_else(|| earlier.last_mut()?.samples.last_mut());
         let (mut entry, timing_warning) = clock.place(&run.info, &sample, previous);
         entry.size = size as u32;
+        entry.short = short;
         run.samples.push(entry);
         run.keep_gap();
         if size < sample.size as usize {

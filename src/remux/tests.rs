@@ -136,6 +136,33 @@ fn a_picture_waits_for_those_presented_before_it() {
 }
 
 #[test]
+fn flush_gives_what_is_presented_out_of_order() {
+    let mut m = muxer();
+    for (dts, pts, payload) in [(0, 6000, b"IDR".as_slice()), (3000, 12000, b"PPPP"), (6000, 3000, b"B")] {
+        add(&mut m, dts, pts, None, payload);
+    }
+    assert_eq!(m.take_fragment(VIDEO, false), None);
+    let all = m.take_fragment(VIDEO, true).unwrap();
+    let read = read_back(&all);
+    assert_eq!((read.tfdt, read.default_duration), (0, Some(3000)));
+    assert_eq!((read.sizes, read.offsets), (vec![3, 4, 1], vec![6000, 9000, -3000]));
+    assert_eq!(read.payload, b"IDRPPPPB");
+    assert_eq!((all.first_pts, all.end, all.starts_with_sync), (3000, 15000, true));
+}
+
+#[test]
+fn the_opening_leaves_no_hole_in_its_first_fragment() {
+    let mut m = muxer();
+    m.set_opens(true);
+    let mut fragments = Vec::new();
+    for (i, frame) in REORDERED.into_iter().enumerate() {
+        add(&mut m, i as Ticks * 3600, frame * 3600, Some(3600), b"x");
+        fragments.extend(m.take_fragment(VIDEO, false).map(|f| (i, f.first_pts / 3600, f.end / 3600)));
+    }
+    assert_eq!(fragments, [(8, 2, 11)]);
+}
+
+#[test]
 fn pictures_at_a_varying_rate_wait_until_no_other_can_come_between_them() {
     let times = [0, 700, 9000, 9100, 20_000, 21_000, 21_500, 40_000, 41_000, 41_100, 60_000];
     let mut m = muxer();

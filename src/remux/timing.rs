@@ -103,6 +103,7 @@ impl Clock {
                 duration,
                 timed: told.is_some(),
                 breaks,
+                short: false,
                 sync: sample.sync,
                 size: 0,
             },
@@ -130,36 +131,42 @@ pub(super) struct Opening {
 impl Opening {
     /// Moves decoding times from `first dts ..` to `first pts ..`, ever less, and not at all from 1/60 s after the first
     /// presentation time on: nothing but the first sample is presented before that, up to 60 pictures a second.
-    pub fn press(&mut self, info: &TrackInfo, sample: &mut Sample) {
+    ///
+    /// Returns whether it moved this one, which makes its duration too short.
+    pub fn press(&mut self, info: &TrackInfo, sample: &mut Sample) -> bool {
         let (dts, pts) = *self.first.get_or_insert((sample.dts, sample.pts));
         let reach = Ticks::from(info.timescale.get() / 60).max(1);
-        let (Some(delay), Some(since)) = (pts.checked_sub(dts), sample.dts.checked_sub(dts)) else { return };
+        let (Some(delay), Some(since)) = (pts.checked_sub(dts), sample.dts.checked_sub(dts)) else {
+            return false;
+        };
         // A delay of more than some seconds is damage, not reordering.
-        if delay > 0 && delay < 300 * reach && (0..delay + reach).contains(&since) {
+        let moves = delay > 0 && delay < 300 * reach && (0..delay + reach).contains(&since);
+        if moves {
             sample.dts = pts + since * reach / (delay + reach);
             // What is told is the distance of the unmoved times.
             sample.duration = None;
         }
+        moves
     }
 }
 
-/// Samples that no later one is presented before, at the most: the deepest reordering that H.264 and HEVC allow (their DPB).
+/// Pictures that may be decoded before one that is presented before them, at most: what H.264 and HEVC allow (their DPB).
 const REORDERED: usize = 16;
 
-/// How many of the first `count` samples may make a fragment: as many as there are without a hole that later ones will fill. Firefox (Moof.cpp) draws each
-/// picture out to the one presented next in its fragment, and then drops what comes for that time.
+/// How many of the first `count` samples may make a fragment: as many as there are without a hole that later ones will fill. Firefox
+/// draws each picture out to the one presented next in its fragment (Moof.cpp), and shows it in place of those that come for that time.
 pub(super) fn without_holes(samples: &[Entry], count: usize) -> usize {
     let newest = samples.last().map_or(0, |e| e.dts);
     let mut later = samples[count..].iter().map(|e| e.pts).min().unwrap_or(Ticks::MAX);
     for length in (1..=count).rev().take(REORDERED + 1) {
         let taken = &samples[..length];
-        let pts = || taken.iter().map(|e| e.pts);
-        let last = pts().max().unwrap_or(0);
-        let span = last.saturating_sub(pts().min().unwrap_or(0));
-        // The first ones may be shortened by `Opening`.
+        let Some(shown_last) = taken.iter().max_by_key(|e| e.pts) else { break };
+        let last = shown_last.pts;
+        let span = last.saturating_sub(taken.iter().map(|e| e.pts).min().unwrap_or(last));
         let longest = taken.iter().map(|e| Ticks::from(e.duration)).max().unwrap_or(0);
         let filled = span.saturating_mul(2) < longest.saturating_mul(2 * length as Ticks - 1);
-        if last < later && (filled || last <= newest) {
+        // One that is too short leaves a hole, unless others are shown after it.
+        if last < later && (filled || last <= newest) && !shown_last.short {
             return length;
         }
         later = later.min(samples[length - 1].pts);

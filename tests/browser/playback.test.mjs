@@ -41,6 +41,18 @@ describe(`playback in ${engine}`, () => {
     await page.isClean();
   });
 
+  // Each piece has a few pictures, and many end between those that are presented in another order than decoded.
+  for (const [url, frameAtZero] of [['hls-ts/360p/index.m3u8', 0], ['hls-fmp4/360p/index.m3u8', 0], ['files/mp3.flv', -2]]) {
+    test(`pictures belong to their times, however small the pieces are in which they come: ${url}`, async () => {
+      const page = await stage.open();
+      await page.load(`/~kbps=3000/samples/${url}`);
+      await page.run(() => window.page.video.pause());
+      await page.until(() => { const { buffered } = window.page.video; return buffered.length === 1 && buffered.end(0) >= 4; }, { what: '4 s buffered' });
+      for (let frame = 30; frame < 80; frame++) await page.showsFrameAt((frame + 0.5) / fps, { frameAtZero, fps });
+      await page.isClean();
+    });
+  }
+
   for (const url of ['/samples/hls-ts/360p/index.m3u8', '/samples/hls-fmp4/360p/index.m3u8']) {
     test(`fetches no further ahead than it is told, and drops what lies behind: ${url.split('/')[2]}`, async () => {
       const page = await stage.open();
