@@ -14,7 +14,11 @@ const print = (text) => process.stderr.write(`${text}\n`);
 const FILE_TIMEOUT_MS = 20 * 60_000;
 
 /** What failed, to be told once more at the end, where it is not buried under what passed. */
-const failed = [];
+const failures = [];
+const fail = (where, text) => {
+  print(text);
+  failures.push(`${where}:\n${text}`);
+};
 
 /** Runs a program whose success is one passed check. */
 const check = (command, args, options) => async () => {
@@ -25,19 +29,18 @@ const check = (command, args, options) => async () => {
 /** Runs Rust tests and adds up their own counts; the names and outputs of failed ones are in the error. */
 const rustTests = (command, args) => async () => {
   const count = { passed: 0, failed: 0 };
-  const failures = [];
+  const names = [];
   let crashed;
   try {
     await run(tool(command), args, { onLine: (line) => {
       const result = /^test result: .* (\d+) passed; (\d+) failed/.exec(line);
       if (result) { count.passed += Number(result[1]); count.failed += Number(result[2]); }
-      if (/^test .*(FAILED|FAIL)$/.test(line)) failures.push(line);
+      if (/^test .*(FAILED|FAIL)$/.test(line)) names.push(line);
     } });
   } catch (error) { crashed = error; }
   if (crashed) {
     if (count.failed === 0) count.failed = 1;
-    failed.push(...failures);
-    print([...failures, crashed.message].join('\n'));
+    fail(command, [...names, crashed.message].join('\n'));
   } else if (count.passed === 0) {
     throw new Told(`${command} ${args.join(' ')} ran no tests`);
   }
@@ -64,9 +67,8 @@ async function browserTests(files, env = {}, only = []) {
       count.failed++;
       if (!group) count.names.push(data.name);
       const cause = data.details.error?.cause;
-      const text = `  ✗ ${data.name}  ${seconds(data.details.duration_ms)}\n${String(cause?.stack ?? cause?.message ?? (typeof cause === 'string' ? cause : data.details.error?.message)).replace(/^/gm, '      ')}`;
-      failed.push(`${path.basename(data.file ?? '')} ${env.MILLRACE_BROWSER ?? ''}\n${text}`);
-      print(text);
+      const told = cause?.stack ?? cause?.message ?? (typeof cause === 'string' ? cause : data.details.error?.message);
+      fail([path.basename(data.file ?? ''), env.MILLRACE_BROWSER].filter(Boolean).join(' in '), `  ✗ ${data.name}  ${seconds(data.details.duration_ms)}\n${String(told).replace(/^/gm, '      ')}`);
     }
     if (type === 'test:pass') print(`  ✓ ${data.name}  ${seconds(data.details.duration_ms)}`);
   }
@@ -131,9 +133,7 @@ await main(async () => {
     if (missing) result = { passed: 0, failed: 1, note: `not run: ${missing} failed` };
     else {
       try { result = await phase.run(); } catch (error) {
-        const text = error instanceof Told ? error.message : error.stack;
-        failed.push(`${phase.name}: ${text}`);
-        print(text);
+        fail(phase.name, error instanceof Told ? error.message : error.stack);
         result = { passed: 0, failed: 1 };
       }
     }
@@ -148,7 +148,7 @@ await main(async () => {
     console.log(`${name.padEnd(12)}${String(passed).padStart(7)}${String(failed).padStart(8)}${seconds(ms).padStart(8)}${note ? `   ${note}` : ''}`);
   }
   console.log(`${''.padEnd(12)}${''.padStart(15)}${seconds(sum('ms')).padStart(8)}\n`);
-  if (failed.length) console.log(`What failed, once or for good:\n${failed.join('\n')}\n`);
+  if (failures.length) console.log(`What failed, once or for good:\n${failures.join('\n')}\n`);
   console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
   return sum('failed') ? 1 : 0;
 });
