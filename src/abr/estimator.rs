@@ -59,6 +59,8 @@ struct Request {
     id: u32,
     started: Seconds,
     first_byte: Option<Seconds>,
+    /// Size of the first chunk where it does not count: when its transfer began is not known.
+    head: f64,
     /// Bytes that count and are not in the averages yet.
     bytes: f64,
     /// Its share of the busy time that is not in the averages yet.
@@ -95,6 +97,7 @@ impl Estimator {
             id,
             started: now,
             first_byte: None,
+            head: 0.0,
             bytes: 0.0,
             seconds: 0.0,
             trusted: false,
@@ -112,9 +115,7 @@ impl Estimator {
             None => {
                 r.first_byte = Some(now);
                 r.shared = busy;
-                if busy {
-                    r.bytes += count as f64;
-                }
+                *(if busy { &mut r.bytes } else { &mut r.head }) += count as f64;
             }
             Some(first) => {
                 r.bytes += count as f64;
@@ -132,9 +133,13 @@ impl Estimator {
     pub fn request_done(&mut self, id: u32, now: Seconds) {
         self.advance(now);
         let Some(at) = self.requests.iter().position(|r| r.id == id) else { return };
-        let r = self.requests.swap_remove(at);
+        let mut r = self.requests.swap_remove(at);
         if r.bytes < TINY && !r.trusted && !r.shared {
-            return;
+            // It came in one go, as on a fast link to a busy page. The link is at least as fast as the wait for it allows.
+            (r.bytes, r.seconds) = (r.bytes + r.head, now - r.started);
+            if r.bytes < TINY || r.bytes * 8.0 <= self.estimate(now) * r.seconds {
+                return;
+            }
         }
         let Some(first) = r.first_byte else { return };
         let rate = r.bytes * 8.0 / r.seconds.max(1e-6);

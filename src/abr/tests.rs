@@ -161,6 +161,30 @@ fn a_link_on_which_all_is_instant_is_believed_in_the_end() {
     assert!(link.estimate() > 50e6, "{}", link.estimate());
 }
 
+/// A busy page is given whole responses at once; their rate is then at least that over the wait for them.
+#[test]
+fn responses_of_one_chunk_are_believed_in_the_end() {
+    let mut link = Link::new(&[]);
+    let mut fetch = |count: usize, wait: f64| {
+        for _ in 0..count {
+            let id = link.next_id;
+            link.next_id += 1;
+            link.estimator.request_started(id, link.now);
+            link.now += wait;
+            link.estimator.bytes(id, link.now, 250_000);
+            link.estimator.request_done(id, link.now + 0.001);
+            link.now += 1.0;
+        }
+        link.estimate()
+    };
+    // One or two may have come from a cache.
+    assert_near(fetch(2, 0.1), 2e6, 0.001);
+    let fast = fetch(4, 0.1);
+    assert!(fast > 15e6, "{fast}");
+    // How long the server took is no measure of the link.
+    assert_near(fetch(4, 5.0), fast, 0.001);
+}
+
 #[test]
 fn the_estimate_falls_while_a_response_stands_still() {
     let trace = [(0.0, 4e6)];
