@@ -10,6 +10,8 @@ pub mod error;
 pub mod manifest;
 pub mod player;
 pub mod remux;
+#[cfg(all(feature = "sim", not(target_arch = "wasm32")))]
+pub mod sim;
 pub mod time;
 #[cfg(target_arch = "wasm32")]
 mod web;
