@@ -3,8 +3,8 @@
 //! `--help` tells the options.
 
 use millrace::sim::{
-    Group, KINDS, Listing, METRICS, Metrics, Movie, Options, Plot, Random, Report, Rule, Run, Site, Trace, play,
-    synthetic_movie, synthetic_traces,
+    Group, KINDS, Listing, METRICS, Metrics, Movie, Options, Plot, Random, Report, Rule, Run, Site, Trace,
+    play, synthetic_movie, synthetic_traces,
 };
 use std::process::ExitCode;
 

@@ -1,5 +1,6 @@
 //! A model of the media element and its SourceBuffers: what is buffered, what plays, when it waits.
 
+use super::site::rung_of;
 use crate::container::mp4::FragmentDemuxer;
 use crate::container::{Demuxer, Sample, Sink, TrackId, TrackInfo};
 use crate::player::{BufferId, MediaState};
@@ -62,16 +63,14 @@ impl SourceBuffer {
 
     /// `appendBuffer` of whole boxes; `false`: they are not what they should be.
     pub fn append(&mut self, data: &[u8], offset: Seconds, window: (Seconds, Seconds)) -> bool {
-        let parsed = self
-            .demuxer
-            .push(data, &mut self.parsed)
-            .and_then(|()| self.demuxer.finish(&mut self.parsed));
+        let parsed =
+            self.demuxer.push(data, &mut self.parsed).and_then(|()| self.demuxer.finish(&mut self.parsed));
         let samples = std::mem::take(&mut self.parsed.samples);
         let Some(scale) = self.parsed.scale.filter(|_| parsed.is_ok()) else { return false };
         for (pts, duration, size) in samples {
             let start = scale.seconds(pts) + offset;
             let end = start + scale.seconds(duration.into());
-            let rung = (size as usize).saturating_sub(1);
+            let rung = rung_of(size);
             let piece = Piece { start: start.max(window.0), end: end.min(window.1), rung };
             if piece.end > piece.start {
                 self.insert(piece);
@@ -214,7 +213,9 @@ impl Element {
         for p in video.pieces[first..].iter().take_while(|p| p.start < self.position) {
             let part = Played { from: p.start.max(before), to: p.end.min(self.position), rung: p.rung };
             match self.played.last_mut() {
-                Some(last) if last.rung == part.rung && (last.to - part.from).abs() < 1e-6 => last.to = part.to,
+                Some(last) if last.rung == part.rung && (last.to - part.from).abs() < 1e-6 => {
+                    last.to = part.to
+                }
                 _ => self.played.push(part),
             }
         }
@@ -256,7 +257,8 @@ impl Element {
             self.ended = true;
             self.report();
         }
-        if (before >= 3) != (self.ready_state >= 3) || (before >= 2) != (self.ready_state >= 2) || before == 0 {
+        if (before >= 3) != (self.ready_state >= 3) || (before >= 2) != (self.ready_state >= 2) || before == 0
+        {
             self.report();
         }
         if self.playing() && now >= self.next_tick {

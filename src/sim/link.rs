@@ -105,8 +105,7 @@ impl<'a> Link<'a> {
     pub fn request(&mut self, now: Seconds, id: u32, length: u64, cacheable: bool) {
         self.advance(now);
         let cached = cacheable && self.options.cache > 0.0 && self.random.unit() < self.options.cache;
-        let jitter =
-            if self.options.jitter > 0.0 { self.random.unit() * self.options.jitter } else { 0.0 };
+        let jitter = if self.options.jitter > 0.0 { self.random.unit() * self.options.jitter } else { 0.0 };
         let wait = if cached { CACHE } else { self.trace.rtt + jitter };
         let carried = if cached { length as f64 } else { 0.0 };
         self.transfers.push(Transfer {

@@ -40,3 +40,5 @@ pub use site::{Listing, Site};
 pub use synthetic::{KINDS, synthetic_movie, synthetic_traces};
 pub use trace::{Step, Trace};
 
+#[cfg(test)]
+mod tests;

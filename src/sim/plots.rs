@@ -88,7 +88,8 @@ impl Chart {
             }
             last = Some(py);
         }
-        let _ = write!(self.svg, "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\"/>");
+        let _ =
+            write!(self.svg, "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\"/>");
     }
 
     fn band(&mut self, from: f64, to: f64) {
@@ -126,7 +127,11 @@ impl Report {
              small{color:#57606a;display:block}svg{width:100%;height:auto}.grid{stroke:#d0d7de}text{font:12px system-ui,sans-serif}\
              .tick{fill:#57606a}</style>",
         );
-        let _ = write!(out, "<h1>Simulated sessions</h1><p>{}</p><table><tr><th>set<th>rule<th>n", escape(&self.title));
+        let _ = write!(
+            out,
+            "<h1>Simulated sessions</h1><p>{}</p><table><tr><th>set<th>rule<th>n",
+            escape(&self.title)
+        );
         for m in &METRICS {
             let _ = write!(out, "<th>{}", m.name);
         }
@@ -180,7 +185,8 @@ fn distribution(group: &Group) -> String {
     if low > high {
         return String::new();
     }
-    let mut chart = Chart::new((low, high.max(low + 0.01)), (0.0, 1.0), "share of sessions with at most this QoE_log");
+    let mut chart =
+        Chart::new((low, high.max(low + 0.01)), (0.0, 1.0), "share of sessions with at most this QoE_log");
     for (values, colour) in sorted.iter().zip(COLOURS.iter().cycle()) {
         let count = values.len() as f64;
         chart.line(values.iter().enumerate().map(|(i, v)| (*v, (i + 1) as f64 / count)), colour, true);
@@ -196,8 +202,11 @@ impl Plot {
         let top = self.ladder.last().copied().unwrap_or(1.0);
         let most = record.iter().map(|i| i.kbps).fold(top, f64::max).min(2.0 * top);
         let mut rates = Chart::new((0.0, end), (0.0, most), "kbit/s over seconds; red: stalls");
-        let mut buffer =
-            Chart::new((0.0, end), (0.0, record.iter().map(|i| i.buffer).fold(1.0, f64::max)), "seconds buffered");
+        let mut buffer = Chart::new(
+            (0.0, end),
+            (0.0, record.iter().map(|i| i.buffer).fold(1.0, f64::max)),
+            "seconds buffered",
+        );
         for stall in &self.session.stalls {
             rates.band(stall.at, stall.at + stall.seconds);
             buffer.band(stall.at, stall.at + stall.seconds);

@@ -13,9 +13,10 @@ impl Random {
     /// Starts from a seed and a name: another sequence for each name.
     pub fn named(seed: u64, name: &str) -> Self {
         // FNV-1a.
-        Self(name.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |h, b| {
-            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-        }))
+        Self(
+            name.bytes()
+                .fold(seed ^ 0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)),
+        )
     }
 
     /// The next 64 bits.

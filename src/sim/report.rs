@@ -177,8 +177,7 @@ impl Report {
             let runs = same["runs"].as_array().ok_or_else(|| wrong(Fault::Field("runs")))?;
             for (place, run) in runs.iter().enumerate() {
                 let rule = run["rule"].as_str().ok_or_else(|| wrong(Fault::Field("rule")))?;
-                let rule =
-                    if runs.len() == 1 { "earlier".to_owned() } else { format!("earlier {rule}") };
+                let rule = if runs.len() == 1 { "earlier".to_owned() } else { format!("earlier {rule}") };
                 let sessions = run["sessions"].as_array().ok_or_else(|| wrong(Fault::Field("sessions")))?;
                 let metrics = sessions.iter().map(|s| Some(Metrics(numbers(s)?.try_into().ok()?)));
                 let metrics: Option<Vec<_>> = metrics.collect();

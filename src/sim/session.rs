@@ -251,8 +251,7 @@ impl World<'_> {
         let session = &mut self.session;
         session.wall = self.now;
         session.startup = self.element.first_frame;
-        session.stalls =
-            self.element.stalls.iter().map(|&(at, seconds)| Stall { at, seconds }).collect();
+        session.stalls = self.element.stalls.iter().map(|&(at, seconds)| Stall { at, seconds }).collect();
         session.played = std::mem::take(&mut self.element.played);
         session.latency = (self.latency.1 > 0).then(|| self.latency.0 / f64::from(self.latency.1));
     }
@@ -416,6 +415,11 @@ impl World<'_> {
                     (body.length, body.wire) = (0, 0);
                 }
                 self.session.requests += 1;
+                if self.options.record {
+                    let path = url.rsplit_once(".test/").map_or(url.as_str(), |u| u.1);
+                    let text = format!("GET {path}: {} bytes (status {})", body.length, body.status);
+                    self.session.story.push((self.now, text));
+                }
                 self.link.request(self.now, id.0, body.wire, body.cacheable);
                 self.bodies.push((id.0, url, body));
             }

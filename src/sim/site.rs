@@ -1,8 +1,9 @@
 //! What the server has: a manifest of the movie, and segments whose boxes are real and whose payload is zeros.
 //!
-//! A segment is one `moof` and one `mdat` of true size. Its samples are few and tiny, spread over the `mdat` as the pictures of a
-//! real one are over its bytes: the demuxer passes over what lies between them, which costs nothing, while the player counts each byte
-//! as it comes. The size of a sample, in bytes, is its rung plus one: so the model of the SourceBuffer knows what it plays.
+//! A segment is one `moof` and one `mdat` of true size. Its samples are few, spread over the `mdat` as the pictures of a real one are
+//! over its bytes, and all but the first are tiny: the demuxer passes over what lies between them, which costs nothing, while the player
+//! counts each byte as it comes. The first one fills its share, since the player asks for no bytes in front of the picture
+//! that it begins with. The size of a sample tells its rung ([`rung_of`]), so the model of the SourceBuffer knows what it plays.
 
 use super::movie::Movie;
 use crate::bytes::ByteWriter;
@@ -30,8 +31,15 @@ pub(super) const MANIFEST: &str = "https://sim.test/movie.mpd";
 const TICKS: u32 = 1000;
 /// Seconds of media that come out of a segment at once: a large group of pictures for the real thing, few steps for the simulator.
 const PIECE_MS: u32 = 500;
+/// Qualities that the size of a sample can tell apart.
+const RUNGS: u64 = 64;
 /// A text as an MPD is this many times smaller on the wire. (Ten gigabytes of lists, gzip: 9 to 14.)
 const COMPRESSED: u64 = 10;
+
+/// The rung that a sample of so many bytes is of.
+pub(super) fn rung_of(size: u32) -> usize {
+    (u64::from(size).saturating_sub(1) % RUNGS) as usize
+}
 
 /// A response.
 #[derive(Clone, Debug)]
@@ -113,13 +121,13 @@ impl Site {
 
     /// Bytes of a segment; no fewer than its boxes need.
     fn size(&self, rung: usize, n: usize) -> u64 {
-        let least = 1024 + u64::from(self.movie.segment_ms / PIECE_MS + 1) * (64 + rung as u64);
+        let least = 1024 + u64::from(self.movie.segment_ms / PIECE_MS + 1) * 2 * RUNGS;
         self.movie.bytes.get(n).and_then(|s| s.get(rung)).copied().unwrap_or(0).max(least)
     }
 
     fn audio_size(&self) -> u64 {
         let bits = self.audio.unwrap_or(0) as f64 * self.movie.segment();
-        (bits / 8.0).max(2048.0) as u64
+        (bits / 8.0).max(8192.0) as u64
     }
 
     fn sidx(&self, rung: usize) -> Vec<u8> {
@@ -150,7 +158,9 @@ impl Site {
                 x,
                 "type=\"dynamic\" availabilityStartTime=\"{began}\" publishTime=\"{began}\" timeShiftBufferDepth=\"PT120S\">"
             ),
-            None => write!(x, "type=\"static\" mediaPresentationDuration=\"PT{:.3}S\">", self.movie.duration()),
+            None => {
+                write!(x, "type=\"static\" mediaPresentationDuration=\"PT{:.3}S\">", self.movie.duration())
+            }
         };
         x.push_str("<Period start=\"PT0S\">");
         if let Some(bandwidth) = self.audio {
@@ -209,13 +219,7 @@ impl Site {
     }
 
     /// What a URL answers at a time.
-    pub(super) fn answer(
-        &self,
-        url: &str,
-        range: Option<ByteRange>,
-        live: bool,
-        now: Seconds,
-    ) -> Body {
+    pub(super) fn answer(&self, url: &str, range: Option<ByteRange>, live: bool, now: Seconds) -> Body {
         self.find(url, range, live, now).unwrap_or_else(|| Body {
             status: 404,
             front: Rc::from(&[][..]),
@@ -249,7 +253,9 @@ impl Site {
             }
             return Some(match rung {
                 Some(rung) if rung < self.movie.kbps.len() => self.segment(rung, n, 0, range),
-                _ if folder == "a" => Body::media(&self.boxes(0, n, self.audio_size()), self.audio_size(), 0, range),
+                _ if folder == "a" => {
+                    Body::media(&self.boxes(0, n, self.audio_size()), self.audio_size(), 0, range)
+                }
                 _ => return None,
             });
         }
@@ -279,36 +285,40 @@ impl Site {
     fn boxes(&self, rung: usize, n: usize, size: u64) -> Vec<u8> {
         let ms = self.movie.segment_ms;
         let pieces = (ms / PIECE_MS).max(1);
-        let sample = rung as u32 + 1;
-        let mut offsets = Vec::new();
-        let mut w = ByteWriter::new();
-        w.boxed(b"moof", |w| {
-            w.full_boxed(b"mfhd", 0, 0, |w| w.u32(n as u32 + 1));
-            w.boxed(b"traf", |w| {
-                // Offsets count from the moof (§8.8.7, default-base-is-moof).
-                w.full_boxed(b"tfhd", 0, 0x02_0000, |w| w.u32(1));
-                w.full_boxed(b"tfdt", 1, 0, |w| w.u64(n as u64 * u64::from(ms)));
-                for piece in 0..pieces {
-                    // A data offset, durations, sizes and flags (§8.8.8).
-                    w.full_boxed(b"trun", 0, 0x0701, |w| {
-                        w.u32(1);
-                        offsets.push(w.len());
-                        w.u32(0);
-                        w.u32(ms * (piece + 1) / pieces - ms * piece / pieces);
-                        w.u32(sample);
-                        w.u32(if piece == 0 { 0x0200_0000 } else { 0x0101_0000 });
-                    });
-                }
+        let tiny = rung as u64 % RUNGS + 1;
+        // All headers are of one length, whatever they tell: the first pass finds it.
+        let (mut start, mut boxes) = (0, Vec::new());
+        for _ in 0..2 {
+            let share = size.saturating_sub(start) / u64::from(pieces);
+            let mut w = ByteWriter::new();
+            w.boxed(b"moof", |w| {
+                w.full_boxed(b"mfhd", 0, 0, |w| w.u32(n as u32 + 1));
+                w.boxed(b"traf", |w| {
+                    // Offsets count from the moof (§8.8.7, default-base-is-moof).
+                    w.full_boxed(b"tfhd", 0, 0x02_0000, |w| w.u32(1));
+                    w.full_boxed(b"tfdt", 1, 0, |w| w.u64(n as u64 * u64::from(ms)));
+                    for piece in 0..pieces {
+                        let end = start + share * u64::from(piece + 1);
+                        let bytes =
+                            if piece == 0 { (share / RUNGS).saturating_sub(1) * RUNGS + tiny } else { tiny };
+                        let offset = if piece == 0 { start } else { end.saturating_sub(bytes) };
+                        // A data offset, durations, sizes and flags (§8.8.8).
+                        w.full_boxed(b"trun", 0, 0x0701, |w| {
+                            w.u32(1);
+                            w.u32(offset as u32);
+                            w.u32(ms * (piece + 1) / pieces - ms * piece / pieces);
+                            w.u32(bytes as u32);
+                            w.u32(if piece == 0 { 0x0200_0000 } else { 0x0101_0000 });
+                        });
+                    }
+                });
             });
-        });
-        let start = w.len() as u64 + 8;
-        for (at, piece) in offsets.into_iter().zip(1u64..) {
-            let end = start + size.saturating_sub(start) * piece / u64::from(pieces);
-            w.set_u32(at, (end - u64::from(sample)) as u32);
+            w.u32(size.saturating_sub(w.len() as u64) as u32);
+            w.bytes(b"mdat");
+            start = w.len() as u64;
+            boxes = w.into_vec();
         }
-        w.u32(size.saturating_sub(start - 8) as u32);
-        w.bytes(b"mdat");
-        w.into_vec()
+        boxes
     }
 }
 

@@ -29,7 +29,11 @@ impl Trace {
     ///
     /// # Errors
     /// [`Fault`], if it has no steps, a step is impossible, or nothing would ever come through it.
-    pub fn new(id: &str, rtt: Seconds, steps: impl IntoIterator<Item = (Seconds, f64)>) -> Result<Self, Fault> {
+    pub fn new(
+        id: &str,
+        rtt: Seconds,
+        steps: impl IntoIterator<Item = (Seconds, f64)>,
+    ) -> Result<Self, Fault> {
         let steps: Vec<Step> = steps.into_iter().map(|(seconds, kbps)| Step { seconds, kbps }).collect();
         if steps.is_empty() {
             return Err(Fault::Empty);
