@@ -2,8 +2,8 @@
 //!
 //! A segment is one `moof` and one `mdat` of true size. Its samples are few, spread over the `mdat` as the pictures of a real one are
 //! over its bytes, and all but the first are tiny: the demuxer passes over what lies between them, which costs nothing, while the player
-//! counts each byte as it comes. The first one fills its share, since the player asks for no bytes in front of the picture
-//! that it begins with. The size of a sample tells its rung ([`rung_of`]), so the model of the SourceBuffer knows what it plays.
+//! counts each byte as it comes. Where playback may begin the first one fills its share, since the player asks for no bytes in front
+//! of the picture that it begins with. The size of a sample tells its rung ([`rung_of`]), so the model of the SourceBuffer knows what it plays.
 
 use super::movie::Movie;
 use crate::bytes::ByteWriter;
@@ -252,9 +252,9 @@ impl Site {
                 return None;
             }
             return Some(match rung {
-                Some(rung) if rung < self.movie.kbps.len() => self.segment(rung, n, 0, range),
+                Some(rung) if rung < self.movie.kbps.len() => self.segment(rung, n, 0, range, live),
                 _ if folder == "a" => {
-                    Body::media(&self.boxes(0, n, self.audio_size()), self.audio_size(), 0, range)
+                    Body::media(&self.boxes(0, n, self.audio_size(), true), self.audio_size(), 0, range)
                 }
                 _ => return None,
             });
@@ -267,7 +267,7 @@ impl Site {
             return None;
         }
         match places.partition_point(|p| *p <= range.first).checked_sub(1) {
-            Some(n) => Some(self.segment(rung, n, places[n], Some(range))),
+            Some(n) => Some(self.segment(rung, n, places[n], Some(range), live)),
             None => {
                 let front = [&self.inits[rung][..], &self.indexes[rung]].concat();
                 Some(Body::small(front.into(), Some(range)))
@@ -276,13 +276,13 @@ impl Site {
     }
 
     /// A segment that lies at a place in its file, or the part of it that is asked for.
-    fn segment(&self, rung: usize, n: usize, place: u64, range: Option<ByteRange>) -> Body {
+    fn segment(&self, rung: usize, n: usize, place: u64, range: Option<ByteRange>, live: bool) -> Body {
         let size = self.size(rung, n);
-        Body::media(&self.boxes(rung, n, size), size, place, range)
+        Body::media(&self.boxes(rung, n, size, live || n == 0), size, place, range)
     }
 
-    /// `moof` and the header of `mdat` of a segment of so many bytes.
-    fn boxes(&self, rung: usize, n: usize, size: u64) -> Vec<u8> {
+    /// `moof` and the header of `mdat` of a segment of so many bytes. `filled`: its first sample begins where its data does.
+    fn boxes(&self, rung: usize, n: usize, size: u64, filled: bool) -> Vec<u8> {
         let ms = self.movie.segment_ms;
         let pieces = (ms / PIECE_MS).max(1);
         let tiny = rung as u64 % RUNGS + 1;
@@ -299,9 +299,12 @@ impl Site {
                     w.full_boxed(b"tfdt", 1, 0, |w| w.u64(n as u64 * u64::from(ms)));
                     for piece in 0..pieces {
                         let end = start + share * u64::from(piece + 1);
-                        let bytes =
-                            if piece == 0 { (share / RUNGS).saturating_sub(1) * RUNGS + tiny } else { tiny };
-                        let offset = if piece == 0 { start } else { end.saturating_sub(bytes) };
+                        let bytes = if filled && piece == 0 {
+                            (share / RUNGS).saturating_sub(1) * RUNGS + tiny
+                        } else {
+                            tiny
+                        };
+                        let offset = if filled && piece == 0 { start } else { end.saturating_sub(bytes) };
                         // A data offset, durations, sizes and flags (§8.8.8).
                         w.full_boxed(b"trun", 0, 0x0701, |w| {
                             w.u32(1);
