@@ -164,9 +164,13 @@ impl<'a> Link<'a> {
 
     /// Lets the link carry bytes up to `now`.
     pub fn advance(&mut self, now: Seconds) {
-        while self.at < now {
+        loop {
+            // At the end, too: `next` must not name a change that is already here.
             let any = self.transfers.iter().any(|t| t.active(self.at));
             self.step_window(any);
+            if self.at >= now {
+                return;
+            }
             let (share, count) = self.share();
             let mut until = now.min(self.step_end);
             for t in &self.transfers {

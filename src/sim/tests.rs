@@ -152,7 +152,7 @@ fn movies_that_cannot_be_used_are_named() {
     ] {
         Movie::read("m.json", &text.replacen(from, to, 1)).unwrap_err();
     }
-    let cut = Movie::read("m.json", "{\n\"name\":\n").unwrap_err();
+    let cut = Movie::read("m.json", "{\n\"name\":").unwrap_err();
     assert_eq!((cut.line, cut.fault), (2, Fault::CutShort));
 }
 
