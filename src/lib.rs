@@ -10,7 +10,7 @@ pub mod error;
 pub mod manifest;
 pub mod player;
 pub mod remux;
-#[cfg(all(feature = "sim", not(target_arch = "wasm32")))]
+#[cfg(all(feature = "simulate", not(target_arch = "wasm32")))]
 pub mod sim;
 pub mod time;
 #[cfg(target_arch = "wasm32")]

@@ -9,15 +9,16 @@ use millrace::sim::{
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: simulate --traces FILE… --movie FILE [options] [--traces FILE… …]
-       simulate --synthetic SEED [options]
+usage: npm run simulate [-- options]
+       npm run simulate -- --traces FILE… --movie FILE [--traces FILE… …] [options]
 
-Each --traces begins a set; --movie, --segments and --first hold for it and the sets after it.
+Without --traces: links and a movie that are made up. Each --traces begins a set; the --movie, --segments and --first that follow it
+hold for it and the sets after it.
   --traces FILE…     JSON lines, a link each: {\"id\",\"rtt_ms\",\"ms\":[…],\"kbps\":[…]}
   --movie FILE       {\"segment_ms\",\"bitrates_kbps\":[…],\"sizes_bits\":[[…],…]}
   --segments N       only the first N segments of the movie
   --first N          only the first N links of each file
-  --synthetic SEED   20 links of each kind (steps, ramps, outages, markov) and a movie, made from a seed
+  --synthetic SEED   20 links of each kind (steps, ramps, outages, markov) and a movie, made from a seed (1)
   --rules A,B        default, lowest, highest, fixed:N (N from 0); the first is the one to compare with
   --buffer S         seconds that are buffered at most (25)
   --live             the movie is live: it began a minute ago
@@ -54,7 +55,12 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::parse(std::env::args().skip(1).collect()) {
+    let list: Vec<String> = std::env::args().skip(1).collect();
+    if list.iter().any(|a| a == "--help") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    let arguments = match Arguments::parse(list) {
         Ok(arguments) => arguments,
         Err(text) => {
             eprintln!("{text}\n{USAGE}");
@@ -119,7 +125,6 @@ impl Arguments {
                 "--json" => all.json = true,
                 "--html" => all.html = Some(value()?),
                 "--story" => all.story = Some(value()?),
-                "--help" => return Err("simulated sessions".into()),
                 _ => return Err(format!("unknown option {arg}")),
             }
         }
@@ -130,8 +135,8 @@ impl Arguments {
             return Err(format!("--rules: {unknown} is not known"));
         }
         all.sets.retain(|s| !s.files.is_empty());
-        if all.sets.is_empty() && all.synthetic.is_none() {
-            return Err("name traces, or a seed".into());
+        if all.sets.is_empty() {
+            all.synthetic.get_or_insert(1);
         }
         Ok(all)
     }

@@ -1,7 +1,7 @@
 //! The core under a virtual clock: a recorded network, an element and a movie, all modelled, around the very [`Player`](crate::player::Player)
 //! that plays in the browser. What it chooses, how it waits and gives up is what a viewer gets; only the world is made up.
 //!
-//! Import rule: `player` and below. Native only, behind the feature `sim`.
+//! Import rule: `player` and below. Native only, behind the feature `simulate`.
 //!
 //! | file | what it does |
 //! | --- | --- |

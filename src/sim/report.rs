@@ -79,7 +79,7 @@ impl Report {
         for m in &METRICS {
             let _ = write!(out, "{:>17}", m.name);
         }
-        out.push_str("\n");
+        out.push('\n');
         for group in &self.groups {
             for run in &group.runs {
                 let _ = write!(out, "{:<14}{:<12}{:>5}", group.set, run.rule, run.metrics.len());

@@ -21,6 +21,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("manifest/hls", &["time", "error", "bytes", "manifest"]),
     ("manifest", &["time", "error", "bytes"]),
     ("abr", &["time", "error", "bytes", "manifest"]),
+    ("player", &["time", "error", "bytes", "codec", "container", "remux", "manifest", "abr"]),
+    ("sim", &["time", "error", "bytes", "codec", "container", "remux", "manifest", "player"]),
 ];
 
 /// Formats and protocols that must not know each other.

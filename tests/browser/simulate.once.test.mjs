@@ -1,0 +1,78 @@
+// npm run simulate: as a user calls it.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { root } from '../../www/tools/steps.mjs';
+
+const scratch = mkdtempSync(path.join(tmpdir(), 'simulate-'));
+after(() => rmSync(scratch, { recursive: true }));
+
+const simulate = (...args) => spawnSync('node', [path.join(root, 'www/tools/simulate.mjs'), ...args], { encoding: 'utf8', maxBuffer: 1 << 28 });
+const file = (name, text) => {
+  const place = path.join(scratch, name);
+  writeFileSync(place, text);
+  return place;
+};
+
+// The first call builds the tool.
+before(() => {
+  const { status, stdout } = simulate('--help');
+  assert.equal(status, 0);
+  assert.match(stdout, /--traces FILE/);
+}, { timeout: 900_000 });
+
+const trace = (id, kbps) => JSON.stringify({ id, rtt_ms: 50, ms: [10_000], kbps: [kbps] });
+const traces = file('links.jsonl', `${trace('home/a', 4000)}\n${trace('home/b', 900)}\n`);
+const movie = file('movie.json', JSON.stringify({
+  name: 'even', segment_ms: 2000, bitrates_kbps: [500, 1000, 2000], sizes_bits: Array(30).fill([1e6, 2e6, 4e6]),
+}));
+
+test('traces and a movie give a row for each rule, as text, as JSON and as a page', () => {
+  const page = path.join(scratch, 'report.html');
+  const args = ['--traces', traces, '--movie', movie, '--rules', 'default,lowest'];
+  const { status, stdout, stderr } = simulate(...args, '--json', '--html', page);
+  assert.equal(status, 0, stderr);
+  const { metrics, groups: [{ set, traces: names, runs }] } = JSON.parse(stdout);
+  assert.deepEqual([set, names, runs.map(({ rule }) => rule)], ['home', ['home/a', 'home/b'], ['default', 'lowest']]);
+  const number = (run, session, name) => runs[run].sessions[session][metrics.indexOf(name)];
+  // Half of the time at the lowest quality at the very most, where the link carries the highest twice.
+  assert.ok(number(0, 0, 'avg_kbps') > 1500, stdout);
+  assert.ok(Math.abs(number(1, 0, 'avg_kbps') - 500) < 10 && number(1, 1, 'stalls') === 0, stdout);
+  assert.match(readFileSync(page, 'utf8'), /<svg/);
+  assert.match(simulate(...args).stdout, /home +default +2 /);
+});
+
+test('a session is told request by request', () => {
+  const { stdout } = simulate('--traces', traces, '--movie', movie, '--story', 'home/b');
+  assert.match(stdout, /GET movie\.mpd/);
+  assert.match(stdout, /Ended/);
+});
+
+test('without files it plays links and a movie of its own, the same each time', () => {
+  const first = simulate('--json', '--synthetic', '1');
+  const { groups } = JSON.parse(first.stdout);
+  assert.deepEqual(groups.map(({ set, traces }) => [set, traces.length]), [['steps', 20], ['ramps', 20], ['outages', 20], ['markov', 20]]);
+  assert.equal(simulate('--json').stdout, first.stdout);
+});
+
+test('what cannot be used is told with its line', () => {
+  const cut = file('cut.jsonl', `${trace('a/1', 1000)}\n{"id":"a/2",`);
+  for (const [args, code, message] of [
+    [['--traces', cut, '--movie', movie], 1, /cut\.jsonl:2: is cut short/],
+    [['--traces', movie, '--movie', movie], 1, /movie\.json:1: "id" is missing/],
+    [['--traces', traces, '--movie', traces], 1, /links\.jsonl/],
+    [['--traces', traces], 1, /--movie is missing/],
+    [['--traces', path.join(scratch, 'absent')], 1, /absent|--movie/],
+    [['--rules', 'best'], 2, /best is not known/],
+    [['--buffer', '-1'], 2, /-1 is not a number above 0/],
+    [['--frobnicate'], 2, /unknown option --frobnicate/],
+  ]) {
+    const { status, stdout, stderr } = simulate(...args);
+    assert.equal(status, code, args.join(' '));
+    assert.match(stderr, message);
+    assert.equal(stdout, '');
+  }
+});
