@@ -318,6 +318,9 @@ fn story(arguments: &Arguments, sets: &[Set], name: &str) -> Result<String, Stri
         for (at, what) in events {
             let _ = writeln!(out, "{at:9.3} {what}");
         }
+        for stall in &session.stalls {
+            let _ = writeln!(out, "{:9.3} the element waited for {:.3} s", stall.at, stall.seconds);
+        }
         let metrics = Metrics::of(&session, set.site.movie(), options.live);
         for (metric, value) in METRICS.iter().zip(metrics.0) {
             let _ = writeln!(out, "{:>18} {value:.3}", metric.name);

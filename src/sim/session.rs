@@ -212,6 +212,8 @@ impl World<'_> {
     fn run(&mut self) {
         let load = LoadRequest { url: MANIFEST.into(), wall: EPOCH, ..LoadRequest::default() };
         self.input(Input::Load(load));
+        // As the page does: an element that is to play at once.
+        self.input(Input::MediaState(MediaState { rate: 1.0, ..MediaState::default() }));
         let rung = match self.options.rule {
             Rule::Default => None,
             Rule::Fixed(rung) => Some(rung.min(self.site.movie().kbps.len() - 1)),

@@ -30,7 +30,7 @@ pub(super) const MANIFEST: &str = "https://sim.test/movie.mpd";
 /// Ticks per second of all tracks.
 const TICKS: u32 = 1000;
 /// Seconds of media that come out of a segment at once: a large group of pictures for the real thing, few steps for the simulator.
-const PIECE_MS: u32 = 500;
+const PIECE_MS: u32 = 100;
 /// Qualities that the size of a sample can tell apart.
 const RUNGS: u64 = 64;
 /// A text as an MPD is this many times smaller on the wire. (Ten gigabytes of lists, gzip: 9 to 14.)
