@@ -50,7 +50,7 @@ codes! {
     /// The string given to `load()` is no URL.
     UrlInvalid = "URL_INVALID", Usage, "Pass an absolute http(s) URL or one relative to the page.";
     /// None of several sources can be played. The page side raises it.
-    NoSource = "NO_SOURCE", Usage, "See `causes` for why each source was passed over, and offer one more that plays everywhere, such as H.264 with AAC.";
+    NoSource = "NO_SOURCE", Usage, "See `causes` for why each was passed over; offer one that plays everywhere, such as H.264 with AAC.";
     /// A scheme that browsers cannot fetch (`rtmp:`, `rtsp:`, `file:`, …).
     UrlScheme = "URL_SCHEME", Usage, "Pages can reach http, https, ws and wss only: serve the stream over one of these.";
     /// The configuration has an unknown key or a value outside its range.

@@ -16,6 +16,9 @@ const WINDOW_SLACK: Seconds = 0.01;
 /// Media ahead of the playhead that decoders may have taken, in seconds. Larger: more stops where quality changes; smaller: grey pictures.
 pub(super) const DECODED_AHEAD: Seconds = 1.0;
 
+/// Share of the time that media lasts in which the rest of its segment is to come where playback waits. Larger: shorter waits, and more of them.
+const PLAYS_THROUGH: f64 = 0.8;
+
 /// Media that lies so many seconds outside of its segment is not where the manifest says: clocks that drift apart come nowhere near.
 const MISTIMED: Seconds = 60.0;
 
@@ -80,6 +83,10 @@ impl Session {
         let span = (job.segment.start - offset, job.segment.start + job.segment.duration - offset);
         if result.is_ok() {
             result = pipeline.drain(flush, span, &mut pieces);
+        }
+        if job.again {
+            // The sound that is there is as good.
+            pieces.retain(|p| p.buffer == BufferId::Video);
         }
         if stream.buffers.is_empty()
             && let Some(tracks) = pipeline.tracks()
@@ -156,7 +163,11 @@ impl Session {
             };
             return self.representation_failed(ctx, i, key, Some(segment), error.with_url(&url));
         }
-        if let Some(fed) = fed {
+        if stream.job().is_some_and(|job| job.again) {
+            // On at the cursor, which is not where this was.
+            stream.activity = Activity::Idle;
+            stream.last_fed = None;
+        } else if let Some(fed) = fed {
             stream.move_to(fed.end, true);
             stream.last_fed = Some(fed);
         }
@@ -186,7 +197,7 @@ impl Session {
         for i in main_first {
             while !self.streams[i].held.is_empty() {
                 let Some(offset) = self.offset_for(i) else { break };
-                if self.waits_for_playhead(ctx, i, offset) {
+                if self.waits_for_playhead(ctx, i, offset) || self.gathers(ctx, i) {
                     break;
                 }
                 let held = self.streams[i].held.remove(0);
@@ -275,6 +286,22 @@ impl Session {
                 .first()
                 .and_then(|h| self.replaced_by(&h.piece, offset))
                 .is_some_and(|r| r.1 > position)
+    }
+
+    /// Whether what has come of a stream's segment is kept back. If playback waits and would soon wait again, since the segment comes slower
+    /// than it plays: until the rest will be there in time. One wait instead of many short ones. And what is in place of media that is there,
+    /// until it is whole.
+    fn gathers(&self, ctx: &Ctx, i: usize) -> bool {
+        let Some(job) = self.streams[i].job().filter(|job| !job.complete) else { return false };
+        let media = self.playhead.media();
+        if job.again || media.ready_state >= 3 || media.paused || job.is_paced() {
+            return job.again;
+        }
+        let Some(length) = job.length else { return false };
+        let rest =
+            length.saturating_sub(job.received) as f64 / job.received.max(1) as f64 * (ctx.now - job.sent);
+        let plays = job.segment.start + job.segment.duration - self.playhead.position(ctx.now);
+        rest > plays * PLAYS_THROUGH
     }
 
     /// What is known to tie the media time of a stream's segment to the presentation.

@@ -224,7 +224,9 @@ impl Buffer {
         if let Some(sync) = piece.first_sync.map(|t| t + offset).filter(|t| self.syncs.last() != Some(t)) {
             self.syncs.push(sync);
         }
-        self.note(span, piece.data.len() as u64, bandwidth);
+        // Pictures are removed from one keyframe to another: no entry is to reach over one.
+        let parts = self.id == BufferId::Video && piece.first_sync.is_some();
+        self.note(span, piece.data.len() as u64, bandwidth, parts);
         self.queue.push_back(Op::Append {
             data: piece.data,
             offset: applied,
@@ -249,8 +251,9 @@ impl Buffer {
         self.init = None;
     }
 
-    fn note(&mut self, span: (Seconds, Seconds), bytes: u64, bandwidth: u64) {
+    fn note(&mut self, span: (Seconds, Seconds), bytes: u64, bandwidth: u64, parts: bool) {
         if let Some(last) = self.inventory.last_mut()
+            && !parts
             && last.bandwidth == bandwidth
             && (last.end - span.0).abs() < SEAM
             && span.1 - last.start < 10.0

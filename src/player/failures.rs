@@ -244,6 +244,7 @@ impl Session {
             ctx.event(Event::Error(error.recoverable()));
             return Ok(());
         }
+        let again = self.streams[i].job().is_some_and(|job| job.again);
         self.cancel_stream(ctx, i);
         let stream = &mut self.streams[i];
         stream.pipeline = None;
@@ -255,7 +256,7 @@ impl Session {
             let other = RepKey { rep, ..key };
             self.is_supported(other) && !stream.avoids(other, ctx.now)
         });
-        if others {
+        if others || again {
             self.streams[i].reason = Some(Reason::Failure);
             ctx.event(Event::Error(error.recoverable()));
             return Ok(());

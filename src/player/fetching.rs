@@ -33,6 +33,7 @@ impl Session {
         }
         let stream = &mut self.streams[i];
         if let Activity::Segment(job) = &stream.activity {
+            let (again, number) = (job.again, job.segment.number);
             if job.init.is_some() {
                 // It never reached the pipeline.
                 stream.last_init = None;
@@ -40,6 +41,10 @@ impl Session {
             if let Some((_, pipeline)) = &mut stream.pipeline {
                 pipeline.reset();
                 stream.last_fed = None;
+            }
+            if again {
+                // In part it would leave a hole in what is there.
+                stream.drop_held(number);
             }
         }
         stream.activity = Activity::Idle;
@@ -75,12 +80,6 @@ impl Session {
             return false;
         }
         let position = self.playhead.position(ctx.now);
-        let bytes: u64 = stream
-            .buffers
-            .iter()
-            .filter_map(|(id, _)| self.buffer(*id))
-            .map(|b| b.bytes_between(position, f64::INFINITY))
-            .sum();
         // Sound that runs ahead takes from the link what the pictures need: at most a segment more, and none while they are short.
         if let Some(main) = self.streams.first()
             && main.content != stream.content
@@ -99,7 +98,15 @@ impl Session {
         }
         // A few seconds are always fetched, whatever they weigh: else a high bitrate would never play.
         let ahead = stream.cursor - position;
-        ahead < self.limit_ahead(ctx) && (bytes < ctx.config.buffer_bytes || ahead < 4.0)
+        ahead < self.limit_ahead(ctx)
+            && (self.bytes_ahead(ctx, stream) < ctx.config.buffer_bytes || ahead < 4.0)
+    }
+
+    /// Bytes of a stream's media that is yet to play.
+    pub fn bytes_ahead(&self, ctx: &Ctx, stream: &Stream) -> u64 {
+        let position = self.playhead.position(ctx.now);
+        let buffers = stream.buffers.iter().filter_map(|(id, _)| self.buffer(*id));
+        buffers.map(|b| b.bytes_between(position, f64::INFINITY)).sum()
     }
 
     /// Lets a stream go on, if it is idle and there is room.
@@ -114,9 +121,13 @@ impl Session {
             if !matches!(stream.activity, Activity::Idle)
                 || ctx.now < stream.blocked_until
                 || self.held_back(stream)
-                || !self.has_room(ctx, stream)
             {
                 return Ok(());
+            }
+            if !self.has_room(ctx, stream) {
+                let Some((key, segment)) = self.improvable(ctx, i) else { return Ok(()) };
+                self.streams[i].again_at = segment.start;
+                return self.start_job(ctx, i, key, segment, true);
             }
             if !stream.sequential {
                 let period = self.period_at(stream.cursor);
@@ -138,6 +149,8 @@ impl Session {
             };
             if let SegmentIndex::Pending(source) = &r.index {
                 let reader = Box::new(IndexReader::new(source, self.variables.clone()));
+                // The choice stands, also that of a download given up.
+                self.streams[i].forced = Some(rep);
                 self.request_index(ctx, i, key, reader);
                 return Ok(());
             }
@@ -194,7 +207,7 @@ impl Session {
                 continue;
             }
             self.streams[i].starved = false;
-            return self.start_job(ctx, i, key, segment);
+            return self.start_job(ctx, i, key, segment, false);
         }
         Ok(())
     }
@@ -258,7 +271,14 @@ impl Session {
         }
     }
 
-    fn start_job(&mut self, ctx: &mut Ctx, i: usize, key: RepKey, segment: SegmentRef) -> Result<(), Fatal> {
+    fn start_job(
+        &mut self,
+        ctx: &mut Ctx,
+        i: usize,
+        key: RepKey,
+        segment: SegmentRef,
+        again: bool,
+    ) -> Result<(), Fatal> {
         if segment.keys.iter().any(|k| k.method != "NONE") {
             let error =
                 PlayerError::new(Code::Encrypted, "the segments are encrypted").with_url(&segment.url);
@@ -333,12 +353,13 @@ impl Session {
             sent: ctx.now,
             first_byte: None,
             fruitful: false,
-            wanted_from: (!stream.sequential && !self.ranges_refused).then_some(stream.cursor),
+            wanted_from: (!stream.sequential && !again && !self.ranges_refused).then_some(stream.cursor),
             skipped_to: None,
             chunk: None,
             pieces: 0,
             starts: Vec::new(),
             media: 0.0,
+            again,
         });
         if !job.is_paced() {
             ctx.abr.started(ticket, ctx.now);

@@ -99,10 +99,11 @@ impl Playhead {
         self.counted_to = position;
     }
 
-    /// Takes over the size of an element that was laid out before the load.
+    /// Takes over what was told of the element before the load: its size, and whether it is to play at once.
     pub fn lay_out(&mut self, media: &MediaState) {
         self.media.width = media.width;
         self.media.height = media.height;
+        self.media.paused = media.paused;
     }
 
     pub fn media(&self) -> &MediaState {
@@ -326,6 +327,9 @@ impl Session {
     /// The playhead was moved: what is under way and does not serve the new place is cancelled.
     pub fn on_seek(&mut self, ctx: &mut Ctx, position: Seconds) {
         for i in 0..self.streams.len() {
+            if self.streams[i].job().is_some_and(|job| job.again) {
+                self.cancel_stream(ctx, i);
+            }
             let frontier = self.frontier(&self.streams[i], position);
             #[cfg(feature = "progressive")]
             if self.linear.is_some() {

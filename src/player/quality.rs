@@ -1,17 +1,21 @@
 //! The choice of quality: what may be chosen now, and the rule's answer for it.
 
 use super::appending::DECODED_AHEAD;
+use super::buffer::SEAM;
 use super::io::*;
 use super::requests::Ticket;
 use super::session::{Ctx, Session};
 use super::stream::{Activity, RepKey, Stream};
 use super::types::codec_kind;
 use crate::abr::{self, Download, Estimator, Selector, Situation};
-use crate::manifest::{ContentType, Representation};
+use crate::manifest::{ContentType, Representation, SegmentRef};
 use crate::time::Seconds;
 
 /// Share of the estimate that sound may take where there are pictures. Larger: better sound, later pictures.
 const AUDIO_SHARE: f64 = 0.15;
+
+/// Share of a segment's duration that it may take to come once more, in a better quality. Larger: better pictures, more stalls.
+const IMPROVING: f64 = 0.8;
 
 /// What is known of the link. It is kept from one load to the next.
 pub(super) struct Abr {
@@ -188,6 +192,36 @@ impl Session {
         chosen
     }
 
+    /// A segment to fetch once more where there is room for no other: of those ahead the last that is there in a lower quality than the present
+    /// one, if it can be had in this in time. From the last one back, so that what has become better is of one piece.
+    pub fn improvable(&self, ctx: &Ctx, i: usize) -> Option<(RepKey, SegmentRef)> {
+        let stream = &self.streams[i];
+        let full = self.quota_ahead.is_some() || self.bytes_ahead(ctx, stream) >= ctx.config.buffer_bytes;
+        if i > 0 || full || self.live() || !self.playhead.moving() {
+            return None;
+        }
+        let key = RepKey { period: stream.period, set: stream.set, rep: stream.rep? };
+        let (rep, buffer) = (self.representation(key)?, self.buffer(BufferId::Video)?);
+        let position = self.playhead.position(ctx.now);
+        let estimate = ctx.abr.estimate(ctx.now).max(1.0);
+        let mut place = rep.index.find(stream.cursor - SEAM)?;
+        loop {
+            let segment = rep.index.segment(place)?;
+            let end = segment.start + segment.duration;
+            let seconds = size_at(rep, (segment.start, segment.duration)) as f64 * 8.0 / estimate;
+            if segment.start < position + DECODED_AHEAD + 2.0 * seconds {
+                return None;
+            }
+            let there = buffer.bandwidth_at((segment.start + end) / 2.0);
+            // Where others begin elsewhere, a part of the next one would go along.
+            let aligned = buffer.sync_before(end + SEAM).is_some_and(|sync| sync > end - SEAM);
+            if there.is_some_and(|b| b < rep.bandwidth) && aligned && seconds < IMPROVING * segment.duration {
+                return (segment.start != stream.again_at).then_some((key, segment));
+            }
+            place = place.checked_sub(1)?;
+        }
+    }
+
     /// Seconds of the segment at a stream's cursor, in whatever representation is known.
     pub fn segment_duration(&self, stream: &Stream) -> Option<Seconds> {
         let set = self.set(stream.period, stream.set)?;
@@ -208,24 +242,30 @@ impl Session {
 
     /// Gives a download up that will not be there before the buffer is empty, if a smaller one will.
     pub fn consider_abandoning(&mut self, ctx: &mut Ctx, i: usize) {
-        if i != 0 || self.fixed.is_some() {
-            return;
-        }
         let stream = &self.streams[i];
         let Some(job) = stream.job() else { return };
-        if job.complete || !stream.has_media {
+        if i != 0 || job.complete || (self.fixed.is_some() && !job.again) {
+            return;
+        }
+        if job.again {
+            let rest = job.length.unwrap_or(0).saturating_sub(job.received) as f64 * 8.0;
+            let time_left = job.segment.start - DECODED_AHEAD - self.playhead.position(ctx.now);
+            if rest > time_left * ctx.abr.estimate(ctx.now) {
+                self.cancel_stream(ctx, i);
+            }
             return;
         }
         let candidates = self.candidates(ctx, stream);
         let Some(current) = candidates.iter().position(|c| *c == job.key.rep) else { return };
-        let starts = job.starts.clone();
+        let (starts, number) = (job.starts.clone(), job.segment.number);
         let place = (job.segment.start, job.segment.duration);
         let bytes =
             |rep: usize| self.representation(RepKey { rep, ..job.key }).map_or(0, |r| size_at(r, place));
         let lower: Vec<u64> = candidates[..current].iter().map(|r| bytes(*r)).collect();
         let position = self.playhead.position(ctx.now);
         let media = self.playhead.media();
-        let rate = if media.paused { 0.0 } else { media.rate };
+        // The first picture is waited for, whether it plays then or not.
+        let rate = if media.paused && stream.has_media { 0.0 } else { media.rate };
         let end = job.segment.start + job.segment.duration;
         let download = Download {
             received: job.received,
@@ -254,6 +294,7 @@ impl Session {
             debug_assert!(matches!(stream.activity, Activity::Idle));
             // Else what is there plays on until as much of the other is.
             if !download.shown {
+                stream.drop_held(number);
                 for (id, start) in starts {
                     if let Some(buffer) = self.buffer_mut(id) {
                         buffer.remove(start, end);

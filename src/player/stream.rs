@@ -55,6 +55,8 @@ pub(super) struct Job {
     pub starts: Vec<(BufferId, Seconds)>,
     /// Seconds of media that came out of it.
     pub media: Seconds,
+    /// It is in the buffer already, in a lower quality, and the cursor behind it.
+    pub again: bool,
 }
 
 /// A segment, or part of one, that was fed to the pipeline whole.
@@ -174,6 +176,8 @@ pub(super) struct Stream {
     pub reason: Option<Reason>,
     /// The representation that must be taken next (after an abandoned download).
     pub forced: Option<usize>,
+    /// Where the segment begins that was fetched again last. If it is to be found again, its media is not where the manifest says.
+    pub again_at: Seconds,
     /// Segments passed over in a row because no representation could give them.
     pub skipped: u32,
     /// Places that were left since a segment came.
@@ -212,6 +216,7 @@ impl Stream {
             has_media: false,
             reason: None,
             forced: None,
+            again_at: f64::NAN,
             skipped: 0,
             #[cfg(feature = "dash")]
             places: 0,
@@ -261,6 +266,11 @@ impl Stream {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Drops what is held back of a segment.
+    pub fn drop_held(&mut self, number: u64) {
+        self.held.retain(|held| held.segment.number != number);
     }
 
     /// Moves the place where the next segment is wanted.

@@ -56,6 +56,24 @@ describe(`quality in ${engine}`, () => {
     });
   }
 
+  for (const url of ['/samples/dash-timeline/manifest.mpd', '/samples/hls-ts/master.m3u8']) {
+    test(`${url.split('/')[2]}: what is buffered in a low quality is fetched again once the link is fast, without a seam`, async () => {
+      const page = await open();
+      Object.assign(link, { kbps: 900, rtt: 20 });
+      await page.load(url, {}, { bufferAhead: 20, capToElement: false });
+      await page.until(() => window.page.player.stats().buffer > 16, { timeoutMs: 60_000, what: 'a buffer of 16 s' });
+      const watched = await page.watchFrames();
+      const before = await page.run(() => window.page.video.currentTime);
+      link.kbps = 20_000;
+      await page.until(() => window.page.video.videoWidth >= 960, { timeoutMs: 30_000, what: 'a good picture' });
+      const after = await page.run(() => window.page.video.currentTime);
+      assert.ok(after - before < 14, `a good picture after ${(after - before).toFixed(1)} s, with 16 s buffered`);
+      isSeamless(await watched({ atLeast: 21 }));
+      assert.deepEqual([await page.events('gap'), await page.events('error'), await page.events('stall')], [[], [], []]);
+      await page.isClean();
+    });
+  }
+
   test('follows the link down and up, without a seam and without a stop', async () => {
     const page = await open();
     Object.assign(link, { kbps: 5000, rtt: 20 });

@@ -45,7 +45,7 @@ export class PlayerError extends Error {
 const known = {
   URL_INVALID: ['usage', 'Pass an absolute http(s) URL or one relative to the page.'],
   URL_SCHEME: ['usage', 'Pages can reach http, https, ws and wss only: serve the stream over one of these.'],
-  NO_SOURCE: ['usage', 'See `causes` for why each source was passed over, and offer one more that plays everywhere, such as H.264 with AAC.'],
+  NO_SOURCE: ['usage', 'See `causes` for why each was passed over; offer one that plays everywhere, such as H.264 with AAC.'],
   CODEC_UNSUPPORTED: ['browser', 'This browser decodes none of the offered codecs: add an H.264/AAC rendition.'],
   CONFIG_INVALID: ['usage', 'Correct the named option; the API reference lists them all.'],
   LOAD_ABORTED: ['usage', 'Nothing to do: the load was replaced or cancelled.'],

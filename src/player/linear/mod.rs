@@ -504,6 +504,7 @@ impl Session {
             pieces: 0,
             starts: Vec::new(),
             media: 0.0,
+            again: false,
         }));
         stream.cursor = cursor;
     }

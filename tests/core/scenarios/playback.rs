@@ -140,10 +140,10 @@ fn a_bare_media_playlist_plays() {
 
 #[test]
 fn the_first_frame_comes_before_the_first_segment_is_complete() {
-    // 2 Mbit/s over 2 Mbit/s: the segment takes 4 s.
+    // 2 Mbit/s over 3 Mbit/s: the segment takes 2.5 s.
     let mut w =
         World::new(Stream::simple(20.0).with(|s| s.ladder = vec![1_800_000]).dash(Addressing::Number));
-    w.net.rates = vec![(0.0, 2e6)];
+    w.net.rates = vec![(0.0, 3e6)];
     w.load(MPD);
     assert!(w.run_until(10.0, |w| w.element.ready_state >= 3), "{}", w.story());
     assert!(w.now < 1.0, "{:.2} s\n{}", w.now, w.story());

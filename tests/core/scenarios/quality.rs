@@ -1,9 +1,15 @@
 //! The choice of quality.
 
 use super::*;
+use crate::sim::site::Site;
 
 fn ladder() -> Stream {
     Stream::of(120.0)
+}
+
+/// The lowest rung is far below the others.
+fn steep() -> Stream {
+    ladder().with(|s| s.ladder = vec![150_000, 800_000, 2_000_000])
 }
 
 fn rungs(w: &World) -> Vec<u32> {
@@ -57,6 +63,97 @@ fn a_step_up_of_the_link_switches_up() {
     w.assert_played_all('v', &[3000]);
 }
 
+/// The lowest quality, up to a full buffer; then a link that has become fast, for so many seconds.
+fn after_a_step_up(url: &str, site: Site) -> World {
+    let mut w = World::new(site);
+    w.net.rates = vec![(0.0, 500_000.0)];
+    w.load(url);
+    w.run_for(45.0);
+    assert!(w.player.stats(w.now).buffer > 24.0, "{}", w.story());
+    assert_eq!(rungs(&w).last(), Some(&0), "{}", w.story());
+    w.link(10e6);
+    w
+}
+
+fn assert_no_file_twice(w: &World) {
+    let mut all: Vec<String> = w.requests().iter().map(|r| format!("{} {:?}", r.url, r.range)).collect();
+    all.sort();
+    let twice = all.windows(2).find(|pair| pair[0] == pair[1]);
+    assert_eq!(twice, None, "{}", w.story());
+}
+
+#[test]
+fn what_is_buffered_in_a_low_quality_is_fetched_again_once_the_link_is_fast() {
+    let muxed = |s: &mut Stream| {
+        s.languages.clear();
+        s.muxed = true;
+    };
+    for (url, site) in [
+        (MPD, steep().dash(Addressing::Number)),
+        (MPD, steep().dash(Addressing::Sidx)),
+        (M3U8, steep().with(muxed).hls(Container::Ts)),
+    ] {
+        let mut w = after_a_step_up(url, site);
+        w.run_for(18.0);
+        assert_eq!(rungs(&w).last(), Some(&2), "24 s were buffered\n{}", w.story());
+        assert_no_file_twice(&w);
+        w.play_to_end(110.0);
+        w.assert_played_all('v', &[3000]);
+        let sound: Vec<u32> = w.played('a').iter().map(|m| m.number).collect();
+        assert!(sound.windows(2).all(|p| p[1] == p[0] + 1), "{}", w.story());
+        assert_eq!(w.player.stats(w.now).stalls, 0, "{}", w.story());
+    }
+}
+
+#[test]
+fn fetching_again_gives_way_to_seeks_failures_and_a_link_that_falls() {
+    let mut w = after_a_step_up(MPD, steep().dash(Addressing::Number));
+    w.run_for(3.5);
+    let video: Vec<String> = w.segments_since(0).into_iter().filter(|s| s.starts_with("v1")).collect();
+    assert_eq!(video[1..], ["v1/0/19.m4s", "v1/0/18.m4s", "v1/0/17.m4s"], "{}", w.story());
+    w.link(300_000.0);
+    w.run_for(10.0);
+    w.link(3e6);
+    w.seek(60.0);
+    w.run_for(2.0);
+    w.fault("v1/", Fault::Status(404), 3);
+    w.play_to_end(110.0);
+    let stalls = w.player.stats(w.now).stalls;
+    assert!(stalls == 0, "{}", w.story());
+    assert_eq!(w.played('v').last().map(|m| m.number), Some(2999));
+}
+
+#[test]
+fn media_that_lies_elsewhere_than_the_manifest_says_is_not_fetched_again_and_again() {
+    let mut w = after_a_step_up(MPD, steep().with(|s| s.late = 2.5).dash(Addressing::Number));
+    w.run_for(20.0);
+    assert_no_file_twice(&w);
+    w.play_to_end(120.0);
+    w.assert_played_all('v', &[3000]);
+}
+
+#[test]
+fn a_start_that_is_too_large_for_the_link_is_given_up_before_its_first_picture() {
+    for addressing in [Addressing::Number, Addressing::Sidx] {
+        let mut w = World::new(steep().dash(addressing));
+        w.net.rates = vec![(0.0, 300_000.0)];
+        w.load(MPD);
+        w.run_for(5.0);
+        assert_eq!(w.switches().last().map(|s| s.2), Some(Reason::Abandoned), "{}", w.story());
+        assert_eq!(rungs(&w).first(), Some(&0), "{}", w.story());
+    }
+}
+
+#[test]
+fn on_a_link_below_the_lowest_quality_it_waits_once_for_each_segment() {
+    let mut w = World::new(ladder().dash(Addressing::Number));
+    w.net.rates = vec![(0.0, 300_000.0)];
+    w.load(MPD);
+    w.run_for(100.0);
+    let (stalls, segments) = (w.player.stats(w.now).stalls, w.segments_since(0).len() / 2);
+    assert!(stalls as usize <= segments, "{stalls} stalls, {segments} segments\n{}", w.story());
+}
+
 #[test]
 fn a_download_that_will_not_make_it_is_abandoned() {
     let config = Config { buffer_ahead: 8.0, stats_interval: 0.0, ..Config::default() };
@@ -76,7 +173,7 @@ fn a_download_is_abandoned_while_it_is_shown() {
     let config = Config { buffer_ahead: 1.0, stats_interval: 0.0, ..Config::default() };
     let mut w = World::configured(ladder().with(|s| s.segment = 8.0).dash(Addressing::Number), config);
     w.load(MPD);
-    w.run_for(14.5);
+    w.run_for(15.2);
     w.link(450_000.0);
     w.run_for(30.0);
     assert!(w.switches().iter().any(|s| s.2 == Reason::Abandoned), "{}", w.story());

@@ -137,6 +137,14 @@ impl World {
         self.load_began = self.events.len();
         let request = LoadRequest { wall: self.wall_now(), ..request };
         self.queue.push_back(Pending::Load(request));
+        let Element { paused, rate, width, height, .. } = self.element;
+        self.queue.push_back(Pending::State(MediaState {
+            paused,
+            rate,
+            width,
+            height,
+            ..MediaState::default()
+        }));
         self.pump();
     }
 
