@@ -269,6 +269,13 @@ pub struct IndexSource {
     pub end: Option<Seconds>,
 }
 
+impl IndexSource {
+    /// Where the initialization segment is, if that is in the same resource.
+    pub fn init_range(&self) -> Option<ByteRange> {
+        self.init.as_ref().filter(|init| init.url == self.url).and_then(|init| init.range)
+    }
+}
+
 /// The kinds of separate indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndexKind {

@@ -176,6 +176,13 @@ impl Buffer {
         TimeRanges::from_pairs(merged)
     }
 
+    /// Queues the initialization segment of the first piece to come: the browser sets up its decoders while that is on its way.
+    pub fn begin(&mut self, (key, data): (InitKey, Vec<u8>)) {
+        self.init = Some(key);
+        let window = (0.0, f64::INFINITY);
+        self.queue.push_back(Op::Append { data: data.into(), offset: 0.0, window, span: None });
+    }
+
     /// Queues a piece, with what must come before it.
     pub fn append(&mut self, mut piece: Piece, offset: Seconds, window: (Seconds, Seconds), bandwidth: u64) {
         if ASKED && piece.raw {

@@ -369,7 +369,8 @@ impl Session {
             let reason = reason.unwrap_or(Reason::Start);
             self.note_quality(ctx, &id, reason);
         }
-        Ok(())
+        // The tracks of an initialization segment that is there already need not wait for the media.
+        if self.streams[i].buffers.is_empty() { self.feed(ctx, i, &[]) } else { Ok(()) }
     }
 
     pub fn stream_of(&self, ticket: Ticket) -> Option<usize> {
@@ -449,7 +450,14 @@ impl Session {
         let Some(i) = self.stream_of(ticket) else { return Ok(()) };
         let stream = &mut self.streams[i];
         match &mut stream.activity {
-            Activity::Index { body, .. } => body.extend_from_slice(data),
+            Activity::Index { body, reader, .. } => {
+                body.extend_from_slice(data);
+                if reader.is_beyond(body) {
+                    ctx.abr.finished(ticket, ctx.now);
+                    self.requests.cancel(ticket, ctx.out);
+                    return self.index_end(ctx, i);
+                }
+            }
             #[cfg(feature = "progressive")]
             Activity::Segment(job) if job.ticket == ticket && self.linear.is_some() => {
                 return self.linear_bytes(ctx, i, data);
@@ -520,14 +528,7 @@ impl Session {
                 job.complete = true;
                 self.linear_end(ctx, i)
             }
-            Activity::Index { .. } => {
-                let Activity::Index { key, reader, body, url, .. } =
-                    std::mem::replace(&mut self.streams[i].activity, Activity::Idle)
-                else {
-                    return Ok(());
-                };
-                self.index_read(ctx, i, key, reader, &body, &url)
-            }
+            Activity::Index { .. } => self.index_end(ctx, i),
             Activity::Segment(job) if job.ticket == ticket => {
                 job.complete = true;
                 if job.init.is_none() { self.finish_job(ctx, i) } else { Ok(()) }
@@ -537,15 +538,13 @@ impl Session {
         }
     }
 
-    fn index_read(
-        &mut self,
-        ctx: &mut Ctx,
-        i: usize,
-        key: RepKey,
-        mut reader: Box<IndexReader>,
-        body: &[u8],
-        url: &str,
-    ) -> Result<(), Fatal> {
+    /// An index has come.
+    fn index_end(&mut self, ctx: &mut Ctx, i: usize) -> Result<(), Fatal> {
+        let Activity::Index { key, mut reader, body, url, .. } =
+            std::mem::replace(&mut self.streams[i].activity, Activity::Idle)
+        else {
+            return Ok(());
+        };
         let Some(rep) = self
             .presentation
             .periods
@@ -555,14 +554,19 @@ impl Session {
         else {
             return Ok(());
         };
-        match reader.read(body, url) {
+        let (_, _, asked) = reader.request();
+        let read = reader.read(&body, &url);
+        if let Some((init, bytes)) = reader.init_within(asked, &body) {
+            self.streams[i].keep_init(init, bytes);
+        }
+        match read {
             Ok(Some(Read::List(list))) => {
                 rep.index = SegmentIndex::List(list);
                 Ok(())
             }
             #[cfg(all(feature = "hls", feature = "live"))]
             Ok(Some(Read::Live(list))) => {
-                self.follow_list(ctx, key, url, *list);
+                self.follow_list(ctx, key, &url, *list);
                 Ok(())
             }
             Ok(None) => {
@@ -571,7 +575,7 @@ impl Session {
             }
             #[cfg(not(feature = "live"))]
             Err(error) if error.message == super::on_demand::ABSENT => Err(error),
-            Err(error) => self.representation_failed(ctx, i, key, None, error.with_url(url)),
+            Err(error) => self.representation_failed(ctx, i, key, None, error.with_url(&url)),
         }
     }
 

@@ -60,7 +60,13 @@ impl IndexReader {
                 let last = source.range.filter(|r| r.first < CLOSE).and_then(|r| r.last).unwrap_or(HEAD - 1);
                 Some(ByteRange { first: 0, last: Some(last) })
             }
-            IndexKind::Sidx => source.range.or(Some(ByteRange { first: 0, last: Some(HEAD - 1) })),
+            IndexKind::Sidx => match (source.range, source.init_range()) {
+                (Some(range), Some(init)) if init.first < range.first && range.first - init.first < HEAD => {
+                    Some(ByteRange { first: init.first, ..range })
+                }
+                (Some(range), _) => Some(range),
+                (None, _) => Some(ByteRange { first: 0, last: Some(HEAD - 1) }),
+            },
         };
         Self {
             source: source.clone(),
@@ -80,6 +86,19 @@ impl IndexReader {
             _ => FetchKind::Index,
         };
         (kind, self.source.url.clone(), self.range)
+    }
+
+    /// Whether a body is longer than what was asked for: a server that ignores Range sends everything.
+    pub fn is_beyond(&self, body: &[u8]) -> bool {
+        self.range.and_then(|r| r.len()).is_some_and(|asked| body.len() as u64 > asked)
+    }
+
+    /// The initialization segment, if it came along with what was asked for in the range `asked`.
+    pub fn init_within(&self, asked: Option<ByteRange>, body: &[u8]) -> Option<(Rc<InitRef>, Rc<[u8]>)> {
+        let range = self.source.init_range()?;
+        let at = usize::try_from(range.first.checked_sub(asked?.first)?).ok()?;
+        let bytes = body.get(at..)?.get(..usize::try_from(range.len()?).ok()?)?;
+        Some((self.source.init.clone()?, bytes.into()))
     }
 
     /// Reads what was fetched. `None`: [`IndexReader::request`] names what is still missing.
@@ -125,6 +144,8 @@ impl IndexReader {
             return self.descend(top);
         }
         if let Some(range) = self.source.range {
+            let ahead = range.first.saturating_sub(self.range.map_or(0, |r| r.first));
+            let body = usize::try_from(ahead).ok().and_then(|ahead| body.get(ahead..)).unwrap_or_default();
             return self.descend(sidx::read(body, range.first)?);
         }
         let layout = sidx::scan(body);

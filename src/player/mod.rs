@@ -186,12 +186,12 @@ impl Player {
             self.out.push_back(Output::Event(Event::Error(error)));
             return;
         }
-        // The element's source opens while the manifest is on its way.
-        self.out.push_back(Output::Command(Command::OpenSource));
-        self.has_source = true;
         let requests = std::mem::take(&mut self.spare_requests);
         let mut ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
         self.state = State::Loading(Box::new(Loading::new(&mut ctx, request, requests)));
+        // The element's source opens while the manifest is on its way.
+        self.out.push_back(Output::Command(Command::OpenSource));
+        self.has_source = true;
     }
 
     fn stop(&mut self) {

@@ -1,7 +1,7 @@
 //! One representation's way from bytes to pieces for the SourceBuffers: container found by its first bytes, demuxed, muxed
 //! to fragments as samples become complete, or passed through.
 
-use super::buffer::Piece;
+use super::buffer::{InitKey, Piece};
 use super::io::BufferId;
 use super::wrapping::{ASKED, Form, Wrapping, mp4_mime};
 use crate::container::{self, Demuxer, Format, TrackId, TrackInfo, TrackKind};
@@ -272,6 +272,21 @@ impl Pipeline {
                     if self.declared_mime.starts_with("audio/") { BufferId::Audio } else { BufferId::Video };
                 Some(vec![(id, self.declared_mime.clone())])
             }
+        }
+    }
+
+    /// The initialization segment of what will go to a buffer, if it is known before any of that has come out.
+    pub fn init_ahead(&self, buffer: BufferId) -> Option<(InitKey, Vec<u8>)> {
+        match &self.kind {
+            Kind::Remux { muxer, lanes, .. } => {
+                let track = chosen(muxer.tracks(), self.wanted).find(|t| buffer_of(t.kind) == buffer)?;
+                let raw = wrapping(&self.wrappings, track)?.form == Form::Raw;
+                if raw || track.encrypted || lanes.iter().any(|l| l.track == track.id) {
+                    return None;
+                }
+                Some(((self.serial, 0), muxer.init_segment(track.id)?))
+            }
+            _ => None,
         }
     }
 

@@ -387,9 +387,14 @@ impl Session {
             ctx.command(Command::SetDuration(duration));
         }
         for id in [BufferId::Video, BufferId::Audio] {
-            let mut wanted = self.streams.iter().flat_map(|s| &s.buffers);
-            if let Some((_, mime)) = wanted.find(|b| b.0 == id) {
-                self.buffers[id as usize] = Some(Buffer::add(id, mime.clone(), ctx.out));
+            for stream in &self.streams {
+                let Some((_, mime)) = stream.buffers.iter().find(|b| b.0 == id) else { continue };
+                let mut buffer = Buffer::add(id, mime.clone(), ctx.out);
+                if let Some(init) = stream.pipeline.as_ref().and_then(|(_, p)| p.init_ahead(id)) {
+                    buffer.begin(init);
+                }
+                self.buffers[id as usize] = Some(buffer);
+                break;
             }
         }
         let target = self.playhead.position(ctx.now);

@@ -270,6 +270,9 @@ fn a_server_that_ignores_ranges_is_told_of_or_got_along_with() {
     let error = w.run_to_error(60.0);
     assert_eq!(error.code, Code::HttpClient);
     assert!(error.message.contains("Range"), "{error:?}");
+    // Of the whole files no more is read than was asked for.
+    let read: usize = w.requests().iter().filter(|r| r.kind == FetchKind::Index).map(|r| r.received).sum();
+    assert!(read < 100_000, "{read} bytes\n{}", w.story());
 }
 
 #[test]

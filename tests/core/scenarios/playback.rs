@@ -19,6 +19,44 @@ fn dash_plays_from_start_to_end_with_every_sample_appended_once() {
 }
 
 #[test]
+fn an_index_comes_in_one_request_with_the_initialization_segment_before_it() {
+    let mut w = World::new(Stream::simple(22.0).dash(Addressing::Sidx));
+    w.load(MPD);
+    w.play_to_end(40.0);
+    assert!(w.requests().iter().all(|r| r.kind != FetchKind::Init), "{}", w.story());
+    for track in ["/v0/", "/a0/"] {
+        let mut of_track = w.requests().iter().filter(|r| r.url.contains(track));
+        let index = of_track.next().expect("each track has its file");
+        assert_eq!((index.kind, index.range.map(|r| r.first)), (FetchKind::Index, Some(0)), "{}", w.story());
+        let last = index.range.and_then(|r| r.last).expect("the MPD tells where the index ends");
+        // Only the media is fetched besides.
+        assert!(of_track.all(|r| r.range.is_some_and(|r| r.first > last)), "{}", w.story());
+    }
+}
+
+#[test]
+fn initialization_segments_are_appended_while_the_first_media_is_on_its_way() {
+    for (url, site, media) in [
+        (MPD, Stream::simple(22.0).dash(Addressing::Number), ".m4s"),
+        (M3U8, Stream::simple(22.0).hls(Container::Fmp4), ".m4s"),
+    ] {
+        let mut w = World::new(site);
+        w.fault(media, Fault::Delay(2.0), 2);
+        w.load(url);
+        w.run_for(1.5);
+        for buffer in ["Video", "Audio"] {
+            let append = format!("Append {{ buffer: {buffer}");
+            assert_eq!(w.commands.iter().filter(|(_, c)| c.starts_with(&append)).count(), 1, "{}", w.story());
+        }
+        w.play_to_end(40.0);
+        // They were not appended again.
+        w.assert_played_all('v', &[550]);
+        let inits = w.requests().iter().filter(|r| r.kind == FetchKind::Init).count();
+        assert_eq!(inits, 2, "{}", w.story());
+    }
+}
+
+#[test]
 fn hls_plays_from_start_to_end_with_every_sample_appended_once() {
     for container in [Container::Fmp4, Container::Ts, Container::Packed] {
         let mut w = World::new(Stream::simple(22.0).hls(container));
