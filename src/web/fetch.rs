@@ -4,7 +4,7 @@ use super::messages::{Bag, describe};
 use super::pump::{Pending, Shell};
 use crate::manifest::ByteRange;
 use crate::player::{FetchFailure, FetchId, FetchKind, IcyHeaders};
-use js_sys::{Object, Promise, Uint8Array};
+use js_sys::{ArrayBuffer, Object, Promise, Uint8Array};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -21,12 +21,12 @@ extern "C" {
     /// `ReadableStream` with the one method that is used of it.
     type Body;
     #[wasm_bindgen(catch, method, structural, js_name = getReader)]
-    fn get_reader(this: &Body) -> Result<Reader, JsValue>;
+    fn get_reader(this: &Body, options: &JsValue) -> Result<Reader, JsValue>;
 
-    /// `ReadableStreamDefaultReader`.
+    /// `ReadableStreamBYOBReader`, or `ReadableStreamDefaultReader`, which takes no notice of `space`.
     type Reader;
     #[wasm_bindgen(catch, method, structural)]
-    fn read(this: &Reader) -> Result<Promise, JsValue>;
+    fn read(this: &Reader, space: &Uint8Array) -> Result<Promise, JsValue>;
 
     /// What `read()` resolves to.
     type Read;
@@ -307,7 +307,7 @@ async fn receive(
     live.input(Pending::Head { id, status, url, content_type, length, ranges, date, icy });
     drop(live);
 
-    let reader = match response.body().map(|body| body.unchecked_into::<Body>().get_reader()) {
+    let reader = match response.body().map(|body| reader(body.unchecked_ref())) {
         Some(Ok(reader)) => Some(reader),
         Some(Err(e)) => {
             let Some(live) = wanted(&shell, id) else { return };
@@ -317,12 +317,13 @@ async fn receive(
         None => None,
     };
     let mut received = 0u64;
+    let mut space = ArrayBuffer::new(SPACE);
     while let Some(reader) = &reader {
         MayRead(&shell, id).await;
         if wanted(&shell, id).is_none() {
             return;
         }
-        let read = match reader.read() {
+        let read = match reader.read(&Uint8Array::new(&space)) {
             Ok(promise) => JsFuture::from(promise).await,
             Err(e) => Err(e),
         };
@@ -334,6 +335,7 @@ async fn receive(
                     break;
                 }
                 let bytes = read.value();
+                space = bytes.buffer();
                 received += u64::from(bytes.length());
                 live.chunk_came(id, &bytes);
             }
@@ -347,6 +349,15 @@ async fn receive(
     }
     live.forget_fetch(id);
     live.input(Pending::End(id));
+}
+
+/// Bytes that are read at once at most: as many as the browser's pipes hold, more or less.
+const SPACE: u32 = 64 * 1024;
+
+/// A reader that fills the same space again and again: V8 lets the buffers of its other kind of reader lie around by tens of megabytes
+/// before it collects them. Not every browser has it for every body.
+fn reader(body: &Body) -> Result<Reader, JsValue> {
+    body.get_reader(&Bag::new().with("mode", "byob").into()).or_else(|_| body.get_reader(&JsValue::UNDEFINED))
 }
 
 /// `Content-Length`, unless the body is known to be encoded: then it counts other bytes.
