@@ -114,10 +114,6 @@ pub struct MediaState {
     pub ended: bool,
     /// `playbackRate`.
     pub rate: f64,
-    /// `getVideoPlaybackQuality().totalVideoFrames`.
-    pub total_frames: u32,
-    /// `getVideoPlaybackQuality().droppedVideoFrames`.
-    pub dropped_frames: u32,
     /// Size of the element in device pixels; 0 where it is not laid out.
     pub width: u32,
     /// See `width`.
@@ -490,10 +486,6 @@ pub struct Stats {
     pub estimate: f64,
     /// Seconds buffered ahead.
     pub buffer: Seconds,
-    /// From the element.
-    pub total_frames: u32,
-    /// From the element.
-    pub dropped_frames: u32,
     /// Present quality, if chosen.
     pub quality: Option<String>,
     /// Playhead.

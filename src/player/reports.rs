@@ -100,13 +100,10 @@ impl Session {
     /// The numbers now.
     pub fn stats_now(&self, ctx: &Ctx) -> Stats {
         let position = self.playhead.position(ctx.now);
-        let media = self.playhead.media();
         Stats {
             position,
             estimate: ctx.abr.estimate(ctx.now),
             buffer: (self.playable_ranges().end_from(position, super::buffer::SEAM) - position).max(0.0),
-            total_frames: media.total_frames,
-            dropped_frames: media.dropped_frames,
             average_bandwidth: if self.played_weight.1 > 0.0 {
                 self.played_weight.0 / self.played_weight.1
             } else {

@@ -186,8 +186,6 @@ fn stats(s: &Stats) -> Bag {
         .with("bytes", s.bytes as f64)
         .with("estimate", s.estimate)
         .with("buffer", s.buffer)
-        .with("totalFrames", s.total_frames)
-        .with("droppedFrames", s.dropped_frames)
         .with("quality", text(s.quality.as_deref()))
         .with("position", s.position)
 }

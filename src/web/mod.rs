@@ -68,17 +68,7 @@ impl Engine {
 
     /// The element as it is now. `flags`: 1 paused, 2 seeking, 4 ended, 8 first frame shown, 16 hidden.
     #[allow(clippy::too_many_arguments, reason = "numbers cross the boundary without a single allocation")]
-    pub fn media_state(
-        &self,
-        position: f64,
-        ready_state: u8,
-        flags: u8,
-        rate: f64,
-        total_frames: u32,
-        dropped_frames: u32,
-        width: u32,
-        height: u32,
-    ) {
+    pub fn media_state(&self, position: f64, ready_state: u8, flags: u8, rate: f64, width: u32, height: u32) {
         self.shell.input(Pending::State(MediaState {
             position,
             ready_state,
@@ -86,8 +76,6 @@ impl Engine {
             seeking: flags & 2 != 0,
             ended: flags & 4 != 0,
             rate,
-            total_frames,
-            dropped_frames,
             width,
             height,
             first_frame: flags & 8 != 0,

@@ -34,7 +34,6 @@ export class Media {
     this.#post = post;
     const options = { signal: this.#listening.signal };
     for (const type of reported) element.addEventListener(type, () => this.#report(type), options);
-    element.addEventListener('timeupdate', () => this.#report('timeupdate'), options);
     element.addEventListener('error', () => {
       const { error } = element;
       if (this.#active && error) post({ type: 'elementerror', code: error.code, message: error.message });
@@ -57,12 +56,13 @@ export class Media {
     this.#active = false;
     if (!another) this.#resume = false;
     this.firstFrame = undefined;
+    this.element.addEventListener('timeupdate', this.#onTime, { signal: this.#listening.signal });
     this.#measure();
   }
 
   /** What the engine should know before it chooses a first quality. */
   introduce(): void {
-    this.#post({ type: 'state', state: [0, 0, this.element.paused ? 1 : 0, this.element.playbackRate, 0, 0, this.#width, this.#height] });
+    this.#post({ type: 'state', state: [0, 0, this.element.paused ? 1 : 0, this.element.playbackRate, this.#width, this.#height] });
   }
 
   /** Sets a MediaSource or its handle; `null` takes away what was set. */
@@ -168,6 +168,13 @@ export class Media {
     }
   }
 
+  /** Without video there is no frame, and none is presented in a hidden tab: then time that was played counts. */
+  readonly #onTime = () => {
+    const { played } = this.element;
+    if (this.firstFrame === undefined && played.length > 0 && played.end(0) > played.start(0)) this.#shown(performance.now());
+    if (this.firstFrame !== undefined) this.element.removeEventListener('timeupdate', this.#onTime);
+  };
+
   #shown(now: number): void {
     if (!this.#active || this.firstFrame !== undefined) return;
     this.#frame = 0;
@@ -178,15 +185,9 @@ export class Media {
   #report(why: string): void {
     if (!this.#active) return;
     const { element } = this;
-    if (why === 'timeupdate') {
-      // Without video there is no frame, and none is presented in a hidden tab: then time that was played counts.
-      if (this.firstFrame === undefined && element.played.length > 0 && element.played.end(0) > element.played.start(0)) this.#shown(performance.now());
-      return;
-    }
     if (why === 'loadeddata' && !this.#frame && 'videoWidth' in element && this.firstFrame === undefined) this.firstFrame = performance.now();
-    const { total, dropped } = this.frames();
     const flags = (element.paused ? 1 : 0) | (element.seeking ? 2 : 0) | (element.ended ? 4 : 0) | (this.firstFrame === undefined ? 0 : 8) | (document.hidden ? 16 : 0);
-    const state: State = [element.currentTime, element.readyState, flags, element.playbackRate, total, dropped, this.#width, this.#height];
+    const state: State = [element.currentTime, element.readyState, flags, element.playbackRate, this.#width, this.#height];
     this.#post({ type: 'state', state });
     this.#pace();
   }

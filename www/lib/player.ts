@@ -431,9 +431,13 @@ export class BasePlayer extends EventTarget {
         this.#live = { ...rest, window: { start, end }, ...(date !== undefined && { date: new Date(date * 1000) }) };
         return this.#dispatch(name, this.#live);
       }
-      case 'stats':
+      case 'stats': {
         this.#stats = detail as Stats;
-        return this.#dispatch(name, this.stats());
+        let stats: Stats | undefined;
+        // Made where somebody looks: it asks the element, which costs more than all the rest.
+        this.dispatchEvent(Object.defineProperty(new CustomEvent(name), 'detail', { get: () => stats ??= this.stats() }));
+        return;
+      }
     }
     this.#dispatch(name, detail as never);
     if (name === 'loaded') load.request.settle?.();

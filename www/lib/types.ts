@@ -190,8 +190,8 @@ export type PlayerEventMap = { [K in keyof PlayerEventDetails]: CustomEvent<Play
 /** @internal The names of the builds. */
 export type BuildName = 'full' | 'hls' | 'dash' | 'live';
 
-/** @internal The element as numbers: position, readyState, flags (1 paused, 2 seeking, 4 ended, 8 first frame shown, 16 hidden), rate, frames, dropped, width, height. */
-export type State = readonly [number, number, number, number, number, number, number, number];
+/** @internal The element as numbers: position, readyState, flags (1 paused, 2 seeking, 4 ended, 8 first frame shown, 16 hidden), rate, width, height. */
+export type State = readonly [number, number, number, number, number, number];
 
 /** @internal A response that the page fetched while the engine was still loading. */
 export interface Fetched {

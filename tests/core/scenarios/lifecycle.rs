@@ -126,7 +126,7 @@ fn stats_come_at_their_interval() {
         assert!((s.position - (at - s.startup.unwrap())).abs() < 0.3, "{at} {s:?}");
     }
     let (_, last) = stats.last().unwrap();
-    assert!(last.bytes > 21 * 300_000 / 8 && last.total_frames > 400, "{last:?}");
+    assert!(last.bytes > 21 * 300_000 / 8, "{last:?}");
     assert!((last.average_bandwidth - 300_000.0).abs() < 1.0, "{last:?}");
     assert_eq!(last.quality.as_deref(), Some("v0"));
 }

@@ -320,8 +320,6 @@ impl Element {
             seeking: self.seeking,
             ended: self.ended,
             rate: self.rate,
-            total_frames: self.frames,
-            dropped_frames: 0,
             width: self.width,
             height: self.height,
             first_frame: self.first_frame,
