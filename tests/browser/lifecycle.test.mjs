@@ -64,6 +64,31 @@ describe(`lifecycle in ${engine}`, () => {
     assert.equal(rejected, 'LOAD_ABORTED');
   });
 
+  test('while it plays the page is asked for little: bodies come into one space, numbers are made for those who look', async () => {
+    const page = await stage.open();
+    await page.run(() => {
+      window.asked = { buffers: 0, frames: 0 };
+      const watch = (of, name, count) => {
+        const { [name]: was } = of;
+        of[name] = function (...args) { window.asked[count]++; return was.apply(this, args); };
+      };
+      watch(ReadableStreamDefaultReader.prototype, 'read', 'buffers');
+      watch(HTMLVideoElement.prototype, 'getVideoPlaybackQuality', 'frames');
+    });
+    await page.load(numbers, {}, { worker: false });
+    await page.until(() => window.page.video.currentTime > 3, { what: 'three seconds' });
+    const { buffers, frames } = await page.run(() => window.asked);
+    // Where bodies are streams of bytes.
+    if (await page.run(() => { try { return !!new Response('x').body.getReader({ mode: 'byob' }); } catch { return false; } })) assert.equal(buffers, 0);
+    assert.equal(frames, 0, 'nobody listens for stats');
+    const stats = await page.run(() => new Promise((resolve) => {
+      window.page.player.addEventListener('stats', (event) => resolve({ ...event.detail, same: event.detail === event.detail, frames: window.asked.frames }), { once: true });
+    }));
+    assert.ok(stats.position > 3 && stats.buffer > 0 && stats.totalFrames >= 0, JSON.stringify(stats));
+    assert.deepEqual([stats.same, stats.frames], [true, 1]);
+    await page.isClean();
+  });
+
   test('destroy() at any moment: at once, a little later, during a load that is stuck, twice', async () => {
     const page = await stage.open();
     await counting(page);
