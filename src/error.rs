@@ -33,9 +33,12 @@ macro_rules! codes {
     ($( $(#[$doc:meta])* $variant:ident = $name:literal, $category:ident, $advice:literal; )*) => {
         /// Stable error codes. The string form (`as_str`) is public API and never changes its meaning.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
         pub enum Code { $( $(#[$doc])* $variant, )* }
 
         impl Code {
+            /// All of them.
+            pub const ALL: &[Self] = &[$( Self::$variant, )*];
             /// The stable public name.
             pub fn as_str(self) -> &'static str { match self { $( Code::$variant => $name, )* } }
             /// Whose fault it is.
@@ -52,7 +55,7 @@ codes! {
     /// None of several sources can be played. The page side raises it.
     NoSource = "NO_SOURCE", Usage, "See `causes` for why each was passed over; offer one that plays everywhere, such as H.264 with AAC.";
     /// A scheme that browsers cannot fetch (`rtmp:`, `rtsp:`, `file:`, …).
-    UrlScheme = "URL_SCHEME", Usage, "Pages can reach http, https, ws and wss only: serve the stream over one of these.";
+    UrlScheme = "URL_SCHEME", Usage, "Pages reach http, https, ws and wss only: serve the stream over one of these.";
     /// The configuration has an unknown key or a value outside its range.
     ConfigInvalid = "CONFIG_INVALID", Usage, "Correct the named option; the API reference lists them all.";
     /// `load()` was ended by another `load()`, `destroy()` or its `signal`.
@@ -66,9 +69,9 @@ codes! {
     /// No bytes arrived for too long.
     Timeout = "NETWORK_TIMEOUT", Network, "The server stopped sending: try again later.";
     /// Fewer bytes came than the server announced or the format needs.
-    Truncated = "RESPONSE_TRUNCATED", Network, "The file on the server is incomplete or the connection was cut: try again or upload it anew.";
+    Truncated = "RESPONSE_TRUNCATED", Network, "The file is incomplete or the connection was cut: try again or upload it anew.";
     /// The content is of no known format.
-    FormatUnknown = "FORMAT_UNKNOWN", Manifest, "The content is neither DASH nor HLS: check the URL, or pass `type` if the server mislabels it.";
+    FormatUnknown = "FORMAT_UNKNOWN", Manifest, "The content is of no known format: check the URL, or pass `type` if the server mislabels it.";
     /// The format is known and not supported.
     FormatUnsupported = "FORMAT_UNSUPPORTED", Manifest, "This kind of stream is not supported by this version.";
     /// The manifest breaks its format's rules.

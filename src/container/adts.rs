@@ -192,7 +192,7 @@ impl AdtsReader {
                 if header.blocks > 1 {
                     "AAC: several data blocks in an ADTS frame are not supported"
                 } else {
-                    "AAC: channels given by a program config element are not supported"
+                    "AAC: channels of a program config element are not supported"
                 },
             );
         }

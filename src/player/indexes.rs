@@ -127,7 +127,7 @@ impl IndexReader {
             Playlist::Media(_) => Err(PlayerError::new(Code::FormatUnsupported, super::on_demand::ABSENT)),
             Playlist::Multivariant(..) => Err(PlayerError::new(
                 Code::ManifestMalformed,
-                "a multivariant playlist stands where a media playlist is expected",
+                "a multivariant playlist in place of a media playlist",
             )),
         }
     }

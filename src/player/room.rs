@@ -43,11 +43,8 @@ impl Session {
         let met = self.quota_ahead.map_or(end - position, |q| q.min(end - position));
         self.quota_ahead = Some((met * 0.8).max(4.0));
         ctx.event(Event::Error(
-            PlayerError::new(
-                Code::QuotaExceeded,
-                "the browser's media buffer is full; less is kept from now on",
-            )
-            .recoverable(),
+            PlayerError::new(Code::QuotaExceeded, "the browser's media buffer is full: less is kept")
+                .recoverable(),
         ));
         // What was refused is fetched again when there is room.
         let resume = span.map_or(end, |s| s.0.min(end).max(position));

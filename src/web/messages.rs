@@ -1,6 +1,6 @@
 //! Plain objects for the page side, and the configuration that comes from there.
 
-use crate::error::{Category, Code, PlayerError, Result, Severity};
+use crate::error::{Code, PlayerError, Result, Severity};
 use crate::player::{AudioTrack, Config, Event, Quality, Stats};
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
@@ -192,24 +192,10 @@ fn stats(s: &Stats) -> Bag {
 
 /// An error as `PlayerError` of the page side takes it.
 pub(super) fn error(e: &PlayerError) -> Bag {
-    let severity = match e.severity {
-        Severity::Recoverable => "recoverable",
-        Severity::Fatal => "fatal",
-    };
-    let category = match e.code.category() {
-        Category::Usage => "usage",
-        Category::Network => "network",
-        Category::Manifest => "manifest",
-        Category::Media => "media",
-        Category::Browser => "browser",
-        Category::Internal => "internal",
-    };
     Bag::new()
-        .with("severity", severity)
-        .with("category", category)
-        .with("code", e.code.as_str())
+        .with("fatal", e.severity == Severity::Fatal)
+        .with("code", e.code as u8)
         .with("message", e.message.as_ref())
-        .with("advice", e.code.advice())
         .with("url", text(e.url.as_deref()))
         .with("status", e.status)
         .with("position", e.position.map(|p| p as f64))

@@ -10,6 +10,7 @@ mod dash;
 mod dash_live;
 #[cfg(feature = "dash")]
 mod dash_update;
+mod errors;
 #[cfg(feature = "progressive")]
 mod flac;
 #[cfg(feature = "flv")]

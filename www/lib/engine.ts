@@ -37,7 +37,7 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
   };
 
   const defect = (error: unknown) => tell({ type: 'event', load, name: 'error', detail: {
-    severity: 'fatal', category: 'internal', code: 'INTERNAL', message: String(error), advice: 'This is a bug in the player: please report it.' } });
+    fatal: true, code: 'INTERNAL', message: String(error) } });
 
   defects.add(defect);
 

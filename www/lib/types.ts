@@ -1,5 +1,5 @@
 // The public types, and the protocol between the page side and the engine (a worker or the page itself).
-import type { PlayerError } from './errors.ts';
+import type { ErrorCode, PlayerError } from './errors.ts';
 
 /** Options of a player. All are optional; an unknown key is an error. */
 export interface PlayerConfig {
@@ -220,11 +220,10 @@ export type ToEngine =
 
 /** @internal An error as the engine sends it. */
 export interface ErrorDetail {
-  severity: 'recoverable' | 'fatal';
-  category: string;
-  code: string;
+  fatal: boolean;
+  /** A number from the core: its place among the codes. */
+  code: ErrorCode | number;
   message: string;
-  advice: string;
   url?: string;
   status?: number;
   position?: number;

@@ -225,7 +225,7 @@ impl FragmentDemuxer {
                 false if self.fragmented => return Ok(()),
                 false => PlayerError::new(
                     Code::ContainerUnsupported,
-                    "media data came before its fragment header: the MP4 file is not fragmented",
+                    "media data before a fragment header: the MP4 file is not fragmented",
                 ),
             });
         }

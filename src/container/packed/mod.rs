@@ -245,10 +245,7 @@ impl PackedDemuxer {
         #[cfg_attr(not(feature = "progressive"), expect(unused_variables, reason = "of the header frame"))]
         let Some((frames, size)) = found else { return Ok(()) };
         if self.garbage > 0 {
-            sink.warning(
-                self.offset - self.garbage as u64,
-                "no frame of audio at the start: the first one is searched for",
-            );
+            sink.warning(self.offset - self.garbage as u64, "no audio frame at the start");
         }
         self.garbage = 0;
         #[cfg_attr(

@@ -12,9 +12,7 @@ impl Reader<'_> {
     pub(super) fn live(&mut self, base_url: &str) -> Box<Live> {
         let epoch = self.date(ROOT, "availabilityStartTime");
         if epoch.is_none() {
-            self.warn(&[
-                "A dynamic MPD without a valid @availabilityStartTime: taken for 1970-01-01T00:00:00Z.",
-            ]);
+            self.warn(&["A dynamic MPD without a valid @availabilityStartTime: taken for 1970."]);
         }
         let refresh = self.seconds(ROOT, "minimumUpdatePeriod");
         let depth = self.seconds(ROOT, "timeShiftBufferDepth");

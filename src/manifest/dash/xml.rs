@@ -225,9 +225,7 @@ impl<'a> Reader<'a> {
 
     fn end_of_text(&self) -> std::result::Result<(), Fault> {
         match (self.open.last(), self.document.elements.is_empty()) {
-            (Some(_), _) => {
-                Err((self.bytes.len(), "The document ends before its last element does: it is cut off"))
-            }
+            (Some(_), _) => Err((self.bytes.len(), "The document is cut off")),
             (None, true) => Err((self.bytes.len(), "No MPD element")),
             (None, false) => Ok(()),
         }

@@ -443,7 +443,7 @@ impl<'a> Reader<'a> {
         let duration = match self.duration.take() {
             Some(duration) => duration,
             None if self.out.target_duration > 0.0 => {
-                self.warn("a segment has no EXTINF and is taken to last the target duration");
+                self.warn("a segment without EXTINF is taken to last the target duration");
                 self.out.target_duration
             }
             None => return Err(malformed(self.line, "A segment has no EXTINF.")),
@@ -486,9 +486,7 @@ impl<'a> Reader<'a> {
                         uri: last, range: Some(ByteRange { last: Some(end), .. }), ..
                     }) if **last == *uri => end.saturating_add(1),
                     _ => {
-                        self.warn(
-                            "EXT-X-BYTERANGE has no offset and no range before it; it is taken to start at 0",
-                        );
+                        self.warn("EXT-X-BYTERANGE without an offset or a range before it is taken from 0");
                         0
                     }
                 },
@@ -506,7 +504,7 @@ impl<'a> Reader<'a> {
             self.discontinuity = self.discontinuity.saturating_add(number);
             self.out.discontinuity_sequence = number;
         } else {
-            self.warn("EXT-X-DISCONTINUITY-SEQUENCE comes after a segment and is ignored");
+            self.warn("EXT-X-DISCONTINUITY-SEQUENCE after a segment is ignored");
         }
         Ok(())
     }

@@ -111,10 +111,7 @@ pub(super) fn normalize(text: &str, url: &str, parent: &Variables) -> Result<Nor
         }
     }
     if pending.is_some() {
-        out.warn(
-            text.split('\n').count(),
-            "the last EXT-X-STREAM-INF has no URI: the playlist may be cut off",
-        );
+        out.warn(text.split('\n').count(), "the last EXT-X-STREAM-INF has no URI");
     }
     Ok(out)
 }

@@ -28,16 +28,12 @@ impl Variables {
             (name, self.expand(value, line)?.into_owned())
         } else if let Some(name) = get("IMPORT") {
             let value = parent.get(name).ok_or_else(|| {
-                malformed(
-                    line,
-                    "EXT-X-DEFINE imports a variable that the multivariant playlist does not define.",
-                )
+                malformed(line, "EXT-X-DEFINE imports a variable that the multivariant playlist lacks.")
             })?;
             (name, value.to_owned())
         } else if let Some(name) = get("QUERYPARAM") {
-            let value = query_parameter(url, name).ok_or_else(|| {
-                malformed(line, "EXT-X-DEFINE names a query parameter that the playlist's URL does not have.")
-            })?;
+            let value = query_parameter(url, name)
+                .ok_or_else(|| malformed(line, "EXT-X-DEFINE names a query parameter that the URL lacks."))?;
             (name, value)
         } else {
             return Err(malformed(line, "EXT-X-DEFINE has neither NAME nor IMPORT nor QUERYPARAM."));
