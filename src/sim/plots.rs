@@ -145,8 +145,7 @@ impl Report {
                     escape(&run.rule),
                     run.metrics.len()
                 );
-                for i in 0..METRICS.len() {
-                    let s = run.summary(i);
+                for s in run.summaries() {
                     let _ = write!(
                         out,
                         "<td>{}<small>{} to {}</small><small>worst 10 %: {}</small>",

@@ -41,13 +41,14 @@ pub struct Report {
 }
 
 impl Run {
-    fn values(&self, metric: usize) -> Vec<f64> {
-        self.metrics.iter().map(|m| m.0[metric]).collect()
+    /// The numbers of [`METRICS`] over all sessions, in their order.
+    pub fn summaries(&self) -> Vec<Summary> {
+        let all = METRICS.iter().enumerate();
+        all.map(|(i, metric)| summarize(&self.values(i), metric.more_is_better)).collect()
     }
 
-    /// A number of [`METRICS`], by its place, over all sessions.
-    pub fn summary(&self, metric: usize) -> Summary {
-        summarize(&self.values(metric), METRICS[metric].more_is_better)
+    fn values(&self, metric: usize) -> Vec<f64> {
+        self.metrics.iter().map(|m| m.0[metric]).collect()
     }
 
     /// Sessions that did not play to the end.
@@ -83,20 +84,23 @@ impl Report {
         for group in &self.groups {
             for run in &group.runs {
                 let _ = write!(out, "{:<14}{:<12}{:>5}", group.set, run.rule, run.metrics.len());
-                for i in 0..METRICS.len() {
-                    let _ = write!(out, "{:>17}", short(run.summary(i).mean));
-                }
+                let summaries = run.summaries();
+                let columns = |out: &mut String, value: fn(&Summary) -> f64| {
+                    for summary in &summaries {
+                        let _ = write!(out, "{:>17}", short(value(summary)));
+                    }
+                };
+                columns(&mut out, |s| s.mean);
                 if run.incomplete() > 0 {
                     let _ = write!(out, "  {} did not end", run.incomplete());
                 }
-                for (name, pick) in [("worst 10 %", 0), ("95 % from", 1), ("95 % to", 2)] {
+                let line = |out: &mut String, name: &str, value: fn(&Summary) -> f64| {
                     let _ = write!(out, "\n{:<14}{:<17}", "", format!("  {name}"));
-                    for i in 0..METRICS.len() {
-                        let s = run.summary(i);
-                        let value = [s.worst_tenth, s.interval.0, s.interval.1][pick];
-                        let _ = write!(out, "{:>17}", short(value));
-                    }
-                }
+                    columns(out, value);
+                };
+                line(&mut out, "worst 10 %", |s| s.worst_tenth);
+                line(&mut out, "95 % from", |s| s.interval.0);
+                line(&mut out, "95 % to", |s| s.interval.1);
                 out.push('\n');
             }
         }
@@ -121,17 +125,15 @@ impl Report {
 
     /// For programs, and for a comparison with later runs ([`Report::add_earlier`]).
     pub fn json(&self) -> Value {
-        let summary = |run: &Run, i: usize| {
-            let s = run.summary(i);
-            json!({ "mean": s.mean, "worst_tenth": s.worst_tenth, "interval": [s.interval.0, s.interval.1] })
-        };
+        let summary = |s: Summary| json!({ "mean": s.mean, "worst_tenth": s.worst_tenth, "interval": [s.interval.0, s.interval.1] });
         let run = |run: &Run| {
-            let means: serde_json::Map<_, _> =
-                METRICS.iter().enumerate().map(|(i, m)| (m.name.to_owned(), summary(run, i))).collect();
+            let summaries = METRICS.iter().zip(run.summaries());
+            let summaries: serde_json::Map<_, _> =
+                summaries.map(|(m, s)| (m.name.to_owned(), summary(s))).collect();
             json!({
                 "rule": run.rule,
                 "incomplete": run.incomplete(),
-                "summary": means,
+                "summary": summaries,
                 "sessions": run.metrics.iter().map(|m| m.0.to_vec()).collect::<Vec<_>>(),
                 "errors": run.sessions.iter().filter_map(|s| {
                     s.error.as_ref().map(|e| json!({ "trace": s.trace, "error": e }))

@@ -7,6 +7,8 @@
 
 use super::movie::Movie;
 use crate::bytes::ByteWriter;
+use crate::codec::aac::{AudioSpecificConfig, write_mp4a};
+use crate::codec::avc::{Sps, write_avcc, write_visual_entry};
 use crate::container::{Sink, TrackId, TrackInfo, TrackKind};
 use crate::manifest::ByteRange;
 use crate::remux::Muxer;
@@ -29,11 +31,11 @@ pub enum Listing {
 pub(super) const MANIFEST: &str = "https://sim.test/movie.mpd";
 /// Ticks per second of all tracks.
 const TICKS: u32 = 1000;
-/// Seconds of media that come out of a segment at once: a large group of pictures for the real thing, few steps for the simulator.
+/// Milliseconds of media that come out of a segment at once: some pictures. Larger: quicker, and playback begins later than it would.
 const PIECE_MS: u32 = 100;
 /// Qualities that the size of a sample can tell apart.
 const RUNGS: u64 = 64;
-/// A text as an MPD is this many times smaller on the wire. (Ten gigabytes of lists, gzip: 9 to 14.)
+/// A text as an MPD is about this many times smaller on the wire, with gzip.
 const COMPRESSED: u64 = 10;
 
 /// The rung that a sample of so many bytes is of.
@@ -85,12 +87,12 @@ impl Site {
     /// A site with this movie, and sound of so many kbit/s if it is to have any.
     pub fn new(movie: Movie, audio_kbps: Option<f64>, listing: Listing) -> Self {
         let rungs = movie.kbps.len();
-        let inits: Vec<Rc<[u8]>> = (0..rungs).map(|_| init(TrackKind::Video).into()).collect();
+        let inits: Vec<Rc<[u8]>> = vec![init(TrackKind::Video).unwrap_or_default().into(); rungs];
         let mut site = Self {
             audio: audio_kbps.map(|k| (k * 1000.0) as u64),
             listing,
             inits,
-            audio_init: init(TrackKind::Audio).into(),
+            audio_init: init(TrackKind::Audio).unwrap_or_default().into(),
             indexes: Vec::new(),
             places: Vec::new(),
             manifest: Rc::from(&[][..]),
@@ -119,15 +121,18 @@ impl Site {
         &self.movie
     }
 
-    /// Bytes of a segment; no fewer than its boxes need.
+    /// Bytes that the boxes and samples of a segment need.
+    fn least_size(&self) -> u64 {
+        1024 + u64::from(self.movie.segment_ms / PIECE_MS + 1) * 2 * RUNGS
+    }
+
     fn size(&self, rung: usize, n: usize) -> u64 {
-        let least = 1024 + u64::from(self.movie.segment_ms / PIECE_MS + 1) * 2 * RUNGS;
-        self.movie.bytes.get(n).and_then(|s| s.get(rung)).copied().unwrap_or(0).max(least)
+        self.movie.bytes.get(n).and_then(|s| s.get(rung)).copied().unwrap_or(0).max(self.least_size())
     }
 
     fn audio_size(&self) -> u64 {
         let bits = self.audio.unwrap_or(0) as f64 * self.movie.segment();
-        (bits / 8.0).max(8192.0) as u64
+        ((bits / 8.0) as u64).max(self.least_size())
     }
 
     fn sidx(&self, rung: usize) -> Vec<u8> {
@@ -254,7 +259,8 @@ impl Site {
             return Some(match rung {
                 Some(rung) if rung < self.movie.kbps.len() => self.segment(rung, n, 0, range, live),
                 _ if folder == "a" => {
-                    Body::media(&self.boxes(0, n, self.audio_size(), true), self.audio_size(), 0, range)
+                    let size = self.audio_size();
+                    Body::media(self.boxes(0, n, size, true).into(), size, 0, range)
                 }
                 _ => return None,
             });
@@ -278,7 +284,7 @@ impl Site {
     /// A segment that lies at a place in its file, or the part of it that is asked for.
     fn segment(&self, rung: usize, n: usize, place: u64, range: Option<ByteRange>, live: bool) -> Body {
         let size = self.size(rung, n);
-        Body::media(&self.boxes(rung, n, size, live || n == 0), size, place, range)
+        Body::media(self.boxes(rung, n, size, live || n == 0).into(), size, place, range)
     }
 
     /// `moof` and the header of `mdat` of a segment of so many bytes. `filled`: its first sample begins where its data does.
@@ -326,24 +332,17 @@ impl Site {
 }
 
 impl Body {
+    /// What a range asks for of a whole that is known.
     fn small(bytes: Rc<[u8]>, range: Option<ByteRange>) -> Self {
-        let all = bytes.len() as u64;
-        let (from, to) = span(range, 0, all);
-        let status = if range.is_some() { 206 } else { 200 };
-        Self { status, front: bytes, skipped: from, length: to - from, wire: to - from, cacheable: true }
+        let size = bytes.len() as u64;
+        Self::media(bytes, size, 0, range)
     }
 
-    fn media(front: &[u8], size: u64, place: u64, range: Option<ByteRange>) -> Self {
+    /// What a range asks for of `size` bytes at a place in a file.
+    fn media(front: Rc<[u8]>, size: u64, place: u64, range: Option<ByteRange>) -> Self {
         let (from, to) = span(range, place, size);
         let status = if range.is_some() { 206 } else { 200 };
-        Self {
-            status,
-            front: front.into(),
-            skipped: from,
-            length: to - from,
-            wire: to - from,
-            cacheable: true,
-        }
+        Self { status, front, skipped: from, length: to - from, wire: to - from, cacheable: true }
     }
 }
 
@@ -354,54 +353,30 @@ fn span(range: Option<ByteRange>, place: u64, size: u64) -> (u64, u64) {
     (first, end.max(first))
 }
 
-/// An initialization segment.
-fn init(kind: TrackKind) -> Vec<u8> {
-    let Some(scale) = Timescale::new(TICKS) else { return Vec::new() };
-    let mut info = TrackInfo::new(TrackId(1), kind, scale);
+/// An initialization segment; `None`: its constants are wrong.
+fn init(kind: TrackKind) -> Option<Vec<u8>> {
+    // Of a baseline stream, 640x368, and AAC-LC of 48 kHz in stereo.
+    const SPS: &[u8] = &[0x67, 0x42, 0x00, 0x1f, 0xe5, 0x40, 0x50, 0x17, 0xc8];
+    const PPS: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
+    const AAC_LC: &[u8] = &[0x11, 0x90];
+    let mut info = TrackInfo::new(TrackId(1), kind, Timescale::new(TICKS)?);
     let mut w = ByteWriter::new();
     if kind == TrackKind::Video {
+        let sps = Sps::parse(SPS)?;
         info.codec = "avc1.64001f".into();
-        (info.width, info.height) = (640, 360);
-        w.boxed(b"avc1", |w| {
-            w.zeros(6);
-            w.u16(1);
-            w.zeros(16);
-            w.u16(640);
-            w.u16(360);
-            w.u32(0x48_0000);
-            w.u32(0x48_0000);
-            w.zeros(4);
-            w.u16(1);
-            w.zeros(32);
-            w.u16(24);
-            w.u16(0xffff);
-            // A sequence parameter set and a picture parameter set of a baseline stream.
-            w.boxed(b"avcC", |w| {
-                w.bytes(&[1, 0x64, 0, 31, 0xff, 0xe1, 0, 9]);
-                w.bytes(&[0x67, 0x42, 0x00, 0x1f, 0xe5, 0x40, 0x50, 0x17, 0xc8]);
-                w.bytes(&[1, 0, 4, 0x68, 0xce, 0x3c, 0x80]);
-            });
+        (info.width, info.height) = (sps.width, sps.height);
+        write_visual_entry(&mut w, b"avc1", (sps.width, sps.height), sps.sample_aspect, |w| {
+            write_avcc(w, &sps, [SPS].into_iter(), [PPS].into_iter());
         });
     } else {
+        let config = AudioSpecificConfig::parse(AAC_LC)?;
         info.codec = "mp4a.40.2".into();
-        (info.sample_rate, info.channels) = (48_000, 2);
-        w.boxed(b"mp4a", |w| {
-            w.zeros(6);
-            w.u16(1);
-            w.zeros(8);
-            w.u16(2);
-            w.u16(16);
-            w.zeros(4);
-            w.u32(48_000 << 16);
-            w.full_boxed(b"esds", 0, 0, |w| {
-                w.bytes(&[3, 25, 0, 0, 0, 4, 17, 0x40, 0x15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-                w.bytes(&[5, 2, 0x11, 0x90, 6, 1, 2]);
-            });
-        });
+        (info.sample_rate, info.channels) = (config.output_rate(), config.channels());
+        write_mp4a(&mut w, &config);
     }
     info.sample_entry = w.into_vec();
     let mut muxer = Muxer::new();
     muxer.track(info);
     muxer.tracks_complete();
-    muxer.init_segment(TrackId(1)).unwrap_or_default()
+    muxer.init_segment(TrackId(1))
 }
