@@ -288,14 +288,16 @@ impl Session {
                 .is_some_and(|r| r.1 > position)
     }
 
-    /// Whether what has come of a stream's segment is kept back. If playback waits and would soon wait again, since the segment comes slower
-    /// than it plays: until the rest will be there in time. One wait instead of many short ones. And what is in place of media that is there,
-    /// until it is whole.
+    /// Whether what has come of a stream's segment is kept back: until it is whole, if it is in place of media that is there; until the
+    /// rest will be there in time, if playback waits and would soon wait again, since the segment comes slower than it plays.
     fn gathers(&self, ctx: &Ctx, i: usize) -> bool {
         let Some(job) = self.streams[i].job().filter(|job| !job.complete) else { return false };
+        if job.again {
+            return true;
+        }
         let media = self.playhead.media();
-        if job.again || media.ready_state >= 3 || media.paused || job.is_paced() {
-            return job.again;
+        if media.ready_state >= 3 || media.paused || job.is_paced() {
+            return false;
         }
         let Some(length) = job.length else { return false };
         let rest =
