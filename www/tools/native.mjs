@@ -1,9 +1,7 @@
 // Builds one of the native tools of the core and runs it.
 import { spawnSync } from 'node:child_process';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+import { join } from 'node:path';
+import { root } from './steps.mjs';
 
 /** Runs `millrace-NAME` with this process's arguments, built with a profile of Cargo.toml and the feature NAME; ends the process as the tool ends. */
 export function runNative(name, profile) {
