@@ -164,7 +164,7 @@ fn base_urls_resolve_level_by_level() {
     assert_eq!(p.warnings, Vec::<String>::new());
     for (id, url) in [
         ("r1", "https://example.com/vod/m/p1/set&x/r1/r1.m4s?a=1&b=2"),
-        ("r2", "https://example.com/root/r2.m4s?a=1&b=2"),
+        ("r2", "https://example.com/top/r2.m4s?a=1&b=2"),
         ("r3", "https://host.example.com/r3/r3.m4s?a=1&b=2"),
         ("r4", "https://example.com/vod/m/p1/set&x/r4.m4s?a=1&b=2"),
     ] {
