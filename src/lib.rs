@@ -7,6 +7,8 @@ pub mod bytes;
 pub mod codec;
 pub mod container;
 pub mod error;
+#[cfg(feature = "log")]
+pub mod log;
 pub mod manifest;
 pub mod player;
 pub mod remux;

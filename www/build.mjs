@@ -9,9 +9,9 @@ import { ensure, tool } from './tools/setup.mjs';
 import { Told, cache, isMain, main, root, run, step } from './tools/steps.mjs';
 
 const dist = path.join(root, 'dist');
-const entries = ['index', 'element', 'hls', 'dash', 'live'];
+const entries = ['index', 'element', 'hls', 'dash', 'live', 'log'];
 /** The entry that a user of each build imports: its size counts with the build. */
-const entryOf = { full: 'index', hls: 'hls', dash: 'dash', live: 'live' };
+const entryOf = { full: 'index', hls: 'hls', dash: 'dash', live: 'live', log: 'log' };
 
 /** The target features that rustc turns on for wasm32 (and SIMD, .cargo/config.toml): wasm-opt may use no others. */
 const wasmFeatures = ['simd', 'bulk-memory', 'bulk-memory-opt', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals',
@@ -169,7 +169,7 @@ async function bundle(builds, debug) {
   const results = await Promise.all([
     esbuild({ ...options, entryPoints: entries.map((name) => `www/lib/${name}.ts`), outdir: 'dist', plugins: [engines, index] }),
     ...builds.map((build) => esbuild({ ...options, entryPoints: ['www/lib/worker.ts', 'www/lib/engine.ts'],
-      outdir: `dist/${build.name}`, plugins: [glue(build), engines] })),
+      outdir: `dist/${build.name}`, plugins: [glue(build), engines], define: { LOG: String(build.features.includes('log')) } })),
   ]);
   for (const build of builds) copyFileSync(path.join(pkgDir(build), wasmFile), path.join(dist, build.name, wasmFile));
   const outputs = Object.assign({}, ...results.map(({ metafile }) => metafile.outputs));

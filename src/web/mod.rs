@@ -7,15 +7,18 @@
 //! | `fetch.rs` | requests, their bodies chunk by chunk |
 //! | `socket.rs` | the same over a WebSocket |
 //! | `mse.rs` | MediaSource and its SourceBuffers |
+//! | `log.rs` | the session log, line by line |
 //! | `messages.rs` | what goes to the page as plain objects, and the configuration that comes from it |
 //!
-//! Import rule: `player`, `error`, `time`, `manifest::ByteRange`. Nothing imports this module.
+//! Import rule: `player`, `log`, `error`, `time`, `manifest::ByteRange`. Nothing imports this module.
 //!
 //! JavaScript exceptions must not unwind through Rust frames: every call that can throw is declared with `catch`.
 
 #[cfg(feature = "bench")]
 mod bench;
 mod fetch;
+#[cfg(feature = "log")]
+mod log;
 mod messages;
 mod mse;
 mod pump;
@@ -51,6 +54,18 @@ impl Engine {
         let shell = Shell::new(callback, config);
         shell.ask_icy.set(icy);
         Ok(Self { shell })
+    }
+
+    /// Has the session's log kept: `callback(line)` gets each line as an array (src/log/mod.rs), the first one at once. The bytes of a body follow
+    /// the line that tells of them, where they are kept: those of media only with `media`. `config` is the constructor's.
+    ///
+    /// # Errors
+    /// As the constructor's.
+    #[cfg(feature = "log")]
+    pub fn record(&self, callback: Function, media: bool, config: &Object) -> Result<(), JsValue> {
+        let config = messages::config(config).map_err(|e| JsValue::from(messages::error(&e)))?;
+        self.shell.recorder.replace(Some(log::Recorder::new(callback, media, &config)));
+        Ok(())
     }
 
     /// Starts another presentation. `prefetched` (a `Promise<Response>` for the same URL) serves its first request, unless it resolves to

@@ -81,6 +81,8 @@ pub(super) struct Shell {
     pub(super) prefetched: RefCell<Option<(String, Promise)>>,
     /// Body chunks are copied here, so that no allocation is made per chunk.
     pub(super) chunk: RefCell<Vec<u8>>,
+    #[cfg(feature = "log")]
+    pub(super) recorder: RefCell<Option<super::log::Recorder>>,
 }
 
 #[wasm_bindgen]
@@ -108,6 +110,8 @@ impl Shell {
             ask_icy: Cell::new(None),
             prefetched: RefCell::default(),
             chunk: RefCell::default(),
+            #[cfg(feature = "log")]
+            recorder: RefCell::default(),
         })
     }
 
@@ -161,7 +165,13 @@ impl Shell {
     fn feed(&self, input: Pending) {
         let now = performance_now() / 1000.0;
         let mut core = self.core.borrow_mut();
-        let mut feed = |input| core.handle_input(now, input);
+        let mut feed = |input| {
+            #[cfg(feature = "log")]
+            if let Some(recorder) = &mut *self.recorder.borrow_mut() {
+                recorder.input(now, &input);
+            }
+            core.handle_input(now, input);
+        };
         match input {
             Pending::Load(request) => feed(Input::Load(request)),
             Pending::Head { id, status, url, content_type, length, ranges, date, icy } => {
@@ -202,6 +212,10 @@ impl Shell {
     fn drain(self: &Rc<Self>) {
         while !self.closed.get() {
             let output = self.core.borrow_mut().poll_output();
+            #[cfg(feature = "log")]
+            if let Some(recorder) = &mut *self.recorder.borrow_mut() {
+                recorder.output(&output);
+            }
             match output {
                 Output::Command(command) => self.execute(command),
                 Output::Event(event) => self.emit(&event),

@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("manifest", &["time", "error", "bytes"]),
     ("abr", &["time", "error", "bytes", "manifest"]),
     ("player", &["time", "error", "bytes", "codec", "container", "remux", "manifest", "abr"]),
+    ("log", &["time", "error", "bytes", "manifest", "player"]),
     ("sim", &["time", "error", "bytes", "codec", "container", "remux", "manifest", "player"]),
 ];
 

@@ -1,6 +1,10 @@
 // The engine's end of the protocol; the same in a worker and on the page. Bundled once per build, with that build's WASM glue.
 import init, { Engine, onTrap } from 'build:wasm';
+import { Recorder } from './recorder.ts';
 import type { Fetched, FromEngine, ToEngine } from './types.ts';
+
+/** Whether this is the build that keeps a log of the session; the others have nothing of it. */
+declare const LOG: boolean;
 
 /** One instance of the module serves all engines of a thread. */
 let instance: Promise<unknown> | undefined;
@@ -25,6 +29,7 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
   let dead = false;
   let load = 0;
   let url = '';
+  let recorder: Recorder | undefined;
   let prefetched: ((response: Response | undefined | Promise<Response>) => void) | undefined;
 
   const tell = (message: FromEngine & { load: number }) => {
@@ -36,18 +41,24 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
     if (message.type === 'event' && (message.detail as { code?: string }).code === 'INTERNAL') dead = true;
   };
 
-  const defect = (error: unknown) => tell({ type: 'event', load, name: 'error', detail: {
-    fatal: true, code: 'INTERNAL', message: String(error) } });
+  const defect = (error: unknown) => {
+    // The worker will be gone when somebody asks for it.
+    if (LOG && recorder && !dead) send({ type: 'log', text: recorder.text() }, []);
+    tell({ type: 'event', load, name: 'error', detail: { fatal: true, code: 'INTERNAL', message: String(error) } });
+  };
 
   defects.add(defect);
 
   const handle = (message: ToEngine) => {
+    if (LOG && message.type === 'record') recorder = new Recorder(message.options);
+    if (LOG && message.type === 'log') send({ type: 'log', text: recorder?.text() ?? '' }, []);
     if (dead) return;
     if (message.type === 'init') {
       instance ??= init({ module_or_path: message.module });
       instance.then(() => {
         if (dead) return;
         engine = new Engine(tell as never, message.config);
+        if (LOG && recorder) engine.record(recorder.add, recorder.media, message.config);
         send({ type: 'ready' }, []);
         early.splice(0).forEach(handle);
       }).catch((error: unknown) => {

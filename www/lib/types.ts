@@ -203,6 +203,10 @@ export interface Fetched {
 
 /** @internal From the page side to the engine. */
 export type ToEngine =
+  /** Before all others: keep a log. */
+  | { type: 'record'; options: LogOptions }
+  /** Answered by `log`. */
+  | { type: 'log' }
   | { type: 'init'; module: WebAssembly.Module; config: object }
   | { type: 'load'; load: number; url: string; kind: string | undefined; startTime: number | undefined; prefetch: boolean }
   /** Neither response nor error: the engine is to fetch by itself. */
@@ -217,6 +221,16 @@ export type ToEngine =
   | { type: 'configure'; config: object }
   | { type: 'stop' }
   | { type: 'destroy' };
+
+/** What the log of a session keeps (`millrace/log`). */
+export interface LogOptions {
+  /** The bytes of media too, so that it replays where the media cannot be fetched again. Default false: their length and a digest. */
+  media?: boolean | undefined;
+  /** Leave the values of queries and the like in URLs as they are. Default false: others are in their place. */
+  secrets?: boolean | undefined;
+  /** Characters after which it is cut. Default 8,000,000. */
+  limit?: number | undefined;
+}
 
 /** @internal An error as the engine sends it. */
 export interface ErrorDetail {
@@ -236,4 +250,5 @@ export type FromEngine =
   | { type: 'failed'; message: string }
   | { type: 'source'; load: number; handle: MediaSourceHandle | MediaSource | null }
   | { type: 'seek' | 'rate'; load: number; value: number }
-  | { type: 'event'; load: number; name: string; detail: unknown };
+  | { type: 'event'; load: number; name: string; detail: unknown }
+  | { type: 'log'; text: string };

@@ -228,6 +228,7 @@ fn run(seed: u64) {
     w.net.rates = vec![(0.0, 600e3 + r.unit() * 9e6)];
     w.wall += if live.clock { (r.unit() - 0.5) * 100.0 } else { (r.unit() - 0.5) * 0.4 };
     let troubled = r.chance(70);
+    w.record();
     w.load(url);
     // The start is another matter: what fails there may end the load.
     w.run_for(6.0);
@@ -261,6 +262,7 @@ fn run(seed: u64) {
     let asked = w.requests().len();
     assert!((asked as f64) < most, "{name}: {asked} requests in {:.0} s\n{}", w.now, w.story());
     w.stop();
+    w.assert_replays(&name);
 }
 
 #[test]

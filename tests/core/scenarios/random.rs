@@ -122,6 +122,7 @@ fn run(seed: u64) {
     if r.chance(15) {
         w.element.decode_errors = vec![r.unit() * 30.0];
     }
+    w.record();
     w.load(url);
     for _ in 0..r.below(14) {
         w.run_for(r.unit() * [0.2, 2.0, 8.0][r.below(3) as usize]);
@@ -168,6 +169,7 @@ fn run(seed: u64) {
     let settled = w.has_ended_now() || w.fatal().is_some();
     assert!(settled, "seed {seed}: hangs\n{}", w.story());
     w.stop_or_failed();
+    w.assert_replays(&format!("seed {seed}"));
 }
 
 /// Runs so many seeds, those that the environment asks for, or one, and says which fail.

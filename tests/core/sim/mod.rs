@@ -7,6 +7,8 @@ pub mod live;
 pub mod media;
 pub mod mse;
 pub mod network;
+#[cfg(feature = "replay")]
+pub mod record;
 pub mod site;
 pub mod streams;
 pub mod ts;

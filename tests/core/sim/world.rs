@@ -71,6 +71,11 @@ pub struct World {
     pub wall: f64,
     /// Seconds by which the machine's clock gains in each.
     pub drift: f64,
+    #[cfg(feature = "replay")]
+    config: Config,
+    /// If set: what goes in and comes out.
+    #[cfg(feature = "replay")]
+    record: Option<super::record::Record>,
     queue: VecDeque<Pending>,
     answers: VecDeque<Pending>,
     later: Vec<(f64, u64, Later)>,
@@ -93,6 +98,8 @@ impl World {
     pub fn configured(site: Site, config: Config) -> Self {
         Self {
             now: 0.0,
+            #[cfg(feature = "replay")]
+            config: config.clone(),
             player: Player::new(config),
             net: Network::new(site),
             element: Element::new(),
@@ -105,6 +112,8 @@ impl World {
             sources_opened: 0,
             wall: 0.0,
             drift: 0.0,
+            #[cfg(feature = "replay")]
+            record: None,
             queue: VecDeque::new(),
             answers: VecDeque::new(),
             later: Vec::new(),
@@ -116,6 +125,20 @@ impl World {
             ids: 0,
             load_began: 0,
         }
+    }
+
+    /// Keeps the session's log from now on, which is before the load; see [`Self::assert_replays`].
+    pub fn record(&mut self) {
+        #[cfg(feature = "replay")]
+        {
+            self.record = Some(super::record::Record::new(&self.config));
+        }
+    }
+
+    /// Asserts that another player does the same with the same inputs.
+    pub fn assert_replays(&self, _name: &str) {
+        #[cfg(feature = "replay")]
+        self.record.as_ref().unwrap().assert_replays(_name);
     }
 
     // What the user does.
@@ -407,11 +430,19 @@ impl World {
         let now = self.now;
         let element = &self.element;
         let player = &mut self.player;
-        counting::inside(|| match input {
-            Pending::Load(request) => player.handle_input(now, Input::Load(request)),
+        #[cfg(feature = "replay")]
+        let record = &mut self.record;
+        let mut send = |input: Input| {
+            #[cfg(feature = "replay")]
+            if let Some(record) = record {
+                record.input(now, &input);
+            }
+            counting::inside(|| player.handle_input(now, input));
+        };
+        match input {
+            Pending::Load(request) => send(Input::Load(request)),
             Pending::Net(Delivery::Head { id, status, url, content_type, length, ranges, date, icy }) => {
-                player.handle_input(
-                    now,
+                send(
                     Input::FetchHead {
                         id,
                         status,
@@ -425,34 +456,39 @@ impl World {
                 )
             }
             Pending::Net(Delivery::Body { id, data }) => {
-                player.handle_input(now, Input::FetchBody { id, data: &data });
+                send(Input::FetchBody { id, data: &data });
             }
-            Pending::Net(Delivery::End { id }) => player.handle_input(now, Input::FetchEnd { id }),
+            Pending::Net(Delivery::End { id }) => send(Input::FetchEnd { id }),
             Pending::Net(Delivery::Failed { id, failure }) => {
-                player.handle_input(now, Input::FetchFailed { id, failure, message: "the network says so" });
+                send(Input::FetchFailed { id, failure, message: "the network says so" });
             }
-            Pending::SourceOpen => player.handle_input(now, Input::SourceOpen),
-            Pending::Types(answers) => player.handle_input(now, Input::TypesChecked(&answers)),
+            Pending::SourceOpen => send(Input::SourceOpen),
+            Pending::Types(answers) => send(Input::TypesChecked(&answers)),
             Pending::Done(buffer) => {
                 let found = element.source.as_ref().and_then(|s| s.buffer(buffer));
                 let Some(found) = found else { return };
-                player.handle_input(now, Input::BufferDone { buffer, buffered: found.buffered() });
+                send(Input::BufferDone { buffer, buffered: found.buffered() });
             }
             Pending::BufferFailed(buffer, quota, message) => {
-                player.handle_input(now, Input::BufferFailed { buffer, quota, message: &message });
+                send(Input::BufferFailed { buffer, quota, message: &message });
             }
-            Pending::State(state) => player.handle_input(now, Input::MediaState(state)),
+            Pending::State(state) => send(Input::MediaState(state)),
             Pending::ElementError(code, message) => {
-                player.handle_input(now, Input::ElementError { code, message: &message });
+                send(Input::ElementError { code, message: &message });
             }
-            Pending::Intent(intent) => player.handle_input(now, Input::Intent(intent)),
-            Pending::Timeout => player.handle_input(now, Input::Timeout),
-        });
+            Pending::Intent(intent) => send(Input::Intent(intent)),
+            Pending::Timeout => send(Input::Timeout),
+        }
     }
 
     fn drain(&mut self) {
         for _ in 0..10_000 {
-            match counting::inside(|| self.player.poll_output()) {
+            let output = counting::inside(|| self.player.poll_output());
+            #[cfg(feature = "replay")]
+            if let Some(record) = &mut self.record {
+                record.output(&output);
+            }
+            match output {
                 Output::Command(command) => self.execute(command),
                 Output::Event(event) => self.tell(event),
                 Output::Wait { until } => {
