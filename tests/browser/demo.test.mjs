@@ -166,6 +166,40 @@ describe(`the demo page in ${engine}`, () => {
     await isSound();
   });
 
+  test('a log that was saved is drawn when it is opened, and what is none is told of', async () => {
+    await open('?url=samples/hls-ts/master.m3u8');
+    await becomes('playing');
+    await moves(1);
+    await run(() => {
+      HTMLAnchorElement.prototype.click = function click() { window.saved = this; };
+      document.querySelector('#save').click();
+    });
+    const savedAs = await browser.until(() => window.saved?.download, { what: 'a file to save' });
+    assert.match(savedAs, /^millrace-[\dT-]+\.jsonl\.gz$/);
+    // Without a text: what was saved.
+    const openFile = (name, text) => run(async (as, given) => {
+      const file = new File([given ?? await (await fetch(window.saved.href)).blob()], as);
+      const transfer = new DataTransfer();
+      transfer.items.add(file);
+      const input = document.querySelector('#file');
+      input.files = transfer.files;
+      input.dispatchEvent(new Event('change'));
+    }, name, text ?? null);
+    const log = (pattern, what) => browser.until((source) => new RegExp(source).test(document.querySelector('#log').innerText), { args: [pattern.source], what });
+    await openFile('saved.gz');
+    await log(/The log ends\s+\d+ lines/, 'the end of the log');
+    assert.equal(await state(), 'empty');
+    const told = await run(() => document.querySelector('#log').innerText);
+    for (const what of [/Quality \d+p\s+start first choice/, /HLS manifest read/, /Load\s+http/]) assert.match(told, what);
+    assert.equal(await run(() => document.querySelector('#state').textContent), 'Log of master.m3u8');
+    await browser.until(() => /estimate .*bit\/s.* marks/.test(document.querySelector('#canvas').textContent), { what: 'the plots of the log' });
+    await openFile('cut.jsonl', '["millrace-log",1]\n[0,">load"');
+    await log(/cut\.jsonl cannot be shown\s+Line 2: the log ends in the middle of a line/, 'a log that was cut short');
+    await openFile('list.m3u8', '#EXTM3U');
+    await log(/Line 1: this is no session log/, 'a file that is no log');
+    await isSound();
+  });
+
   test('live: latency against its target, places in the window, and faults at the press of a button', async () => {
     await open();
     await click('#live-samples a[href*="hls%2F"]');

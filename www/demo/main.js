@@ -3,6 +3,7 @@ import { Journal } from './journal.js';
 import { LiveView } from './live.js';
 import { StatsOverlay } from './overlay.js';
 import { Plots } from './plots.js';
+import { drawLog, fileText, readLog, saveText } from './saved-log.js';
 import { listSamples, Recent, shapes } from './sources.js';
 import { bits, clock, qualityLine, rung, seconds } from './words.js';
 
@@ -104,8 +105,8 @@ function cancel() {
 
 async function startPlayer() {
   let Player;
-  try { ({ Player } = await import('./dist/index.js')); } catch (cause) {
-    throw Object.assign(new Error('The player could not be loaded from dist/.', { cause }), { code: 'PAGE_WITHOUT_PLAYER', advice: 'Run `npm run build`, or `npm start`, which does it.', context: { url: new URL('./dist/index.js', location.href).href } });
+  try { ({ Player } = await import('./dist/log.js')); } catch (cause) {
+    throw Object.assign(new Error('The player could not be loaded from dist/.', { cause }), { code: 'PAGE_WITHOUT_PLAYER', advice: 'Run `npm run build`, or `npm start`, which does it.', context: { url: new URL('./dist/log.js', location.href).href } });
   }
   player ??= listen(new Player(video, config));
   overlay ??= new StatsOverlay($('stage'), player);
@@ -187,10 +188,18 @@ function fail(error) {
   setState('failed');
 }
 
-async function copyText(button, text) {
-  const label = button.textContent;
-  try { await navigator.clipboard.writeText(text); button.textContent = 'Copied'; } catch { button.textContent = 'Not allowed here'; }
+/** Shows a word on a button for a moment. */
+function flash(button, text) {
+  const label = button.dataset.label ??= button.textContent;
+  button.textContent = text;
   setTimeout(() => { button.textContent = label; }, 1500);
+}
+
+async function copyText(button, text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    flash(button, 'Copied');
+  } catch { flash(button, 'Not allowed here'); }
 }
 
 // ---- Choosing ----
@@ -234,6 +243,26 @@ $('cancel').addEventListener('click', cancel);
 $('again').addEventListener('click', () => { video.currentTime = 0; void video.play(); });
 $('copy').addEventListener('click', ({ target }) => copyText(target, JSON.stringify({ url: current?.url, type: current?.type || undefined, stats: player?.stats(),
   qualities: player?.qualities, userAgent: navigator.userAgent, events: journal.entries }, null, 2)));
+$('save').addEventListener('click', async ({ target }) => {
+  const text = await player?.log();
+  if (!text) return flash(target, 'Nothing yet');
+  await saveText(text, `millrace-${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}.jsonl`);
+});
+$('pick').addEventListener('click', () => $('file').click());
+$('file').addEventListener('change', async ({ target }) => {
+  const [file] = target.files;
+  target.value = '';
+  if (!file) return;
+  try {
+    const lines = readLog(await fileText(file));
+    cancel();
+    const { url, seconds: length } = drawLog(lines, { plots, journal });
+    $('span').value = plots.span = [...$('span').options].map(({ value }) => Number(value)).find((span) => span >= length) ?? 1800;
+    $('state').textContent = `Log of ${url?.split(/[?#]/)[0].split('/').at(-1) ?? 'nothing'}`;
+  } catch (error) {
+    tell('err', `${file.name} cannot be shown`, { detail: error.message, bad: true, quiet: true });
+  }
+});
 $('open').addEventListener('submit', (event) => {
   event.preventDefault();
   void load($('url').value.trim(), $('type').value);

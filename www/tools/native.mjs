@@ -1,10 +1,16 @@
-// Builds one of the native tools of the core and runs it.
+// Builds the native tools of the core and runs them.
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { root } from './steps.mjs';
 
-/** Runs `millrace-NAME` with this process's arguments, built with a profile of Cargo.toml and the feature NAME; ends the process as the tool ends. */
-export function runNative(name, profile) {
+/** Where relative paths of the user begin: npm changes the directory to the package's. */
+const userDir = process.env.INIT_CWD ?? process.cwd();
+
+/** A path as the user means it. */
+export const userPath = (given) => resolve(userDir, given);
+
+/** Builds `millrace-NAME` with a profile of Cargo.toml and the feature NAME, and gives its path; ends the process where that fails. */
+export function buildNative(name, profile) {
   const args = ['--profile', profile, '--features', name, '--bin', `millrace-${name}`, '--manifest-path', join(root, 'Cargo.toml')];
   const build = spawnSync('cargo', ['build', '--quiet', ...args], { stdio: ['ignore', 2, 2] });
   if (build.error) {
@@ -12,9 +18,15 @@ export function runNative(name, profile) {
     process.exit(2);
   }
   if (build.status !== 0) process.exit(2);
-  const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
-  // Relative paths mean the directory that the user stands in; npm changes it to the package's.
-  const cwd = process.env.INIT_CWD ?? process.cwd();
-  const run = spawnSync(join(target, profile, `millrace-${name}`), process.argv.slice(2), { stdio: 'inherit', cwd });
-  process.exit(run.status ?? 2);
+  return join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), profile, `millrace-${name}`);
+}
+
+/** Runs a tool; gives its status. */
+export function startNative(tool, args) {
+  return spawnSync(tool, args, { stdio: 'inherit', cwd: userDir }).status ?? 2;
+}
+
+/** Builds a tool and runs it with this process's arguments; ends the process as the tool ends. */
+export function runNative(name, profile) {
+  process.exit(startNative(buildNative(name, profile), process.argv.slice(2)));
 }
