@@ -77,7 +77,8 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<bool, String> {
     let file = arguments.log.as_deref().unwrap_or_default();
     let log = std::fs::read(file).map_err(|e| format!("{file}: {e}"))?;
-    let log = String::from_utf8(log).map_err(|_| format!("{file}: this is not text, so it is no session log"))?;
+    let log =
+        String::from_utf8(log).map_err(|_| format!("{file}: this is not text, so it is no session log"))?;
     let told = |e: LogError| format!("{file}: {e}");
     let wanted = requests(&log).map_err(told)?;
     if arguments.requests {

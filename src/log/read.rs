@@ -40,17 +40,30 @@ impl fmt::Display for LogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: ", self.line)?;
         match &self.fault {
-            Fault::NotALog => write!(f, "this is not a session log of Millrace (it begins with [\"{MAGIC}\",…)"),
+            Fault::NotALog => {
+                write!(f, "this is not a session log of Millrace (it begins with [\"{MAGIC}\",…)")
+            }
             Fault::Version(found) => {
-                write!(f, "the log is of version {found} of its format, and this tool reads version {VERSION}")
+                write!(
+                    f,
+                    "the log is of version {found} of its format, and this tool reads version {VERSION}"
+                )
             }
             Fault::CutShort => f.write_str("the log ends in the middle of a line: the file was cut short"),
             Fault::Malformed(what) => write!(f, "malformed: {what}"),
             Fault::NoBody(request) => {
-                write!(f, "the media of request {} ({}) is not in the log: give it with --media, or record with `media: true`", request.id, request.url)
+                write!(
+                    f,
+                    "the media of request {} ({}) is not in the log: give it with --media, or record with `media: true`",
+                    request.id, request.url
+                )
             }
             Fault::OtherBody(request) => {
-                write!(f, "the bytes given for request {} ({}) are not those that were played", request.id, request.url)
+                write!(
+                    f,
+                    "the bytes given for request {} ({}) are not those that were played",
+                    request.id, request.url
+                )
             }
         }
     }
@@ -166,9 +179,9 @@ pub type Bodies = HashMap<u32, Vec<u8>>;
 pub(super) struct Told(pub Bodies);
 
 impl Told {
-
     pub fn of(lines: &Lines) -> Result<Self> {
-        let urls: HashMap<u32, String> = lines.requests()?.into_iter().map(|r| (r.id, place(&r.url))).collect();
+        let urls: HashMap<u32, String> =
+            lines.requests()?.into_iter().map(|r| (r.id, place(&r.url))).collect();
         let mut bodies = Bodies::default();
         // Of each URL, what came last.
         let mut last: HashMap<&str, Vec<u8>> = HashMap::new();
@@ -186,7 +199,8 @@ impl Told {
                     if let Some(Value::String(text)) = object.get("b64") {
                         base64(text).ok_or_else(|| fail("base64"))?
                     } else if let Some(Value::Array(pieces)) = object.get("from") {
-                        let before = last.get(url.as_str()).ok_or_else(|| fail("pieces of what is not there"))?;
+                        let before =
+                            last.get(url.as_str()).ok_or_else(|| fail("pieces of what is not there"))?;
                         patched(before, pieces).ok_or_else(|| fail("pieces outside of what they are of"))?
                     } else {
                         return Err(fail("content that is none"));
@@ -215,7 +229,8 @@ fn patched(before: &[u8], pieces: &[Value]) -> Option<Vec<u8>> {
             Value::Array(range) => {
                 let [first, length] = [range.first()?.as_u64()?, range.get(1)?.as_u64()?];
                 let end = first.checked_add(length)?;
-                whole.extend_from_slice(before.get(usize::try_from(first).ok()?..usize::try_from(end).ok()?)?);
+                whole
+                    .extend_from_slice(before.get(usize::try_from(first).ok()?..usize::try_from(end).ok()?)?);
             }
             _ => return None,
         }

@@ -1,6 +1,6 @@
 //! The core on a record, its outputs compared with those that are there.
 
-use super::read::{Bodies, Fields, LogError, Lines, Result, Source, Told, feed};
+use super::read::{Bodies, Fields, Lines, LogError, Result, Source, Told, feed};
 use super::write::{Line, output};
 use crate::player::{Now, Output, Player, Stats};
 use serde_json::Value;
@@ -89,7 +89,8 @@ pub(super) fn drive(log: &str, given: &Bodies, until: Now, seen: &mut dyn FnMut(
     let mut player = Player::new(lines.config.clone());
     let mut replay = Replay { inputs: 0, outputs: 0, seconds: 0.0, cut: lines.cut, outcome: Outcome::Same };
     let mut began = None;
-    let mut rest = lines.all.iter().filter(|(_, v)| v.first().and_then(Value::as_str) != Some("=")).peekable();
+    let mut rest =
+        lines.all.iter().filter(|(_, v)| v.first().and_then(Value::as_str) != Some("=")).peekable();
     while let Some((line, values)) = rest.next() {
         let mut fields = Fields::new(*line, values, 0);
         let now = fields.number()?;
@@ -131,7 +132,8 @@ pub(super) fn drive(log: &str, given: &Bodies, until: Now, seen: &mut dyn FnMut(
                     let text = |v: &Vec<Value>| Value::from(v.clone()).to_string();
                     let line = a.map_or_else(|| rest.peek().map_or(line + 1, |next| next.0), |a| a.0);
                     let (recorded, replayed) = (a.map(|(_, v)| text(v)), b.map(text));
-                    replay.outcome = Outcome::Differs(Box::new(Difference { line, time, recorded, replayed }));
+                    replay.outcome =
+                        Outcome::Differs(Box::new(Difference { line, time, recorded, replayed }));
                     return Ok(replay);
                 }
             }
@@ -144,7 +146,9 @@ pub(super) fn drive(log: &str, given: &Bodies, until: Now, seen: &mut dyn FnMut(
 fn same(a: &[Value], b: &[Value]) -> bool {
     let equal = |(a, b): (&Value, &Value)| match (a, b) {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
-        (Value::String(a), Value::String(b)) if a.contains("://") => a.split('?').next() == b.split('?').next(),
+        (Value::String(a), Value::String(b)) if a.contains("://") => {
+            a.split('?').next() == b.split('?').next()
+        }
         _ => a == b,
     };
     a.len() == b.len() && a.iter().zip(b).all(equal)

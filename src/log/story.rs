@@ -53,7 +53,11 @@ fn tail(url: &str) -> &str {
 }
 
 fn bits(per_second: f64) -> String {
-    if per_second >= 1e6 { format!("{:.2} Mbit/s", per_second / 1e6) } else { format!("{:.0} kbit/s", per_second / 1e3) }
+    if per_second >= 1e6 {
+        format!("{:.2} Mbit/s", per_second / 1e6)
+    } else {
+        format!("{:.0} kbit/s", per_second / 1e3)
+    }
 }
 
 fn known(stats: &Stats) -> String {
@@ -99,7 +103,9 @@ impl Story {
                     self.line(time, format_args!("{what} fails: {} ({})", text(fields, 1), text(fields, 2)));
                 }
             }
-            "refused" => self.line(time, format_args!("the browser refuses {}: {}", text(fields, 0), text(fields, 2))),
+            "refused" => {
+                self.line(time, format_args!("the browser refuses {}: {}", text(fields, 0), text(fields, 2)))
+            }
             "state" => {
                 let state = (flag(fields, 2), flag(fields, 3));
                 let position = number(fields, 0);
@@ -128,16 +134,18 @@ impl Story {
         match text(values, 0) {
             "<fetch" => {
                 let (url, kind) = (text(values, 2), text(values, 3));
-                let range = match (values.get(4).and_then(Value::as_u64), values.get(5).and_then(Value::as_u64)) {
-                    (Some(first), Some(last)) => format!(", bytes {first} to {last}"),
-                    (Some(first), None) if first > 0 => format!(", from byte {first}"),
-                    _ => String::new(),
-                };
+                let range =
+                    match (values.get(4).and_then(Value::as_u64), values.get(5).and_then(Value::as_u64)) {
+                        (Some(first), Some(last)) => format!(", bytes {first} to {last}"),
+                        (Some(first), None) if first > 0 => format!(", from byte {first}"),
+                        _ => String::new(),
+                    };
                 let what = format!("{kind} {}{range}", tail(url));
                 let why = match kind {
                     "segment" => {
                         let now = stats();
-                        let quality = now.quality.as_deref().map_or(String::new(), |q| format!("; quality {q}"));
+                        let quality =
+                            now.quality.as_deref().map_or(String::new(), |q| format!("; quality {q}"));
                         format!(" ({}{quality})", known(&now))
                     }
                     _ => String::new(),
@@ -152,8 +160,24 @@ impl Story {
             }
             "<seek" => self.line(time, format_args!("move the playhead to {:.3} s", number(values, 1))),
             "<rate" => self.line(time, format_args!("play at rate {}", number(values, 1))),
-            "<remove" => self.line(time, format_args!("remove {} from {:.3} s to {:.3} s", text(values, 1), number(values, 2), number(values, 3))),
-            "!loaded" => self.line(time, format_args!("the presentation is {}, {} s{}", text(values, 1), number(values, 2), if flag(values, 3) { ", live" } else { "" })),
+            "<remove" => self.line(
+                time,
+                format_args!(
+                    "remove {} from {:.3} s to {:.3} s",
+                    text(values, 1),
+                    number(values, 2),
+                    number(values, 3)
+                ),
+            ),
+            "!loaded" => self.line(
+                time,
+                format_args!(
+                    "the presentation is {}, {} s{}",
+                    text(values, 1),
+                    number(values, 2),
+                    if flag(values, 3) { ", live" } else { "" }
+                ),
+            ),
             "!tracks" => {
                 let count = number(values, 1).min(1e3) as usize;
                 let qualities = values.get(2..).unwrap_or_default().chunks(6).take(count);
@@ -169,13 +193,33 @@ impl Story {
             }
             "!stall" => {
                 let known = known(&stats());
-                self.line(time, format_args!("STALL at {:.3} s: {} ({known})", number(values, 2), text(values, 1)));
+                self.line(
+                    time,
+                    format_args!("STALL at {:.3} s: {} ({known})", number(values, 2), text(values, 1)),
+                );
             }
-            "!recovered" => self.line(time, format_args!("RECOVERED after {:.3} s: {}", number(values, 2), text(values, 1))),
-            "!gap" => self.line(time, format_args!("GAP from {:.3} s to {:.3} s: {}", number(values, 2), number(values, 3), text(values, 1))),
+            "!recovered" => self
+                .line(time, format_args!("RECOVERED after {:.3} s: {}", number(values, 2), text(values, 1))),
+            "!gap" => self.line(
+                time,
+                format_args!(
+                    "GAP from {:.3} s to {:.3} s: {}",
+                    number(values, 2),
+                    number(values, 3),
+                    text(values, 1)
+                ),
+            ),
             "!error" => {
                 let how = if flag(values, 1) { "ERROR" } else { "error that is got over" };
-                self.line(time, format_args!("{how}: {}: {} ({})", text(values, 2), text(values, 3), tail(text(values, 4))));
+                self.line(
+                    time,
+                    format_args!(
+                        "{how}: {}: {} ({})",
+                        text(values, 2),
+                        text(values, 3),
+                        tail(text(values, 4))
+                    ),
+                );
             }
             "!ended" => self.line(time, format_args!("THE END")),
             _ => {}

@@ -19,7 +19,7 @@ fn log(lines: &[Value]) -> String {
 const URL: &str = "https://example.test/list.m3u8?token=one";
 
 /// A load and what comes of it; then the response, if there is one.
-fn load(response: &[Input]) -> Vec<Value> {
+fn load(response: Vec<Input>) -> Vec<Value> {
     let mut player = Player::new(config());
     let mut lines = Vec::new();
     let request = LoadRequest { url: URL.into(), ..LoadRequest::default() };
@@ -42,24 +42,14 @@ fn load(response: &[Input]) -> Vec<Value> {
     send(now, Input::Load(request));
     for given in response {
         now += 0.25;
-        send(now, clone(given));
+        send(now, given);
     }
     lines
 }
 
-fn clone<'a>(given: &Input<'a>) -> Input<'a> {
-    match *given {
-        Input::FetchHead { id, status, url, content_type, length, ranges, date, icy } => {
-            Input::FetchHead { id, status, url, content_type, length, ranges, date, icy }
-        }
-        Input::FetchBody { id, data } => Input::FetchBody { id, data },
-        _ => panic!("no other is used here"),
-    }
-}
-
 /// The number of the first request.
 fn first() -> FetchId {
-    let lines = load(&[]);
+    let lines = load(vec![]);
     let fetch = lines.iter().find(|l| l[0] == "<fetch").expect("there is a request");
     FetchId(fetch[1].as_u64().expect("a number") as u32)
 }
@@ -71,7 +61,7 @@ fn head(status: u16) -> Input<'static> {
 
 /// A load whose playlist is refused.
 fn refused() -> Vec<Value> {
-    load(&[head(404)])
+    load(vec![head(404)])
 }
 
 fn replay(text: &str) -> Result<Replay, LogError> {
@@ -104,7 +94,10 @@ fn the_first_difference_is_named() {
     };
     let found = differs(&lines);
     assert_eq!((found.line, found.time), (open + 2, 0.0));
-    assert_eq!((found.recorded.as_deref(), found.replayed.as_deref()), (Some("[\"<close\"]"), Some("[\"<open\"]")));
+    assert_eq!(
+        (found.recorded.as_deref(), found.replayed.as_deref()),
+        (Some("[\"<close\"]"), Some("[\"<open\"]"))
+    );
     // The last output is missing.
     let mut lines = refused();
     let last = lines.pop().expect("there are lines");
@@ -113,7 +106,10 @@ fn the_first_difference_is_named() {
     // There is one too many.
     lines.extend([last, json!(["!ended"])]);
     let found = differs(&lines);
-    assert_eq!((found.line, found.recorded.as_deref(), found.replayed), (lines.len() + 1, Some("[\"!ended\"]"), None));
+    assert_eq!(
+        (found.line, found.recorded.as_deref(), found.replayed),
+        (lines.len() + 1, Some("[\"!ended\"]"), None)
+    );
     // Another query is no difference: it may be masked.
     let fetch = lines.iter().position(|l| l[0] == "<fetch").expect("there is a request");
     lines.pop();
@@ -126,9 +122,17 @@ fn until_a_time_and_in_words() {
     let lines = refused();
     let (done, story) = tell(&log(&lines), &Bodies::new(), 0.2).expect("it can be read");
     assert_eq!((done.inputs, done.seconds), (1, 0.0));
-    assert!(story.starts_with(&format!("    0.000 load {URL}\n    0.000 ask for manifest example.test/list.m3u8\n")), "{story}");
+    assert!(
+        story.starts_with(&format!(
+            "    0.000 load {URL}\n    0.000 ask for manifest example.test/list.m3u8\n"
+        )),
+        "{story}"
+    );
     let (_, story) = tell(&log(&lines), &Bodies::new(), f64::INFINITY).expect("it can be read");
-    assert!(story.contains("    0.250 the server answers manifest example.test/list.m3u8 with status 404\n"), "{story}");
+    assert!(
+        story.contains("    0.250 the server answers manifest example.test/list.m3u8 with status 404\n"),
+        "{story}"
+    );
     assert!(story.contains("ERROR: HTTP_CLIENT_ERROR: "), "{story}");
 }
 
@@ -147,14 +151,17 @@ fn what_is_no_record_is_refused_with_its_line() {
     assert_eq!(wrong("[0,\">load\",7]"), (2, Fault::Malformed("a text is missing")));
     assert_eq!(wrong("[0,\">end\",-1]"), (2, Fault::Malformed("a number is not a whole one")));
     assert_eq!(wrong("[0,\">done\",\"text\"]"), (2, Fault::Malformed("a buffer that is none")));
-    assert_eq!(wrong("[\"=\",1,\"text\"]"), (2, Fault::Malformed("content of a request that is not in the log")));
+    assert_eq!(
+        wrong("[\"=\",1,\"text\"]"),
+        (2, Fault::Malformed("content of a request that is not in the log"))
+    );
 }
 
 #[test]
 fn bodies_come_from_the_record_or_from_elsewhere_and_are_verified() {
     let id = first().0;
     let with = |body: &[u8], more: &[Value]| {
-        let mut lines = load(&[head(200), Input::FetchBody { id: first(), data: body }]);
+        let mut lines = load(vec![head(200), Input::FetchBody { id: first(), data: body }]);
         lines.extend_from_slice(more);
         log(&lines)
     };

@@ -57,8 +57,13 @@ impl Record {
 
     /// Asserts that another player does the same with the same inputs.
     pub fn assert_replays(&self, name: &str) {
-        let replay = Replay::of(&self.log, &self.bodies, f64::INFINITY).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let replay =
+            Replay::of(&self.log, &self.bodies, f64::INFINITY).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(replay.outcome, Outcome::Same, "{name}");
-        assert_eq!(replay.inputs + replay.outputs + 1, self.log.lines().count(), "{name}: nothing is left out");
+        assert_eq!(
+            replay.inputs + replay.outputs + 1,
+            self.log.lines().count(),
+            "{name}: nothing is left out"
+        );
     }
 }

@@ -442,18 +442,16 @@ impl World {
         match input {
             Pending::Load(request) => send(Input::Load(request)),
             Pending::Net(Delivery::Head { id, status, url, content_type, length, ranges, date, icy }) => {
-                send(
-                    Input::FetchHead {
-                        id,
-                        status,
-                        url: &url,
-                        content_type: Some(content_type),
-                        length,
-                        ranges,
-                        date,
-                        icy: icy.as_ref(),
-                    },
-                )
+                send(Input::FetchHead {
+                    id,
+                    status,
+                    url: &url,
+                    content_type: Some(content_type),
+                    length,
+                    ranges,
+                    date,
+                    icy: icy.as_ref(),
+                })
             }
             Pending::Net(Delivery::Body { id, data }) => {
                 send(Input::FetchBody { id, data: &data });
