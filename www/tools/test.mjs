@@ -101,9 +101,9 @@ async function engineTests(engine) {
 const phases = [
   { name: 'setup', run: async () => { await ensure(['build', 'samples', ...engines, 'servers', 'shaka', 'lints']); return { passed: 1, failed: 0 }; }, vital: true },
   { name: 'format', run: check('cargo', ['fmt', '--check']) },
-  { name: 'lint', run: check('cargo', ['clippy', '--all-targets', '--features', 'inspect,simulate', '--', '-D', 'warnings']) },
-  { name: 'lint-wasm', run: check('cargo', ['clippy', '--lib', '--target', 'wasm32-unknown-unknown', '--', '-D', 'warnings']) },
-  { name: 'native', run: rustTests('cargo', ['test', '--no-fail-fast', '--features', 'simulate']) },
+  { name: 'lint', run: check('cargo', ['clippy', '--all-targets', '--features', 'inspect,simulate,replay', '--', '-D', 'warnings']) },
+  { name: 'lint-wasm', run: check('cargo', ['clippy', '--lib', '--target', 'wasm32-unknown-unknown', '--features', 'log', '--', '-D', 'warnings']) },
+  { name: 'native', run: rustTests('cargo', ['test', '--no-fail-fast', '--features', 'simulate,replay']) },
   { name: 'build', run: async () => { await build({ gate: false }); return { passed: 1, failed: 0 }; } },
   { name: 'size', needs: ['build'], run: async () => {
     const rows = await build({ gate: false });
