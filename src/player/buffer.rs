@@ -234,6 +234,10 @@ impl Buffer {
         // Pictures are removed from one keyframe to another: no entry is to reach over one.
         let parts = self.id == BufferId::Video && piece.first_sync.is_some();
         self.note(span, piece.data.len() as u64, bandwidth, parts);
+        // The end of a segment that is passed through brings no bytes of its own.
+        if piece.data.is_empty() {
+            return;
+        }
         self.queue.push_back(Op::Append {
             data: piece.data,
             offset: applied,

@@ -67,11 +67,15 @@ impl Session {
         let keep_from = buffer.sync_before(position).unwrap_or(0.0).min(position - 0.1);
         let bounds = buffer.buffered().bounds();
         let end = buffer.buffered().end_from(position, super::buffer::SEAM);
-        if bounds.is_some_and(|b| keep_from > b.start + 0.1) {
+        let behind = bounds.is_some_and(|b| keep_from > b.start + 0.1);
+        let ahead = bounds.is_some_and(|b| b.end > end + super::buffer::SEAM);
+        let short = end < position + ENOUGH;
+        // What is behind comes again with the rest of its segment: where that is waited for, room is made ahead.
+        if behind && !(ahead && short) {
             buffer.remove(0.0, keep_from);
-        } else if bounds.is_some_and(|b| b.end > end + super::buffer::SEAM) {
+        } else if ahead {
             buffer.remove(end + super::buffer::SEAM, f64::INFINITY);
-        } else if end < position + ENOUGH {
+        } else if short {
             return Err(PlayerError::new(
                 Code::QuotaExceeded,
                 "one segment does not fit in the browser's media buffer",

@@ -42,6 +42,8 @@ enum Kind {
         init: Rc<[u8]>,
         pending: Vec<u8>,
         generation: u32,
+        /// A piece of this segment has come out.
+        begun: bool,
     },
 }
 
@@ -151,8 +153,11 @@ impl Pipeline {
     /// A segment comes: where the manifest has it.
     pub fn begin_segment(&mut self, start: Seconds) {
         self.start = Some(start);
-        if let Kind::Remux { demuxer, .. } = &mut self.kind {
-            demuxer.begin_segment(start);
+        match &mut self.kind {
+            Kind::Remux { demuxer, .. } => demuxer.begin_segment(start),
+            #[cfg(feature = "webm")]
+            Kind::Pass { begun, .. } => *begun = false,
+            Kind::Unknown(_) => {}
         }
     }
 
@@ -252,7 +257,10 @@ impl Pipeline {
                 muxer.reset();
             }
             #[cfg(feature = "webm")]
-            Kind::Pass { pending, .. } => pending.clear(),
+            Kind::Pass { pending, begun, .. } => {
+                pending.clear();
+                *begun = false;
+            }
         }
     }
 
@@ -297,7 +305,7 @@ impl Pipeline {
         match &mut self.kind {
             Kind::Unknown(_) => {}
             #[cfg(feature = "webm")]
-            Kind::Pass { init, pending, generation } => {
+            Kind::Pass { init, pending, generation, begun } => {
                 if pending.is_empty() && !flush {
                     return Ok(());
                 }
@@ -312,7 +320,8 @@ impl Pipeline {
                     start: span.0,
                     end: if flush { span.1 } else { span.0 },
                     edit: 0.0,
-                    first_sync: Some(span.0),
+                    // What follows is of the same group, as far as is known.
+                    first_sync: (!std::mem::replace(begun, true)).then_some(span.0),
                     partial: !flush,
                     raw: false,
                 });
@@ -403,7 +412,7 @@ fn open(prefix: &[u8], complete: bool) -> Result<Option<Kind>> {
         }
         #[cfg(feature = "webm")]
         Some(Format::Webm) => {
-            Some(Kind::Pass { init: Rc::from(&[][..]), pending: Vec::new(), generation: 0 })
+            Some(Kind::Pass { init: Rc::from(&[][..]), pending: Vec::new(), generation: 0, begun: false })
         }
         #[cfg(feature = "packed")]
         Some(Format::PackedAudio | Format::Adts | Format::Mp3 | Format::Ac3) => {

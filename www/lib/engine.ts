@@ -50,8 +50,11 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
   defects.add(defect);
 
   const handle = (message: ToEngine) => {
-    if (LOG && message.type === 'record') recorder = new Recorder(message.options);
-    if (LOG && message.type === 'log') send({ type: 'log', text: recorder?.text() ?? '' }, []);
+    if (LOG && message.type === 'record') {
+      recorder = new Recorder(message.options);
+      return;
+    }
+    if (LOG && message.type === 'log') return send({ type: 'log', text: recorder?.text() ?? '' }, []);
     if (dead) return;
     if (message.type === 'init') {
       instance ??= init({ module_or_path: message.module });

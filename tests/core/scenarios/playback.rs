@@ -56,6 +56,39 @@ fn initialization_segments_are_appended_while_the_first_media_is_on_its_way() {
     }
 }
 
+#[cfg(all(feature = "webm", feature = "progressive"))]
+#[test]
+fn webm_is_passed_through_piece_by_piece_and_nothing_of_it_is_removed() {
+    let mut w = World::new(Stream::simple(22.0).dash_webm());
+    w.load(MPD);
+    w.play_to_end(40.0);
+    w.assert_played_all('v', &[550]);
+    assert_eq!(w.appended('v'), (550, 550));
+    assert_eq!((w.gaps(), w.errors()), (vec![], vec![]), "{}", w.story());
+    let removed = w.commands.iter().filter(|(_, c)| c.starts_with("Remove"));
+    assert_eq!(removed.count(), 0, "{}", w.story());
+    // The end of a segment brings no media of its own.
+    assert!(!w.commands.iter().any(|(_, c)| c.contains("data: 0 bytes")), "{}", w.story());
+}
+
+#[cfg(all(feature = "webm", feature = "progressive"))]
+#[test]
+fn what_is_passed_through_in_place_of_a_lower_quality_is_of_one_piece() {
+    let mut w = World::new(Stream { ladder: vec![300_000, 1_500_000], ..Stream::simple(60.0) }.dash_webm());
+    w.link(600e3);
+    w.load(MPD);
+    w.run_for(12.0);
+    w.link(20e6);
+    w.play_to_end(90.0);
+    w.assert_played_all('v', &[1500]);
+    assert!(
+        w.commands.iter().any(|(_, c)| c.starts_with("Remove")),
+        "something is fetched again: {}",
+        w.story()
+    );
+    assert_eq!((w.gaps(), w.errors()), (vec![], vec![]), "{}", w.story());
+}
+
 #[test]
 fn hls_plays_from_start_to_end_with_every_sample_appended_once() {
     for container in [Container::Fmp4, Container::Ts, Container::Packed] {

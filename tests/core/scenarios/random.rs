@@ -61,7 +61,12 @@ fn stream(r: &mut Random) -> (Stream, &'static str, crate::sim::site::Site) {
         stream.languages.clear();
     }
     let plain = stream.parts.iter().all(|p| p.video != Codec::Vp9);
+    let whole = stream.parts.len() == 1 && stream.parts[0].hole.is_none() && stream.gaps.is_empty();
     let (url, site) = match r.below(6) {
+        _ if whole && r.chance(25) => {
+            stream.languages.clear();
+            (MPD, stream.dash_webm())
+        }
         0 => (MPD, stream.dash(Addressing::Number)),
         1 => (MPD, stream.dash(Addressing::Time)),
         2 => (MPD, stream.dash(Addressing::Sidx)),

@@ -184,34 +184,69 @@ pub const MPEG_AUDIO_FRAME: usize = 384;
 /// Milliseconds of such a frame.
 const MPEG_AUDIO_MS: u32 = 24;
 
-/// Matroska without a duration and without Cues: pictures, and MPEG audio of the same length; clusters of at most 32 kB or a second, one begins
-/// with each keyframe. Time stamps are milliseconds.
-pub fn live_matroska(video: &Track, frames: &[Frame], seconds: f64) -> Vec<u8> {
-    use super::media::Mark;
-    let element = |id: &[u8], content: &[u8]| {
-        let size = (content.len() as u32 | 0x1000_0000).to_be_bytes();
-        [id, &size, content].concat()
-    };
-    let avc = [&[1, 0x64, 0, 10, 0xff, 0xe1, 0, SPS.len() as u8], &SPS[..], &[1, 0, PPS.len() as u8], &PPS]
-        .concat();
-    let entry = |number: u8, kind: u8, codec: &[u8], rest: &[u8]| {
-        let content =
-            [element(&[0xd7], &[number]), element(&[0x83], &[kind]), element(&[0x86], codec), rest.to_vec()];
-        element(&[0xae], &content.concat())
-    };
-    let size = [element(&[0xb0], &640u16.to_be_bytes()), element(&[0xba], &360u16.to_be_bytes())].concat();
-    let picture = [element(&[0x63, 0xa2], &avc), element(&[0xe0], &size)].concat();
-    let rate = [element(&[0xb5], &48_000f64.to_be_bytes()), element(&[0x9f], &[2])].concat();
-    let tracks =
-        [entry(1, 1, b"V_MPEG4/ISO/AVC", &picture), entry(2, 2, b"A_MPEG/L3", &element(&[0xe1], &rate))];
-    let mut file = element(&[0x1a, 0x45, 0xdf, 0xa3], &element(&[0x42, 0x82], b"matroska"));
-    // A segment of unknown size.
+/// An element with a size of four bytes.
+fn element(id: &[u8], content: &[u8]) -> Vec<u8> {
+    let size = (content.len() as u32 | 0x1000_0000).to_be_bytes();
+    [id, &size, content].concat()
+}
+
+/// What precedes the clusters, in a Segment of unknown size.
+fn matroska_head(doc_type: &[u8], tracks: &[Vec<u8>]) -> Vec<u8> {
+    let mut file = element(&[0x1a, 0x45, 0xdf, 0xa3], &element(&[0x42, 0x82], doc_type));
     file.extend([0x18, 0x53, 0x80, 0x67, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
     file.extend(element(
         &[0x15, 0x49, 0xa9, 0x66],
         &element(&[0x2a, 0xd7, 0xb1], &1_000_000u32.to_be_bytes()),
     ));
     file.extend(element(&[0x16, 0x54, 0xae, 0x6b], &tracks.concat()));
+    file
+}
+
+fn track_entry(number: u8, kind: u8, codec: &[u8], rest: &[u8]) -> Vec<u8> {
+    let content =
+        [element(&[0xd7], &[number]), element(&[0x83], &[kind]), element(&[0x86], codec), rest.to_vec()];
+    element(&[0xae], &content.concat())
+}
+
+fn picture_size() -> Vec<u8> {
+    let size = [element(&[0xb0], &640u16.to_be_bytes()), element(&[0xba], &360u16.to_be_bytes())].concat();
+    element(&[0xe0], &size)
+}
+
+/// The initialization segment of pictures in WebM.
+pub fn webm_init(video: &Track) -> Vec<u8> {
+    let frame = 1_000_000_000 / video.fps;
+    let rest = [element(&[0x23, 0xe3, 0x83], &frame.to_be_bytes()), picture_size()].concat();
+    matroska_head(b"webm", &[track_entry(1, 1, b"V_VP8", &rest)])
+}
+
+/// A media segment of pictures in WebM: one cluster.
+pub fn webm_segment(video: &Track, from: u32, to: u32) -> Vec<u8> {
+    let ms = |ticks: i64| ticks * 1000 / i64::from(video.timescale());
+    let frames = video.frames(from, to);
+    let start = frames.first().map_or(0, |f| ms(f.pts));
+    let mut content = element(&[0xe7], &start.to_be_bytes());
+    for frame in &frames {
+        let relative = ((ms(frame.pts) - start) as i16).to_be_bytes();
+        let head = [0x81, relative[0], relative[1], if frame.sync { 0x80 } else { 0 }];
+        content.extend(element(&[0xa3], &[&head[..], &frame.payload()].concat()));
+    }
+    element(&[0x1f, 0x43, 0xb6, 0x75], &content)
+}
+
+/// Matroska without a duration and without Cues: pictures, and MPEG audio of the same length; clusters of at most 32 kB or a second, one begins
+/// with each keyframe. Time stamps are milliseconds.
+pub fn live_matroska(video: &Track, frames: &[Frame], seconds: f64) -> Vec<u8> {
+    use super::media::Mark;
+    let avc = [&[1, 0x64, 0, 10, 0xff, 0xe1, 0, SPS.len() as u8], &SPS[..], &[1, 0, PPS.len() as u8], &PPS]
+        .concat();
+    let picture = [element(&[0x63, 0xa2], &avc), picture_size()].concat();
+    let rate = [element(&[0xb5], &48_000f64.to_be_bytes()), element(&[0x9f], &[2])].concat();
+    let tracks = [
+        track_entry(1, 1, b"V_MPEG4/ISO/AVC", &picture),
+        track_entry(2, 2, b"A_MPEG/L3", &element(&[0xe1], &rate)),
+    ];
+    let mut file = matroska_head(b"matroska", &tracks);
 
     // (decoding time, track, presentation time, keyframe, bytes), in order.
     let mut all: Vec<(i64, u8, i64, bool, Vec<u8>)> = Vec::new();

@@ -4,6 +4,8 @@
 use super::media::Mark;
 use millrace::codec::mpeg_audio::MpegAudioHeader;
 use millrace::container::mp4::FragmentDemuxer;
+#[cfg(feature = "webm")]
+use millrace::container::webm::WebmDemuxer;
 use millrace::container::{Demuxer, Sample, Sink, TrackId, TrackInfo};
 use millrace::time::TimeRanges;
 
@@ -67,10 +69,18 @@ impl Sink for Parsed {
     fn warning(&mut self, _: u64, _: &'static str) {}
 }
 
+fn demuxer(mime: &str) -> Box<dyn Demuxer> {
+    match mime {
+        #[cfg(feature = "webm")]
+        _ if mime.contains("webm") => Box::new(WebmDemuxer::default()),
+        _ => Box::new(FragmentDemuxer::new()),
+    }
+}
+
 /// One SourceBuffer.
 pub struct SourceBuffer {
     pub mime: String,
-    demuxer: FragmentDemuxer,
+    demuxer: Box<dyn Demuxer>,
     parsed: Parsed,
     /// In order of presentation.
     pub samples: Vec<Stored>,
@@ -95,7 +105,7 @@ impl SourceBuffer {
     pub fn new(mime: &str, quota: usize) -> Self {
         Self {
             mime: mime.to_owned(),
-            demuxer: FragmentDemuxer::new(),
+            demuxer: demuxer(mime),
             parsed: Parsed::default(),
             samples: Vec::new(),
             has_init: false,
@@ -182,8 +192,10 @@ impl SourceBuffer {
         self.parsed.complete = false;
         let parse = |e: millrace::error::PlayerError| Refusal::Parse(e.to_string());
         self.demuxer.push(data, &mut self.parsed).map_err(parse)?;
-        // The player appends whole boxes: each append ends a fragment.
-        self.demuxer.finish(&mut self.parsed).map_err(parse)?;
+        if !self.mime.contains("webm") {
+            // The player appends whole boxes: each append ends a fragment.
+            self.demuxer.finish(&mut self.parsed).map_err(parse)?;
+        }
         if self.parsed.complete {
             self.initialization_segment()?;
         }
@@ -356,7 +368,7 @@ impl SourceBuffer {
         self.abort();
         self.mime = mime.to_owned();
         self.has_init = false;
-        self.demuxer = FragmentDemuxer::new();
+        self.demuxer = demuxer(mime);
         self.parsed = Parsed::default();
     }
 }

@@ -284,6 +284,28 @@ impl Stream {
         site
     }
 
+    /// The presentation without sound, in WebM, with an MPD at [`MPD`].
+    #[cfg(all(feature = "webm", feature = "progressive"))]
+    pub fn dash_webm(&self) -> Site {
+        let this = Self { languages: Vec::new(), ..self.clone() };
+        let mut site = this.dash(Addressing::Number);
+        site.edit(MPD, "video/mp4", "video/webm");
+        site.edit(MPD, &this.parts[0].video.name(), "vp8");
+        for (name, track) in this.tracks() {
+            let folder = format!("{ROOT}{name}/{}/", track.part);
+            site.put(&format!("{folder}init.mp4"), "video/webm", super::files::webm_init(&track));
+            for n in 0..this.count(track.part as usize) {
+                let (from, to) = this.frames_of(&track, n);
+                site.put(
+                    &format!("{folder}{n}.m4s"),
+                    "video/webm",
+                    super::files::webm_segment(&track, from, to),
+                );
+            }
+        }
+        site
+    }
+
     /// Start of a segment in ticks of the media.
     pub fn time_of(&self, track: &Track, n: usize) -> u64 {
         let (from, _) = self.frames_of(track, n);
