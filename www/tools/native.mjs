@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { root } from './steps.mjs';
 
-/** Runs `millrace-NAME` with this process's arguments, built with a profile of Cargo.toml and the feature NAME; ends the process as the tool ends. */
-export function runNative(name, profile) {
+/** Runs `millrace-NAME` with this process's arguments and `env` besides its own, built with a profile of Cargo.toml and the feature NAME; ends the process as the tool ends. */
+export function runNative(name, profile, env = {}) {
   const args = ['--profile', profile, '--features', name, '--bin', `millrace-${name}`, '--manifest-path', join(root, 'Cargo.toml')];
   const build = spawnSync('cargo', ['build', '--quiet', ...args], { stdio: ['ignore', 2, 2] });
   if (build.error) {
@@ -15,6 +15,6 @@ export function runNative(name, profile) {
   const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
   // Relative paths mean the directory that the user stands in; npm changes it to the package's.
   const cwd = process.env.INIT_CWD ?? process.cwd();
-  const run = spawnSync(join(target, profile, `millrace-${name}`), process.argv.slice(2), { stdio: 'inherit', cwd });
+  const run = spawnSync(join(target, profile, `millrace-${name}`), process.argv.slice(2), { stdio: 'inherit', cwd, env: { ...process.env, ...env } });
   process.exit(run.status ?? 2);
 }
