@@ -47,4 +47,6 @@ pub use synthetic::{KINDS, synthetic_movie, synthetic_traces};
 pub use trace::{Step, Trace};
 
 #[cfg(test)]
+mod peer_tests;
+#[cfg(test)]
 mod tests;

@@ -149,7 +149,7 @@ class Player {
   #metric(timing) {
     const { request } = this;
     const value = {
-      type: 'MediaSegment', url: '', trace: request.traces, trequest: date(request.start), tresponse: request.firstByteDate ?? date(elapsed()), _tfinish: date(elapsed()),
+      type: 'MediaSegment', url: '', trace: request.traces, trequest: date(request.start), tresponse: request.firstByteDate ?? date(request.start), _tfinish: date(elapsed()),
       _streamId: STREAM.id, _resourceTimingValues: timing,
     };
     this.#trigger(MediaPlayerEvents.METRIC_ADDED, { metric: MetricsConstants.HTTP_REQUEST, mediaType: TYPE, value });

@@ -17,7 +17,7 @@ const PLAYERS = { 'hls.js': 'hls', shaka: 'shaka', 'dash.js': 'dash' };
 const write = (message) => { process.stdout.write(`${JSON.stringify(message)}\n`); };
 
 function fail(error) {
-  write({ error: error?.code === 'ERR_MODULE_NOT_FOUND' || error?.code === 'ENOENT' ? `${error.message} (npm install)` : String(error?.stack ?? error) });
+  write({ error: /MODULE_NOT_FOUND|ENOENT/.test(error?.code) ? `${error.message} (npm install)` : String(error?.stack ?? error) });
   process.exit(1);
 }
 process.on('uncaughtException', fail);
