@@ -8,16 +8,16 @@
 //   progress()         → true: the request is to be given up
 //   loaded()           all of it has come; `appended()` follows when it is in the buffer
 //   estimate()         → kbit/s
-import { readFileSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import * as clock from './clock.mjs';
 
 const PLAYERS = { 'hls.js': 'hls', shaka: 'shaka', 'dash.js': 'dash' };
 
 /** Writes a line at once, even if the process is about to end. */
-const write = (message) => { process.stdout.write(`${JSON.stringify(message)}\n`); };
+const write = (message) => { writeSync(1, `${JSON.stringify(message)}\n`); };
 
 function fail(error) {
-  write({ error: /MODULE_NOT_FOUND|ENOENT/.test(error?.code) ? `${error.message} (npm install)` : String(error?.stack ?? error) });
+  write({ error: /MODULE_NOT_FOUND|ENOENT/.test(error?.code) ? `${error.message.split('\n')[0]} (npm install)` : String(error?.stack ?? error) });
   process.exit(1);
 }
 process.on('uncaughtException', fail);
