@@ -48,7 +48,7 @@ pub enum What<'a> {
     Begin(&'a Movie, Seconds),
     /// There is room for this segment; the answer names its quality.
     Next(usize),
-    /// Some of the segment has come; told each [`super::peer::TICK`]. The answer may give the request up.
+    /// The segment is on its way; told each tenth of a second. The answer may give the request up.
     Progress(Load),
     /// All of it has come; it is not in the buffer yet.
     Loaded(Load),

@@ -1,8 +1,9 @@
 //! A session of a player that is not ours: a plain loop around somebody else's rule, over the same link and with the same element.
 //!
 //! First the manifest, then segments of video one at a time, each with a request of its own. One is asked for when it fits under the
-//! limit of the buffer, as ours are, and appended when it is complete. Beyond that the loop costs nothing: no time to append, no
-//! initialization segments, no playlists of their own for each quality, no time-outs. All of that favours the other player.
+//! limit of the buffer, as ours are, and appended when it is complete. A rule may give a request up, wait, or have segments again that are
+//! in the buffer, where its player does so. Beyond that the loop costs nothing: no time to append, no initialization segments, no
+//! playlist for each quality, which favours the other player. Nor are there time-outs and retries of its loader.
 
 use super::decider::{Decider, Event, Load, PeerError, Reply, What};
 use super::element::{Element, SourceBuffer};
@@ -13,8 +14,8 @@ use super::trace::Trace;
 use crate::player::BufferId;
 use crate::time::Seconds;
 
-/// While a segment comes the rule is told so each so many seconds.
-pub const TICK: Seconds = 0.1;
+/// Seconds between two looks at a segment that is on its way.
+const TICK: Seconds = 0.1;
 /// A rule that wants to wait longer than this means something else.
 const LONGEST_DELAY: Seconds = 3600.0;
 

@@ -6,7 +6,7 @@
 //   update(state)      before anything else: { position, buffer, playing } have changed, and { loaded, total, first } of the download
 //   next(segment)      → { quality, segment?, delay? }
 //   progress()         → true: the request is to be given up
-//   loaded()           all of it has come; `appended()` follows when it is in the buffer
+//   loaded()           all of it has come, and will be in the buffer by the next update
 //   estimate()         → kbit/s
 import { writeSync } from 'node:fs';
 import * as clock from './clock.mjs';
