@@ -1,5 +1,5 @@
 // dash.js: AbrController with its rules (throughput and BOLA by turns, insufficient buffer, switch history, abandoned requests), ThroughputController and
-// the default settings, with stubs around them.
+// the default settings, all but the lengths of the buffer, which are the simulator's; with stubs around them.
 //
 // What StreamProcessor and BufferController do about them is done here as they have it: quality is checked once before each segment; after an abandoned
 // request not at all; after a switch to a higher quality segments that are buffered in a lower one are fetched again from one and a half segments
