@@ -3,7 +3,7 @@
 //
 // What StreamProcessor and BufferController do about them is done here as they have it: quality is checked once before each segment; after an abandoned
 // request not at all; after a switch to a higher quality segments that are buffered in a lower one are fetched again from one and a half segments
-// behind the playhead on (fast switching, on by default). Downloads are measured by resource timing, as where the server allows it.
+// ahead of the playhead on (fast switching, on by default). Downloads are measured by resource timing, as where the server allows it.
 import { elapsed, date } from './clock.mjs';
 import { sources, version } from './dash-sources.mjs';
 
