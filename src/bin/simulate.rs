@@ -3,9 +3,10 @@
 //! `--help` tells the options.
 
 use millrace::sim::{
-    Group, KINDS, Listing, METRICS, Metrics, Movie, Options, Plot, Random, Report, Rule, Run, Site, Trace,
-    play, synthetic_movie, synthetic_traces,
+    Group, KINDS, Listing, METRICS, Metrics, Movie, Options, PeerError, Plot, Process, Random, Report, Rule,
+    Run, Session, Site, Trace, play, play_peer, synthetic_movie, synthetic_traces,
 };
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -19,7 +20,8 @@ hold for it and the sets after it.
   --segments N       only the first N segments of the movie
   --first N          only the first N links of each file
   --synthetic SEED   20 links of each kind (steps, ramps, outages, markov) and a movie, made from a seed (1)
-  --rules A,B        default, lowest, highest, fixed:N (N from 0); the first is the one to compare with
+  --rules A,B        default, lowest, highest, fixed:N (N from 0), and those of other players: hls.js, shaka, dash.js (their own code
+                     from node_modules in a plain loop; no --live, no --audio); the first is the one to compare with
   --buffer S         seconds that are buffered at most (25)
   --live             the movie is live: it began a minute ago
   --audio KBPS       sound besides, on the same link
@@ -30,6 +32,11 @@ hold for it and the sets after it.
   --json             print JSON
   --html FILE        write a report with plots: the distribution of each set, its worst and its median session
   --story TRACE      tell what happens on one link";
+
+/// Other players whose own rules can be driven.
+const PEERS: [&str; 3] = ["hls.js", "shaka", "dash.js"];
+/// What is run for each of them, as a JSON array: a program and its first arguments; the player's name is one more.
+const PEERS_COMMAND: &str = "MILLRACE_PEERS";
 
 /// A set as it was asked for.
 #[derive(Clone, Default)]
@@ -67,7 +74,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match simulate(&arguments) {
+    match simulate(&arguments, &mut Peers::default()) {
         Ok(text) => {
             print!("{text}");
             ExitCode::SUCCESS
@@ -131,8 +138,12 @@ impl Arguments {
         if all.rules.is_empty() {
             all.rules.push("default".into());
         }
-        if let Some(unknown) = all.rules.iter().find(|r| Rule::parse(r).is_none()) {
+        let peer = |rule: &String| PEERS.contains(&rule.as_str());
+        if let Some(unknown) = all.rules.iter().find(|r| Rule::parse(r).is_none() && !peer(r)) {
             return Err(format!("--rules: {unknown} is not known"));
+        }
+        if let Some(rule) = all.rules.iter().find(|r| peer(r) && (all.options.live || all.audio.is_some())) {
+            return Err(format!("--rules: {rule} plays neither with --live nor with --audio"));
         }
         all.sets.retain(|s| !s.files.is_empty());
         if all.sets.is_empty() {
@@ -212,10 +223,47 @@ fn sets(arguments: &Arguments) -> Result<Vec<Set>, String> {
     Ok(all)
 }
 
-fn simulate(arguments: &Arguments) -> Result<String, String> {
+/// Processes of other players, each started when it is first asked for.
+#[derive(Default)]
+struct Peers(BTreeMap<String, Process>);
+
+impl Peers {
+    fn process(&mut self, rule: &str) -> Result<&mut Process, String> {
+        if !self.0.contains_key(rule) {
+            let command = std::env::var(PEERS_COMMAND).ok();
+            let command: Option<Vec<String>> = command.and_then(|c| serde_json::from_str(&c).ok());
+            let mut command = command.ok_or_else(|| {
+                format!("{rule}: {PEERS_COMMAND} names no command to run; npm run simulate sets it")
+            })?;
+            command.push(rule.to_owned());
+            let process = Process::start(&command).map_err(|e| told(rule, &e))?;
+            self.0.insert(rule.to_owned(), process);
+        }
+        self.0.get_mut(rule).ok_or_else(|| format!("{rule}: {}", PeerError::Gone))
+    }
+
+    /// Plays a session with this rule, of whoever it is.
+    fn play(&mut self, rule: &str, site: &Site, trace: &Trace, options: &Options) -> Result<Session, String> {
+        if let Some(rule) = Rule::parse(rule) {
+            return Ok(play(site, trace, &Options { rule, ..options.clone() }));
+        }
+        play_peer(site, trace, options, self.process(rule)?).map_err(|e| told(rule, &e))
+    }
+
+    /// What a rule is called: with its version, if it is another player's.
+    fn name(&self, rule: &str) -> String {
+        self.0.get(rule).map_or(rule, |p| p.name.as_str()).to_owned()
+    }
+}
+
+fn told(rule: &str, error: &PeerError) -> String {
+    format!("{rule}: {error}")
+}
+
+fn simulate(arguments: &Arguments, peers: &mut Peers) -> Result<String, String> {
     let sets = sets(arguments)?;
     if let Some(name) = &arguments.story {
-        return story(arguments, &sets, name);
+        return story(arguments, peers, &sets, name);
     }
     let mut report = Report { title: title(arguments), groups: Vec::new() };
     let mut plots = Vec::new();
@@ -227,15 +275,15 @@ fn simulate(arguments: &Arguments) -> Result<String, String> {
             runs: Vec::new(),
         };
         for name in &arguments.rules {
-            let rule = Rule::parse(name).unwrap_or(Rule::Default);
-            let options = Options { rule, ..arguments.options.clone() };
-            let sessions: Vec<_> = set.traces.iter().map(|t| play(&set.site, t, &options)).collect();
+            let options = &arguments.options;
+            let sessions = set.traces.iter().map(|t| peers.play(name, &set.site, t, options));
+            let sessions: Vec<_> = sessions.collect::<Result<_, _>>()?;
             let metrics: Vec<_> =
                 sessions.iter().map(|s| Metrics::of(s, set.site.movie(), options.live)).collect();
             if arguments.html.is_some() {
-                plots.extend(plots_of(set, name, &options, &metrics));
+                plots.extend(plots_of(set, name, options, &metrics, peers)?);
             }
-            group.runs.push(Run { rule: name.clone(), metrics, sessions });
+            group.runs.push(Run { rule: peers.name(name), metrics, sessions });
         }
         report.groups.push(group);
     }
@@ -268,35 +316,42 @@ fn title(arguments: &Arguments) -> String {
 }
 
 /// The worst and the median session by QoE_log.
-fn plots_of(set: &Set, rule: &str, options: &Options, metrics: &[Metrics]) -> Vec<Plot> {
+fn plots_of(
+    set: &Set,
+    rule: &str,
+    options: &Options,
+    metrics: &[Metrics],
+    peers: &mut Peers,
+) -> Result<Vec<Plot>, String> {
     let mut order: Vec<usize> = (0..metrics.len()).collect();
     order.sort_by(|a, b| metrics[*a].0[0].total_cmp(&metrics[*b].0[0]));
     let options = Options { record: true, ..options.clone() };
     let places = [("worst", 0), ("median", order.len() / 2)];
-    places
-        .into_iter()
-        .filter_map(|(which, place)| {
-            let i = *order.get(place)?;
-            let trace = set.traces.get(i)?;
-            Some(Plot {
-                title: format!("{}, {rule}, {which}: {} ({:.2})", set.name, trace.id, metrics[i].0[0]),
-                session: play(&set.site, trace, &options),
-                ladder: set.site.movie().kbps.clone(),
-            })
-        })
-        .collect()
+    let chosen = places.into_iter().filter_map(|(which, place)| Some((which, *order.get(place)?)));
+    let mut plots = Vec::new();
+    for (which, i) in chosen {
+        let trace = &set.traces[i];
+        let session = peers.play(rule, &set.site, trace, &options)?;
+        let name = peers.name(rule);
+        plots.push(Plot {
+            title: format!("{}, {name}, {which}: {} ({:.2})", set.name, trace.id, metrics[i].0[0]),
+            session,
+            ladder: set.site.movie().kbps.clone(),
+        });
+    }
+    Ok(plots)
 }
 
 /// One session in words.
-fn story(arguments: &Arguments, sets: &[Set], name: &str) -> Result<String, String> {
+fn story(arguments: &Arguments, peers: &mut Peers, sets: &[Set], name: &str) -> Result<String, String> {
     use std::fmt::Write;
     let found = sets.iter().find_map(|s| Some((s, s.traces.iter().find(|t| t.id == name)?)));
     let (set, trace) = found.ok_or_else(|| format!("{name} is none of the traces"))?;
     let mut out = String::new();
     for name in &arguments.rules {
-        let rule = Rule::parse(name).unwrap_or(Rule::Default);
-        let options = Options { rule, record: true, ..arguments.options.clone() };
-        let session = play(&set.site, trace, &options);
+        let options = Options { record: true, ..arguments.options.clone() };
+        let session = peers.play(name, &set.site, trace, &options)?;
+        let name = peers.name(name);
         let _ = writeln!(out, "{name} on {}: {} of {} s", trace.id, set.movie, set.site.movie().duration());
         let mut events = session.story.iter().peekable();
         for instant in &session.record {

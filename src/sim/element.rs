@@ -79,6 +79,12 @@ impl SourceBuffer {
         true
     }
 
+    /// A whole segment, without bytes: of players that are not ours.
+    pub fn put(&mut self, start: Seconds, end: Seconds, rung: usize) {
+        self.parsed.scale.get_or_insert(Timescale::MPEG);
+        self.insert(Piece { start, end, rung });
+    }
+
     /// What lies in its place gives way.
     fn insert(&mut self, piece: Piece) {
         if self.pieces.last().is_some_and(|last| piece.start < last.end - 1e-6) {
@@ -185,7 +191,8 @@ impl Element {
         self.edge() - self.position
     }
 
-    fn playing(&self) -> bool {
+    /// The playhead moves.
+    pub fn playing(&self) -> bool {
         !self.seeking && !self.ended && self.ready_state >= 3
     }
 

@@ -11,14 +11,18 @@
 //! | `site.rs` | manifest and segments of a movie: headers are real, payload is zeros |
 //! | `element.rs` | SourceBuffers and the element's playback |
 //! | `session.rs` | the shell: carries inputs and outputs between all of these and the player |
+//! | `peer.rs` | the loop of a player that is not ours, around a rule of somebody else's |
+//! | `decider.rs` | such a rule: what it is told, what it answers, its process (www/tools/peers) |
 //! | `metrics.rs` | what a session was worth; means, percentiles, intervals |
 //! | `report.rs`, `plots.rs` | tables, JSON, pairs; HTML with plots |
 
+mod decider;
 mod element;
 mod error;
 mod link;
 mod metrics;
 mod movie;
+mod peer;
 mod plots;
 mod random;
 mod report;
@@ -27,11 +31,13 @@ mod site;
 mod synthetic;
 mod trace;
 
+pub use decider::{Decider, Event, Load, PeerError, Process, Reply, What};
 pub use element::Played;
 pub use error::{Fault, ReadError};
 pub use link::{Delivery, Link, LinkOptions};
 pub use metrics::{METRICS, Metric, Metrics, Summary, summarize};
 pub use movie::Movie;
+pub use peer::play_peer;
 pub use plots::Plot;
 pub use random::Random;
 pub use report::{Group, Report, Run};
@@ -40,5 +46,7 @@ pub use site::{Listing, Site};
 pub use synthetic::{KINDS, synthetic_movie, synthetic_traces};
 pub use trace::{Step, Trace};
 
+#[cfg(test)]
+mod peer_tests;
 #[cfg(test)]
 mod tests;

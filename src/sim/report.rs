@@ -76,14 +76,14 @@ fn short(x: f64) -> String {
 impl Report {
     /// For a terminal: one line per set and rule, then the rules in pairs.
     pub fn text(&self) -> String {
-        let mut out = format!("{}\n\n{:<14}{:<12}{:>5}", self.title, "set", "rule", "n");
+        let mut out = format!("{}\n\n{:<14}{:<14}{:>5}", self.title, "set", "rule", "n");
         for m in &METRICS {
             let _ = write!(out, "{:>17}", m.name);
         }
         out.push('\n');
         for group in &self.groups {
             for run in &group.runs {
-                let _ = write!(out, "{:<14}{:<12}{:>5}", group.set, run.rule, run.metrics.len());
+                let _ = write!(out, "{:<14}{:<14}{:>5}", group.set, run.rule, run.metrics.len());
                 let summaries = run.summaries();
                 let columns = |out: &mut String, value: fn(&Summary) -> f64| {
                     for summary in &summaries {
@@ -95,7 +95,7 @@ impl Report {
                     let _ = write!(out, "  {} did not end", run.incomplete());
                 }
                 let line = |out: &mut String, name: &str, value: fn(&Summary) -> f64| {
-                    let _ = write!(out, "\n{:<14}{:<17}", "", format!("  {name}"));
+                    let _ = write!(out, "\n{:<14}{:<19}", "", format!("  {name}"));
                     columns(out, value);
                 };
                 line(&mut out, "worst 10 %", |s| s.worst_tenth);
@@ -111,7 +111,7 @@ impl Report {
             }
             let Some((first, others)) = group.runs.split_first() else { continue };
             for run in others {
-                let _ = write!(out, "{:<14}{:<12}", group.set, run.rule);
+                let _ = write!(out, "{:<14}{:<14}", group.set, run.rule);
                 for (i, metric) in METRICS.iter().enumerate().take(5) {
                     let s = run.less(first, i);
                     let [mean, from, to] = [s.mean, s.interval.0, s.interval.1].map(short);

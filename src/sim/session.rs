@@ -2,6 +2,7 @@
 
 use super::element::{Element, Played, SourceBuffer};
 use super::link::{Delivery, Link, LinkOptions};
+use super::movie::Movie;
 use super::site::{Body, EPOCH, LIVE_SINCE, MANIFEST, Site};
 use super::trace::Trace;
 use crate::error::Severity;
@@ -126,8 +127,6 @@ pub struct Session {
 const HOP: Seconds = 0.002;
 /// Time that an append takes.
 const APPEND: Seconds = 0.003;
-/// A session that takes so many times its movie, and a quarter of an hour, is given up.
-const PATIENCE: f64 = 10.0;
 /// Bytes of payload: all are zero.
 static ZEROS: [u8; 262_144] = [0; 262_144];
 
@@ -164,6 +163,11 @@ impl Ord for Due {
     fn cmp(&self, other: &Self) -> Ordering {
         other.at.total_cmp(&self.at).then(other.order.cmp(&self.order))
     }
+}
+
+/// When a session of a movie is given up: it takes so many times its length, and a quarter of an hour.
+pub(super) fn patience(movie: &Movie) -> Seconds {
+    10.0 * movie.duration() + 900.0
 }
 
 struct World<'a> {
@@ -224,7 +228,7 @@ impl World<'_> {
         }
         // Live: as long as there are segments.
         let length = self.site.movie().duration();
-        let limit = if self.options.live { length - LIVE_SINCE } else { PATIENCE * length + 900.0 };
+        let limit = if self.options.live { length - LIVE_SINCE } else { patience(self.site.movie()) };
         let mut next_record = 0.0;
         while !self.ended && self.session.error.is_none() {
             let mut soonest = self.timer.min(self.link.next()).min(self.element.next(self.now));

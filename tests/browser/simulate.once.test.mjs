@@ -51,6 +51,43 @@ test('a session is told request by request', () => {
   assert.match(stdout, /Ended/);
 });
 
+test('other players decide by their own code: the top on a fast link, the lowest on a slow one, and no stall', { timeout: 120_000 }, () => {
+  const steady = file('steady.jsonl', `${trace('steady/fast', 20_000)}\n${trace('steady/slow', 700)}\n`);
+  const args = ['--traces', steady, '--movie', movie, '--rules', 'hls.js,shaka,dash.js'];
+  const { devDependencies } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  for (const [link, rung] of [['steady/fast', 2], ['steady/slow', 0]]) {
+    const { status, stdout, stderr } = simulate(...args, '--story', link);
+    assert.equal(status, 0, stderr);
+    const stories = stdout.split(/^(?=\S.* on steady)/m);
+    const names = ['hls.js', 'shaka', 'dash.js'].map((name) => `${name} ${devDependencies[{ shaka: 'shaka-player', 'dash.js': 'dashjs' }[name] ?? name]}`);
+    assert.deepEqual(stories.map((story) => story.split(' on ')[0]), names);
+    for (const story of stories) {
+      assert.match(story, new RegExp(`GET segment 29 in quality ${rung}:`), story);
+      assert.doesNotMatch(story, /the element waited|ended by/);
+    }
+  }
+  const { groups: [{ runs }] } = JSON.parse(simulate(...args, '--json').stdout);
+  assert.deepEqual(runs.map(({ sessions }) => sessions.length), [2, 2, 2]);
+});
+
+test('another player that cannot be asked is told at once', () => {
+  const args = ['--traces', traces, '--movie', movie, '--rules', 'hls.js'];
+  const tool = path.join(process.env.CARGO_TARGET_DIR ?? path.join(root, 'target'), 'simulate/millrace-simulate');
+  for (const [command, message] of [
+    [undefined, /hls\.js: MILLRACE_PEERS names no command/],
+    ['["/absent/program"]', /hls\.js: cannot be started: \/absent\/program/],
+    [JSON.stringify([process.execPath, '-e', '0']), /hls\.js: its process is gone/],
+    [JSON.stringify([process.execPath, path.join(root, 'www/tools/peers/main.mjs'), 'nobody']), /hls\.js: nobody is none of hls\.js, shaka, dash\.js/],
+  ]) {
+    const env = { ...process.env, MILLRACE_PEERS: command };
+    if (!command) delete env.MILLRACE_PEERS;
+    const { status, stdout, stderr } = spawnSync(tool, args, { encoding: 'utf8', env });
+    assert.equal(status, 1);
+    assert.match(stderr, message);
+    assert.equal(stdout, '');
+  }
+});
+
 test('without files it plays links and a movie of its own, the same each time', () => {
   const first = simulate('--json', '--synthetic', '1');
   const { groups } = JSON.parse(first.stdout);
@@ -67,6 +104,8 @@ test('what cannot be used is told with its line', () => {
     [['--traces', traces], 1, /--movie is missing/],
     [['--traces', path.join(scratch, 'absent')], 1, /absent|--movie/],
     [['--rules', 'best'], 2, /best is not known/],
+    [['--rules', 'default,hls.js', '--live'], 2, /hls\.js plays neither with --live nor with --audio/],
+    [['--rules', 'dash.js', '--audio', '64'], 2, /dash\.js plays neither/],
     [['--buffer', '-1'], 2, /-1 is not a number above 0/],
     [['--frobnicate'], 2, /unknown option --frobnicate/],
   ]) {

@@ -21,12 +21,12 @@ export function buildNative(name, profile) {
   return join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), profile, `millrace-${name}`);
 }
 
-/** Runs a tool; gives its status. */
-export function startNative(tool, args) {
-  return spawnSync(tool, args, { stdio: 'inherit', cwd: userDir }).status ?? 2;
+/** Runs a tool with `env` besides this process's own; gives its status. */
+export function startNative(tool, args, env = {}) {
+  return spawnSync(tool, args, { stdio: 'inherit', cwd: userDir, env: { ...process.env, ...env } }).status ?? 2;
 }
 
 /** Builds a tool and runs it with this process's arguments; ends the process as the tool ends. */
-export function runNative(name, profile) {
-  process.exit(startNative(buildNative(name, profile), process.argv.slice(2)));
+export function runNative(name, profile, env = {}) {
+  process.exit(startNative(buildNative(name, profile), process.argv.slice(2), env));
 }

@@ -84,7 +84,9 @@ pub struct SourceBuffer {
     parsed: Parsed,
     /// In order of presentation.
     pub samples: Vec<Stored>,
+    /// One has come: the element knows what it is to play, whatever type comes after (§3.2 does not touch `readyState`).
     pub has_init: bool,
+    needs_init: bool,
     /// The codec of the last init segment; refused media has another than `mime` says.
     pub updating: bool,
     last: Option<(f64, f64)>,
@@ -109,6 +111,7 @@ impl SourceBuffer {
             parsed: Parsed::default(),
             samples: Vec::new(),
             has_init: false,
+            needs_init: true,
             updating: false,
             last: None,
             group_end: None,
@@ -211,7 +214,7 @@ impl SourceBuffer {
         offset: f64,
         window: (f64, f64),
     ) -> Result<(), Refusal> {
-        if !samples.is_empty() && !self.has_init {
+        if !samples.is_empty() && self.needs_init {
             return Err(Refusal::Parse("media before an initialization segment".into()));
         }
         let scale = self.parsed.info.as_ref().map(|i| i.timescale);
@@ -248,6 +251,7 @@ impl SourceBuffer {
             return Err(Refusal::Parse(format!("{} in a buffer of {}", info.codec, self.mime)));
         }
         self.has_init = true;
+        self.needs_init = false;
         self.need_sync = true;
         Ok(())
     }
@@ -367,7 +371,7 @@ impl SourceBuffer {
     pub fn change_type(&mut self, mime: &str) {
         self.abort();
         self.mime = mime.to_owned();
-        self.has_init = false;
+        self.needs_init = true;
         self.demuxer = demuxer(mime);
         self.parsed = Parsed::default();
     }
