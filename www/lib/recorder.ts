@@ -1,8 +1,9 @@
 // Keeps the lines of a session's log; their form is told in src/log/mod.rs. Bundled with the build `log` only.
 import type { LogOptions } from './types.ts';
 
-/** Characters that a log may have before it is cut: hours of play. */
+/** Characters that a log may have before it is cut: hours of play; and with the media in it, minutes. */
 const LIMIT = 8e6;
+const LIMIT_WITH_MEDIA = 64e6;
 /** Bytes of one body that are gathered before they are written. */
 const GATHERED = 1e6;
 /** Texts that are kept to write later ones as what has changed. */
@@ -57,7 +58,7 @@ export class Recorder {
   /** What came last from each place. */
   readonly #texts = new Map<string, string>();
 
-  constructor({ media = false, secrets = false, limit = LIMIT }: LogOptions) {
+  constructor({ media = false, secrets = false, limit = media ? LIMIT_WITH_MEDIA : LIMIT }: LogOptions) {
     this.media = media;
     this.#secrets = secrets;
     this.#limit = limit;
