@@ -18,7 +18,8 @@ export function buildNative(name, profile) {
     process.exit(2);
   }
   if (build.status !== 0) process.exit(2);
-  return join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), profile, `millrace-${name}`);
+  const folder = profile === 'dev' ? 'debug' : profile;
+  return join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), folder, `millrace-${name}`);
 }
 
 /** Runs a tool with `env` besides this process's own; gives its status. */

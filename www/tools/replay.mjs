@@ -17,7 +17,8 @@ const option = (name) => {
 };
 
 const base = option('--base');
-const tool = buildNative('replay', 'tool');
+// Quick to build: what has been built for the tests serves it, and a log is short.
+const tool = buildNative('replay', 'dev');
 const scratch = mkdtempSync(path.join(tmpdir(), 'millrace-replay-'));
 process.on('exit', () => rmSync(scratch, { recursive: true }));
 
