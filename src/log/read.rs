@@ -484,7 +484,13 @@ pub(super) fn feed(
             send(Input::ElementError { code, message });
         }
         ">quality" => {
-            send(Input::Intent(UserIntent::SelectQuality(fields.maybe_text()?.map(str::to_owned))));
+            let id = fields.maybe_text()?.map(str::to_owned);
+            let keep = fields.flag()?;
+            send(Input::Intent(if keep {
+                UserIntent::UseQuality(id)
+            } else {
+                UserIntent::SelectQuality(id)
+            }));
         }
         ">audio" => send(Input::Intent(UserIntent::SelectAudio(fields.text()?.to_owned()))),
         ">golive" => send(Input::Intent(UserIntent::GoLive)),

@@ -127,9 +127,10 @@ pub fn input(line: &mut impl Line, now: Now, input: &Input) {
             line.text(message);
         }
         Input::Intent(intent) => match intent {
-            UserIntent::SelectQuality(id) => {
+            UserIntent::SelectQuality(id) | UserIntent::UseQuality(id) => {
                 line.text(">quality");
                 maybe_text(line, id.as_deref());
+                line.flag(matches!(intent, UserIntent::UseQuality(_)));
             }
             UserIntent::SelectAudio(id) => texts(line, [">audio", id]),
             UserIntent::GoLive => line.text(">golive"),

@@ -131,6 +131,8 @@ pub struct MediaState {
 pub enum UserIntent {
     /// Play this video representation id only; `None`: automatic.
     SelectQuality(Option<String>),
+    /// The same from the next segment on: what is buffered stays.
+    UseQuality(Option<String>),
     /// Play this audio set id.
     SelectAudio(String),
     /// Play at the live edge.

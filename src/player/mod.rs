@@ -123,7 +123,9 @@ impl Player {
         self.now = now;
         // What is kept from one load to the next.
         match &input {
-            Input::Intent(UserIntent::SelectQuality(id)) => self.fixed.clone_from(id),
+            Input::Intent(UserIntent::SelectQuality(id) | UserIntent::UseQuality(id)) => {
+                self.fixed.clone_from(id)
+            }
             Input::SourceOpen => self.source_open = true,
             Input::SourceClosed | Input::ElementError { .. } => self.source_open = false,
             Input::MediaState(media) => self.media = *media,
@@ -303,7 +305,8 @@ impl Loading {
 impl Session {
     fn handle_input(&mut self, ctx: &mut Ctx, input: Input) -> Result<(), Fatal> {
         match input {
-            Input::Intent(UserIntent::SelectQuality(id)) => self.select_quality(ctx, id),
+            Input::Intent(UserIntent::SelectQuality(id)) => self.select_quality(ctx, id, false),
+            Input::Intent(UserIntent::UseQuality(id)) => self.select_quality(ctx, id, true),
             Input::Intent(UserIntent::SelectAudio(id)) => self.select_audio(ctx, &id),
             Input::Intent(UserIntent::GoLive) => self.go_live(ctx),
             Input::Intent(UserIntent::SeekToDate(date)) => self.seek_to_date(ctx, date),

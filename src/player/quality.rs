@@ -197,7 +197,7 @@ impl Session {
     pub fn improvable(&self, ctx: &Ctx, i: usize) -> Option<(RepKey, SegmentRef)> {
         let stream = &self.streams[i];
         let full = self.quota_ahead.is_some() || self.bytes_ahead(ctx, stream) >= ctx.config.buffer_bytes;
-        if i > 0 || full || self.live() || !self.playhead.moving() {
+        if i > 0 || full || self.fixed.is_some() || self.live() || !self.playhead.moving() {
             return None;
         }
         let key = RepKey { period: stream.period, set: stream.set, rep: stream.rep? };

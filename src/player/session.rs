@@ -488,11 +488,11 @@ impl Session {
     }
 
     /// The user's choice of quality. What is buffered ahead is replaced from the next segment on.
-    pub fn select_quality(&mut self, ctx: &mut Ctx, id: Option<String>) {
+    pub fn select_quality(&mut self, ctx: &mut Ctx, id: Option<String>, keep: bool) {
         self.fixed = id;
         let Some(main) = self.streams.first_mut() else { return };
         main.reason = Some(Reason::User);
-        let Some(wanted) = &self.fixed else { return };
+        let Some(wanted) = self.fixed.as_ref().filter(|_| !keep) else { return };
         let main = &self.streams[0];
         let Some(set) = self.set(main.period, main.set) else { return };
         let Some(rep) = set.representations.iter().position(|r| r.id == *wanted) else { return };

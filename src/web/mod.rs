@@ -104,9 +104,10 @@ impl Engine {
         self.shell.input(Pending::ElementError { code, message });
     }
 
-    /// Plays this video representation only; `undefined`: automatic.
-    pub fn select_quality(&self, id: Option<String>) {
-        self.shell.input(Pending::Intent(UserIntent::SelectQuality(id)));
+    /// Plays this video representation only; `undefined`: automatic. `keep`: from the next segment on, what is buffered stays.
+    pub fn select_quality(&self, id: Option<String>, keep: bool) {
+        let intent = if keep { UserIntent::UseQuality } else { UserIntent::SelectQuality };
+        self.shell.input(Pending::Intent(intent(id)));
     }
 
     /// Plays this audio set.

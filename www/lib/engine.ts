@@ -98,7 +98,7 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
             break;
           case 'state': engine.media_state(...message.state); break;
           case 'elementerror': engine.element_error(message.code, message.message); break;
-          case 'quality': engine.select_quality(message.id); break;
+          case 'quality': engine.select_quality(message.id, message.keep); break;
           case 'audio': engine.select_audio(message.id); break;
           case 'golive': engine.go_live(); break;
           case 'date': engine.seek_to_date(message.date); break;

@@ -179,13 +179,13 @@ export class BasePlayer extends EventTarget {
     this.#post({ type: 'date', date: date.getTime() / 1000 });
   }
 
-  /** Plays this quality only; `null`: automatic. */
-  selectQuality(id: string | null): void {
+  /** Plays this quality only; `null`: automatic. With `keepBuffer` from the next segment on: what is buffered is played as it is. */
+  selectQuality(id: string | null, { keepBuffer: keep = false } = {}): void {
     if (id !== null && this.#qualities.length > 0 && !this.#qualities.some((quality) => quality.id === id)) {
       throw failure('CONFIG_INVALID', `There is no quality \`${id}\`.`);
     }
     this.#auto = id === null;
-    this.#post({ type: 'quality', id: id ?? undefined });
+    this.#post({ type: 'quality', id: id ?? undefined, keep });
   }
 
   /** Plays this audio track. */

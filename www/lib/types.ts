@@ -213,7 +213,7 @@ export type ToEngine =
   | { type: 'prefetched'; load: number; response?: Fetched; error?: string }
   | { type: 'state'; state: State }
   | { type: 'elementerror'; code: number; message: string }
-  | { type: 'quality'; id: string | undefined }
+  | { type: 'quality'; id: string | undefined; keep: boolean }
   | { type: 'audio'; id: string }
   | { type: 'golive' }
   /** Seconds since 1970. */

@@ -204,6 +204,34 @@ fn a_fixed_quality_is_kept_until_it_is_freed() {
 }
 
 #[test]
+fn a_rule_of_the_users_own_takes_effect_segment_by_segment() {
+    let mut w = World::new(ladder().dash(Addressing::Number));
+    w.record();
+    w.load(MPD);
+    w.run_for(20.0);
+    let ahead = w.player.stats(w.now).buffer;
+    let made = w.requests().len();
+    w.intent(UserIntent::UseQuality(Some("v0".into())));
+    assert!(w.player.stats(w.now).buffer > ahead - 0.1, "what is buffered stays\n{}", w.story());
+    w.run_for(20.0);
+    let own: Vec<String> = w.segments_since(made).into_iter().filter(|s| s.starts_with('v')).collect();
+    assert!(own.len() > 2 && own.iter().all(|s| s.starts_with("v0/")), "{own:?}");
+    let played: Vec<u32> = w.played('v').iter().map(|m| m.number).collect();
+    assert!(played.windows(2).all(|p| p[1] == p[0] + 1), "{}", w.story());
+    // Up again: what is there of lower quality is the rule's own business.
+    let made = w.requests().len();
+    w.intent(UserIntent::UseQuality(Some("v2".into())));
+    w.run_for(30.0);
+    let own: Vec<String> = w.segments_since(made).into_iter().filter(|s| s.starts_with('v')).collect();
+    assert!(own.len() > 2 && own.iter().all(|s| s.starts_with("v2/")), "{own:?}");
+    w.intent(UserIntent::UseQuality(None));
+    w.play_to_end(150.0);
+    w.assert_played_all('v', &[3000]);
+    assert_eq!(w.appended('v').0, 3000, "nothing came twice\n{}", w.story());
+    w.assert_replays("a rule of the user's own");
+}
+
+#[test]
 fn quality_and_reasons_over_transport_streams_too() {
     let muxed = ladder().with(|s| {
         s.languages.clear();
