@@ -53,7 +53,7 @@ codes! {
     /// The string given to `load()` is no URL.
     UrlInvalid = "URL_INVALID", Usage, "Pass an absolute http(s) URL or one relative to the page.";
     /// None of several sources can be played. The page side raises it.
-    NoSource = "NO_SOURCE", Usage, "See `causes` for why each was passed over; offer one that plays everywhere, such as H.264 with AAC.";
+    NoSource = "NO_SOURCE", Usage, "See `causes`; offer one that plays everywhere, such as H.264 with AAC.";
     /// A scheme that browsers cannot fetch (`rtmp:`, `rtsp:`, `file:`, …).
     UrlScheme = "URL_SCHEME", Usage, "Pages reach http, https, ws and wss only: serve the stream over one of these.";
     /// The configuration has an unknown key or a value outside its range.
@@ -71,29 +71,29 @@ codes! {
     /// Fewer bytes came than the server announced or the format needs.
     Truncated = "RESPONSE_TRUNCATED", Network, "The file is incomplete or the connection was cut: try again or upload it anew.";
     /// The content is of no known format.
-    FormatUnknown = "FORMAT_UNKNOWN", Manifest, "The content is of no known format: check the URL, or pass `type` if the server mislabels it.";
+    FormatUnknown = "FORMAT_UNKNOWN", Manifest, "Check the URL, or pass `type` if the server mislabels the content.";
     /// The format is known and not supported.
     FormatUnsupported = "FORMAT_UNSUPPORTED", Manifest, "This kind of stream is not supported by this version.";
     /// The manifest breaks its format's rules.
     ManifestMalformed = "MANIFEST_MALFORMED", Manifest, "Validate the manifest; the message names the place.";
     /// The manifest has nothing to play.
-    ManifestEmpty = "MANIFEST_EMPTY", Manifest, "The manifest lists no segments: check that the packager finished.";
+    ManifestEmpty = "MANIFEST_EMPTY", Manifest, "Check that the packager has finished.";
     /// A live manifest has not changed for too long.
     ManifestStale = "MANIFEST_STALE", Manifest, "The encoder or packager has stopped, or a cache serves an old copy: look at the origin.";
     /// A media segment breaks the rules of its container.
-    MediaMalformed = "MEDIA_MALFORMED", Media, "The segment is corrupt: package the stream anew.";
+    MediaMalformed = "MEDIA_MALFORMED", Media, "Package the stream anew.";
     /// The segment holds no samples of a track that was expected.
-    MediaEmpty = "MEDIA_EMPTY", Media, "The segments hold no playable samples: check the packager.";
+    MediaEmpty = "MEDIA_EMPTY", Media, "Check the packager.";
     /// The container of the segments is not supported.
     ContainerUnsupported = "CONTAINER_UNSUPPORTED", Media, "Package the segments as fragmented MP4, MPEG-TS or WebM.";
     /// The browser can decode none of the representations.
-    CodecUnsupported = "CODEC_UNSUPPORTED", Browser, "This browser decodes none of the offered codecs: add an H.264/AAC rendition.";
+    CodecUnsupported = "CODEC_UNSUPPORTED", Browser, "Add an H.264/AAC rendition.";
     /// The browser has no Media Source Extensions.
     MseUnavailable = "MSE_UNAVAILABLE", Browser, "This browser has no Media Source Extensions: use the element's own playback.";
     /// The media element or a SourceBuffer reported an error.
-    Decode = "MEDIA_DECODE", Browser, "The browser could not decode the media: check the encoding.";
+    Decode = "MEDIA_DECODE", Browser, "Check the encoding.";
     /// The browser's buffer stays full although all that can be evicted was.
-    QuotaExceeded = "BUFFER_FULL", Browser, "The browser's media buffer is too small for one segment: use shorter segments or a lower bitrate.";
+    QuotaExceeded = "BUFFER_FULL", Browser, "Use shorter segments or a lower bitrate.";
     /// The content is encrypted and no key system is configured.
     Encrypted = "ENCRYPTED", Media, "Encrypted streams are not supported by this version.";
     /// Playback stalled and could not be recovered.

@@ -5,6 +5,9 @@ import type { Fetched, FromEngine, ToEngine } from './types.ts';
 
 /** Whether this is the build that keeps a log of the session; the others have nothing of it. */
 declare const LOG: boolean;
+interface Recording {
+  record(callback: (line: unknown[]) => void, media: boolean, config: object): void;
+}
 
 /** One instance of the module serves all engines of a thread. */
 let instance: Promise<unknown> | undefined;
@@ -61,7 +64,7 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
       instance.then(() => {
         if (dead) return;
         engine = new Engine(tell as never, message.config);
-        if (LOG && recorder) engine.record(recorder.add, recorder.media, message.config);
+        if (LOG && recorder) (engine as Engine & Recording).record(recorder.add, recorder.media, message.config);
         send({ type: 'ready' }, []);
         early.splice(0).forEach(handle);
       }).catch((error: unknown) => {

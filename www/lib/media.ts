@@ -96,10 +96,7 @@ export class Media {
     }
     if (plays) element.play().catch(() => {});
     this.#resume = false;
-    const { element: video } = this;
-    if ('requestVideoFrameCallback' in video) {
-      this.#frame = (video as HTMLVideoElement).requestVideoFrameCallback((now) => this.#shown(now));
-    }
+    this.#awaitFrame();
     this.#pace();
   }
 
@@ -119,6 +116,11 @@ export class Media {
     this.#resume = false;
     element.src = url;
     if (plays) element.play().catch(() => {});
+    this.#awaitFrame();
+  }
+
+  #awaitFrame(): void {
+    const { element } = this;
     if ('requestVideoFrameCallback' in element) this.#frame = (element as HTMLVideoElement).requestVideoFrameCallback((now) => this.#shown(now));
   }
 
