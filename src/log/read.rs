@@ -361,6 +361,7 @@ fn configuration(fields: &mut Fields) -> Result<Config> {
         icy: fields.maybe_flag()?,
         live_latency: fields.maybe()?,
         catch_up: fields.maybe_flag()?,
+        data_saver: fields.flag()?,
     })
 }
 

@@ -63,6 +63,7 @@ fn configuration(line: &mut impl Line, c: &Config) {
     maybe_flag(line, c.icy);
     maybe(line, c.live_latency);
     maybe_flag(line, c.catch_up);
+    line.flag(c.data_saver);
 }
 
 /// An input and when it came. The bytes of a body are told by their length and [`digest`].

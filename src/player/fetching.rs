@@ -53,7 +53,9 @@ impl Session {
 
     /// How far ahead a stream may fetch.
     pub fn limit_ahead(&self, ctx: &Ctx) -> Seconds {
-        self.quota_ahead.map_or(ctx.config.buffer_ahead, |q| q.min(ctx.config.buffer_ahead))
+        let thrifty = if ctx.config.data_saver { 0.5 } else { 1.0 };
+        let most = ctx.config.buffer_ahead * thrifty;
+        self.quota_ahead.map_or(most, |q| q.min(most))
     }
 
     /// When a stream that waits for room goes on.

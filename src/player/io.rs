@@ -76,6 +76,13 @@ pub struct Config {
     /// Reach and keep that distance by playing a little faster or slower; `None`: in low-latency streams, and where the manifest tells
     /// the rates.
     pub catch_up: Option<bool>,
+    /// Bytes are dear: no quality above [`Self::THRIFTY`], half as much ahead, and nothing twice.
+    pub data_saver: bool,
+}
+
+impl Config {
+    /// Bit/s: about half a gigabyte an hour.
+    pub const THRIFTY: u64 = 1_000_000;
 }
 
 impl Default for Config {
@@ -95,6 +102,7 @@ impl Default for Config {
             icy: None,
             live_latency: None,
             catch_up: None,
+            data_saver: false,
         }
     }
 }

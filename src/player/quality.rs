@@ -93,7 +93,8 @@ impl Session {
         };
         let top = candidates.len().saturating_sub(1);
         let mut cap = top;
-        if let Some(most) = ctx.config.max_bandwidth {
+        let thrifty = ctx.config.data_saver.then_some(Config::THRIFTY);
+        if let Some(most) = thrifty.into_iter().chain(ctx.config.max_bandwidth).min() {
             cap = (0..=top).rev().find(|i| rep(*i).is_some_and(|r| r.bandwidth <= most)).unwrap_or(0);
         }
         let media = self.playhead.media();
@@ -197,7 +198,8 @@ impl Session {
     pub fn improvable(&self, ctx: &Ctx, i: usize) -> Option<(RepKey, SegmentRef)> {
         let stream = &self.streams[i];
         let full = self.quota_ahead.is_some() || self.bytes_ahead(ctx, stream) >= ctx.config.buffer_bytes;
-        if i > 0 || full || self.fixed.is_some() || self.live() || !self.playhead.moving() {
+        let thrifty = ctx.config.data_saver || self.fixed.is_some();
+        if i > 0 || full || thrifty || self.live() || !self.playhead.moving() {
             return None;
         }
         let key = RepKey { period: stream.period, set: stream.set, rep: stream.rep? };

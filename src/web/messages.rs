@@ -276,6 +276,9 @@ pub(super) fn config(given: &Object) -> Result<Config> {
             "catchUp" => {
                 config.catch_up = Some(value.as_bool().ok_or_else(|| bad("must be true, false or 'auto'."))?);
             }
+            "dataSaver" => {
+                config.data_saver = value.as_bool().ok_or_else(|| bad("must be true or false."))?;
+            }
             "statsInterval" => config.stats_interval = number(0.0)?,
             _ => return Err(bad("is not an option of the player.")),
         }

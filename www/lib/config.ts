@@ -6,7 +6,7 @@ import type { PlayerConfig } from './types.ts';
 const options: Record<keyof PlayerConfig, number | string> = {
   bufferAhead: 1, bufferBehind: 0, bufferBytes: 1e6, maxBandwidth: 'number?', capToElement: 'boolean', initialBandwidth: 1,
   language: 'string?', maxAttempts: 1, requestTimeout: 0.1, maxGap: 0, statsInterval: 0, icy: 'boolean|auto', liveLatency: 'number?',
-  catchUp: 'boolean|auto', worker: 'boolean',
+  catchUp: 'boolean|auto', dataSaver: 'boolean|auto', worker: 'boolean',
 };
 
 /** @internal Throws CONFIG_INVALID for an unknown key or a bad value. */

@@ -197,7 +197,14 @@ export class BasePlayer extends EventTarget {
   /** Changes options; those not named keep their values. */
   configure(config: Omit<PlayerConfig, 'worker'>): void {
     this.#config = { ...this.#config, ...check(config) };
-    this.#post({ type: 'configure', config: this.#config });
+    this.#post({ type: 'configure', config: this.#settings() });
+  }
+
+  /** The configuration as the engine takes it. */
+  #settings(): object {
+    const { dataSaver } = this.#config;
+    const { connection } = navigator as { connection?: { saveData?: boolean } };
+    return { ...this.#config, dataSaver: dataSaver === true || (dataSaver !== false && connection?.saveData === true) };
   }
 
   #post(message: ToEngine): void {
@@ -285,7 +292,7 @@ export class BasePlayer extends EventTarget {
 
   #start(build: Build): void {
     this.#host?.close();
-    const host: Host = new Host(build, this.#config, this.#worker, (message) => this.#host === host && this.#told(message), (error) => this.#host === host && this.#fail(error));
+    const host: Host = new Host(build, this.#settings(), this.#worker, (message) => this.#host === host && this.#told(message), (error) => this.#host === host && this.#fail(error));
     this.#host = host;
   }
 

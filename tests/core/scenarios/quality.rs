@@ -204,6 +204,27 @@ fn a_fixed_quality_is_kept_until_it_is_freed() {
 }
 
 #[test]
+fn who_saves_data_gets_few_bytes_and_nothing_twice() {
+    let config = Config { data_saver: true, stats_interval: 0.0, ..Config::default() };
+    let mut w = World::configured(ladder().dash(Addressing::Number), config);
+    w.link(400e3);
+    w.load(MPD);
+    w.run_for(20.0);
+    w.link(20e6);
+    w.run_for(20.0);
+    let buffer = w.player.stats(w.now).buffer;
+    assert!((11.0..19.5).contains(&buffer), "half of 30 s: {buffer}");
+    w.play_to_end(150.0);
+    w.assert_played_all('v', &[3000]);
+    assert_eq!(w.appended('v').0, 3000, "{}", w.story());
+    let asked: Vec<String> = w.segments_since(0);
+    assert!(
+        asked.iter().any(|s| s.starts_with("v1/")) && !asked.iter().any(|s| s.starts_with("v2/")),
+        "{asked:?}"
+    );
+}
+
+#[test]
 fn a_rule_of_the_users_own_takes_effect_segment_by_segment() {
     let mut w = World::new(ladder().dash(Addressing::Number));
     w.record();
