@@ -164,6 +164,9 @@ impl Shell {
     /// Carries one input into the core.
     fn feed(&self, input: Pending) {
         let now = performance_now() / 1000.0;
+        // Whole microseconds are short to write.
+        #[cfg(feature = "log")]
+        let now = (now * 1e6).round() / 1e6;
         let mut core = self.core.borrow_mut();
         let mut feed = |input| {
             #[cfg(feature = "log")]

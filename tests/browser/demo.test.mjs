@@ -192,6 +192,7 @@ describe(`the demo page in ${engine}`, () => {
     const told = await run(() => document.querySelector('#log').innerText);
     for (const what of [/Quality \d+p\s+start first choice/, /HLS manifest read/, /Load\s+http/]) assert.match(told, what);
     assert.equal(await run(() => document.querySelector('#state').textContent), 'Log of master.m3u8');
+    await run(() => document.querySelector('#chart').scrollIntoView());
     await browser.until(() => /estimate .*bit\/s.* marks/.test(document.querySelector('#canvas').textContent), { what: 'the plots of the log' });
     await openFile('cut.jsonl', '["millrace-log",1]\n[0,">load"');
     await log(/cut\.jsonl cannot be shown\s+Line 2: the log ends in the middle of a line/, 'a log that was cut short');

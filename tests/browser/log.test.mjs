@@ -33,7 +33,7 @@ describe(`logs in ${engine}`, () => {
     assert.equal(status, 0, `${stdout}\n${stderr}`);
     const result = JSON.parse(stdout);
     assert.deepEqual([result.same, result.cut, result.difference], [true, false, null], stdout);
-    assert.ok(result.inputs > 50 && result.outputs > 50, stdout);
+    assert.ok(result.inputs > 20 && result.outputs > 10, stdout);
     return { text, file };
   }
 

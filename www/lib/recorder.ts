@@ -2,7 +2,7 @@
 import type { LogOptions } from './types.ts';
 
 /** Characters that a log may have before it is cut: hours of play; and with the media in it, minutes. */
-const LIMIT = 8e6;
+const LIMIT = 16e6;
 const LIMIT_WITH_MEDIA = 64e6;
 /** Bytes of one body that are gathered before they are written. */
 const GATHERED = 1e6;

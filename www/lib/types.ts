@@ -230,7 +230,7 @@ export interface LogOptions {
   media?: boolean | undefined;
   /** Leave the values of queries and the like in URLs as they are. Default false: others are in their place. */
   secrets?: boolean | undefined;
-  /** Characters after which it is cut. Default 8,000,000; with `media` 64,000,000. */
+  /** Characters after which it is cut. Default 16,000,000; with `media` 64,000,000. */
   limit?: number | undefined;
 }
 
