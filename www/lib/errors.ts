@@ -67,7 +67,7 @@ const known = {
   CODEC_UNSUPPORTED: ['browser', 'Add an H.264/AAC rendition.'],
   MSE_UNAVAILABLE: ['browser', "This browser has no Media Source Extensions: use the element's own playback."],
   MEDIA_DECODE: ['browser', 'Check the encoding.'],
-  BUFFER_FULL: ['browser', "Use shorter segments or a lower bitrate."],
+  BUFFER_FULL: ['browser', 'Use shorter segments or a lower bitrate.'],
   ENCRYPTED: ['media', 'Encrypted streams are not supported by this version.'],
   PLAYBACK_STUCK: ['media', 'Playback stopped and no recovery helped: report the stream.'],
   ENGINE_LOAD: ['browser', "Serve the player's .wasm and worker files beside its script, and allow 'wasm-unsafe-eval' and worker-src in the CSP."],
