@@ -33,7 +33,8 @@ export interface PlayerConfig {
   /** Reach and keep that distance by playing up to 8 % faster or slower; `'auto'`: in low-latency streams. A `playbackRate` of your own is left
    * alone. Default `'auto'`. */
   catchUp?: boolean | 'auto' | undefined;
-  /** Spend few bytes: no quality above 1 Mbit/s, half as much buffered ahead, nothing fetched twice for a better quality. Default `'auto'`: where the user has told the browser so (`navigator.connection.saveData`). */
+  /** Spend few bytes: no quality above 1 Mbit/s, half as much buffered ahead, nothing fetched twice for a better quality; `'auto'`: where the user has told
+   * the browser so (`navigator.connection.saveData`). Default `'auto'`. */
   dataSaver?: boolean | 'auto' | undefined;
   /** Run in a worker where the browser allows it. Only the constructor heeds it. Default true. */
   worker?: boolean | undefined;
