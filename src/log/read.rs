@@ -7,7 +7,7 @@ use crate::player::{
 };
 use crate::time::TimeRanges;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// Why a record cannot be read, or not be replayed.
@@ -161,14 +161,10 @@ pub fn requests(log: &str) -> std::result::Result<Vec<Requested>, LogError> {
     let lines = Lines::read(log)?;
     let told = Told::of(&lines)?;
     // Media that never came need not be had.
-    let came = |id: u32| {
-        lines.all.iter().any(|(_, v)| {
-            v.get(1).and_then(Value::as_str) == Some(">body")
-                && v.get(2).and_then(Value::as_f64) == Some(id.into())
-        })
-    };
+    let bodies = lines.all.iter().filter(|(_, v)| v.get(1).and_then(Value::as_str) == Some(">body"));
+    let came: HashSet<u64> = bodies.filter_map(|(_, v)| v.get(2)?.as_u64()).collect();
     let mut all = lines.requests()?;
-    all.retain(|r| !told.0.contains_key(&r.id) && came(r.id));
+    all.retain(|r| !told.0.contains_key(&r.id) && came.contains(&r.id.into()));
     Ok(all)
 }
 

@@ -10,6 +10,8 @@ const GATHERED = 1e6;
 const TEXTS = 100;
 /** The shortest piece of an earlier text that is worth pointing to. */
 const PIECE = 40;
+/** Lines that are looked for in vain before a text counts as another one: each costs a way through all of the earlier one. */
+const MISSES = 200;
 
 /** Bytes as characters: quick, and small enough for the stack. */
 function base64(bytes: Uint8Array): string {
@@ -22,9 +24,11 @@ function base64(bytes: Uint8Array): string {
 function pieces(before: string, after: string): (string | [number, number])[] {
   const all: (string | [number, number])[] = [];
   let fresh = '';
+  let misses = 0;
   for (let i = 0; i < after.length;) {
     const at = i + PIECE <= after.length ? before.indexOf(after.slice(i, i + PIECE)) : -1;
     if (at < 0) {
+      if (++misses > MISSES) return [after];
       // Lists and manifests change by whole lines or elements.
       const end = after.slice(i).search(/[\n>]/);
       const next = end < 0 ? after.length : i + end + 1;
