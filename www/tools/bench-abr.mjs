@@ -128,10 +128,10 @@ function readLinks({ files, first }) {
 
 // ---- Both tables --------------------------------------------------------------------------------------------------
 
-/** What was asked of the server over a link: seconds since the first request, how long the answer took, its bytes, and whether it was given up. */
-function requestsOf(server, spec) {
+/** What was asked of the server over a link: seconds since the load, how long the answer took, its bytes, and whether it was given up. */
+function requestsOf(server, spec, loaded) {
   const all = server.log.filter(({ url }) => url.startsWith(`/~${spec}/`));
-  return all.map(({ at, path: file, bytes, ms, ended }) => ({ at: (at - all[0].at) / 1000, seconds: ms / 1000, file: file.replace('/abr/', ''), bytes, whole: ended }));
+  return all.map(({ at, path: file, bytes, ms, ended }) => ({ at: (at - loaded) / 1000, seconds: ms / 1000, file: file.replace('/abr/', ''), bytes, whole: ended }));
 }
 
 /** A session in a new browser; what was seen of it. */
@@ -155,7 +155,7 @@ function watch({ server, withPage }, { movie }, trace, name, { seconds, log }) {
       mkdirSync(log, { recursive: true });
       writeFileSync(path.join(log, `${trace.id.replaceAll('/', '_')}.log`), await browser.run(() => window.bench.log()));
     }
-    return { requests: requestsOf(server, spec), startup: seen.startup, ended: seen.ended ?? false, failure: seen.error, samples, numbers: metricsOf({ samples, startup: seen.startup }, movie) };
+    return { requests: requestsOf(server, spec, seen.loaded), startup: seen.startup, ended: seen.ended ?? false, failure: seen.error, samples, numbers: metricsOf({ samples, startup: seen.startup }, movie) };
   });
 }
 

@@ -130,7 +130,7 @@ window.bench = {
     await player.make({ ahead });
     await idle(1_000);
     const started = performance.now();
-    const seen = { samples: [] };
+    const seen = { loaded: Date.now(), samples: [] };
     const look = () => {
       const { currentTime, videoHeight, readyState } = video;
       seen.samples.push([(performance.now() - started) / 1000, currentTime, videoHeight, readyState]);

@@ -379,7 +379,8 @@ await main(async () => {
       '/bench-page.js': { type: 'text/javascript', body: readFileSync(path.join(root, 'www/tools/bench-page.js'), 'utf8') } } });
   // Packing the code for the first time takes the server seconds: not on anyone's clock.
   if (plays) await bundleRxPlayer();
-  const scripts = ['/bench/rx-player.js', '/dist/hls.js', '/dist/dash.js', '/dist/live.js', ...['hls', 'dash', 'live'].flatMap((name) => ['worker.js', 'engine.js', 'millrace_bg.wasm'].map((file) => `/dist/${name}/${file}`)),
+  const builds = ['hls', 'dash', 'live', ...(abrs.log ? ['log'] : [])];
+  const scripts = ['/bench/rx-player.js', ...builds.map((name) => `/dist/${name}.js`), ...builds.flatMap((name) => ['worker.js', 'engine.js', 'millrace_bg.wasm'].map((file) => `/dist/${name}/${file}`)),
     '/peers/hls.js/dist/hls.min.js', '/peers/dashjs/dist/modern/umd/dash.mediaplayer.min.js', ...['hls', 'dash'].map((name) => `/peers/shaka-player/dist/shaka-player.${name}-es2021.js`)];
   if (plays) {
     await step('packing the code', async () => { for (const file of scripts) await (await fetch(server.url + file, { headers: { 'Accept-Encoding': 'br' } })).arrayBuffer(); });
