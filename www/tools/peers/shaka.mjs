@@ -38,9 +38,10 @@ function provide(names) {
   names.forEach(visit);
 }
 
-/** What the scripts look for when they are read. */
+/** What the scripts look for when they are read, and the network as Chromium takes it to be where nothing was measured (on a cable). */
 function pretendBrowser() {
-  const agent = { userAgent: '', platform: '', vendor: '', languages: [], language: 'en', mediaCapabilities: undefined, connection: undefined };
+  const connection = { downlink: 1.45, saveData: false };
+  const agent = { userAgent: '', platform: '', vendor: '', languages: [], language: 'en', mediaCapabilities: undefined, connection };
   Object.defineProperty(globalThis, 'navigator', { value: agent, configurable: true, writable: true });
   globalThis.document = { createElement: () => ({ canPlayType: () => '' }), addEventListener: () => {} };
   globalThis.screen = { width: 3840, height: 2160 };
