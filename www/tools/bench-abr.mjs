@@ -10,17 +10,15 @@ import { userPath } from './native.mjs';
 import { makeSamples, samplesDir } from './samples.mjs';
 import { Told, cache, root, run, step } from './steps.mjs';
 
-/** Seconds in the buffer at most. A player fetches more below its setting, so a segment less is what it is given; the simulator does so too. */
+/** Seconds in the buffer at most. */
 const buffer = 25;
 const segment = 4;
-/** A copy is cut by decode times, and the keyframe after the end is decoded two frames before it is shown. */
-const untilKeyframe = 0.1;
 /** A session that lasts so much longer than its movie is ended. */
 const patience = 120;
 /** Names of the rules in the simulator, and the manifest in the browser. */
 const players = { millrace: { rule: 'default', protocol: 'dash' }, 'hls.js': { rule: 'hls.js', protocol: 'hls' }, shaka: { rule: 'shaka', protocol: 'dash' }, 'dash.js': { rule: 'dash.js', protocol: 'dash' } };
 
-export const usage = 'npm run bench -- abr [--traces FILE… [--first N]] [--seconds N] [--log FOLDER] [--real FILE] [--no-build] [--json]';
+export const usage = 'npm run bench -- abr [--traces FILE… [--first N]] [--seconds N] [--players A,B] [--log FOLDER] [--real FILE] [--no-build] [--json]';
 
 /** Takes the options of this section out of the arguments. */
 export function abrOptions(args) {
@@ -34,46 +32,45 @@ export function abrOptions(args) {
     if (!files.length) throw new Told('--traces needs a file');
   }
   const given = (name) => { const text = value(name); return text && userPath(text); };
-  const options = { files, first: Number(value('--first') ?? Infinity), seconds: Number(value('--seconds') ?? 180), log: given('--log'), real: given('--real'), noBuild: flag('--no-build'), json: flag('--json') };
-  if (!(options.first >= 1) || !(options.seconds >= 2 * segment)) throw new Told(`Usage: ${usage}`);
+  const chosen = value('--players')?.split(',') ?? Object.keys(players);
+  const options = { files, chosen, first: Number(value('--first') ?? Infinity), seconds: Number(value('--seconds') ?? 180), log: given('--log'), real: given('--real'), noBuild: flag('--no-build'), json: flag('--json') };
+  if (chosen.some((name) => !Object.hasOwn(players, name)) || !(options.first >= 1) || !(options.seconds >= 2 * segment)) throw new Told(`Usage: ${usage}`);
   return options;
 }
 
 // ---- The movie ----------------------------------------------------------------------------------------------------
 
-/** The rungs of the sample clip, and two between them that are encoded from its highest. */
 const rungs = [
-  { height: 240, sample: 0 }, { height: 300, width: 534, kbps: 500 }, { height: 360, sample: 1 },
-  { height: 450, width: 800, kbps: 1150 }, { height: 540, sample: 2 }, { height: 720, sample: 3 },
+  { width: 426, height: 240, kbps: 300 }, { width: 534, height: 300, kbps: 500 }, { width: 640, height: 360, kbps: 800 },
+  { width: 800, height: 450, kbps: 1150 }, { width: 960, height: 540, kbps: 1600 }, { width: 1280, height: 720, kbps: 2900 },
 ];
 
-/** Video alone, the clip again and again: as DASH and HLS out of the same segments, and what the simulator needs to know of them. Resolves to the folder and that. */
+/** Video alone, the highest rung of the sample clip encoded anew and repeated: as DASH and HLS out of the same segments, and what the simulator needs to know of them. Resolves to the folder and that. */
 export async function makeMovie(seconds) {
   const folder = path.join(cache, 'bench', `abr-${seconds}`);
   const at = (...parts) => path.join(folder, ...parts);
   await makeSamples();
-  const done = stamp(`bench-abr-${seconds}`, fingerprint(['www/tools/samples.mjs'], rungs, untilKeyframe, makeMovie.toString(), describe.toString()), [at('movie.json')]);
+  const done = stamp(`bench-abr-${seconds}`, fingerprint(['www/tools/samples.mjs'], rungs, makeMovie.toString(), describe.toString()), [at('movie.json')]);
   if (!done.fresh) {
     done.invalidate();
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(at('source'), { recursive: true });
     await step(`a movie of ${seconds} s`, async (note) => {
       const ffmpeg = (...args) => run('ffmpeg', ['-nostdin', '-y', '-v', 'error', ...args]);
-      const source = (height) => at('source', `${height}.mp4`);
-      for (const { height, sample } of rungs.filter(({ sample }) => sample !== undefined)) {
-        const from = path.join(samplesDir, 'dash-number', String(sample));
-        const files = ['init.mp4', ...readdirSync(from).filter((name) => name.endsWith('.m4s')).sort()];
-        writeFileSync(source(height), Buffer.concat(files.map((name) => readFileSync(path.join(from, name)))));
-      }
-      note('encoding');
-      // As the samples are.
-      for (const { height, width, kbps } of rungs.filter(({ kbps }) => kbps)) {
-        await ffmpeg('-i', source(720), '-vf', `scale=${width}:${height}`, '-c:v', 'libx264', '-preset', 'veryfast', '-b:v', `${kbps}k`, '-maxrate', `${Math.round(kbps * 1.1)}k`, '-bufsize', `${2 * kbps}k`,
-          '-g', '50', '-keyint_min', '50', '-sc_threshold', '0', source(height));
+      const from = path.join(samplesDir, 'dash-number', '3');
+      const files = ['init.mp4', ...readdirSync(from).filter((name) => name.endsWith('.m4s')).sort()];
+      const source = (name) => at('source', `${name}.mp4`);
+      writeFileSync(source('clip'), Buffer.concat(files.map((name) => readFileSync(path.join(from, name)))));
+      for (const { width, height, kbps } of rungs) {
+        note(`encoding ${height}p`);
+        // As the samples are, but for frames that are decoded before they are shown: with those the media of ffmpeg begins after 0 unless a player
+        // heeds edit lists.
+        await ffmpeg('-i', source('clip'), '-vf', `scale=${width}:${height}`, '-c:v', 'libx264', '-preset', 'veryfast', '-bf', '0', '-b:v', `${kbps}k`, '-maxrate', `${Math.round(kbps * 1.1)}k`,
+          '-bufsize', `${2 * kbps}k`, '-g', '50', '-keyint_min', '50', '-sc_threshold', '0', source(height));
       }
       note('packaging');
       for (const i of rungs.keys()) mkdirSync(at(String(i)));
-      await ffmpeg(...rungs.flatMap(({ height }) => ['-stream_loop', '-1', '-i', source(height)]), ...rungs.flatMap((_, i) => ['-map', String(i)]), '-c', 'copy', '-t', String(seconds - untilKeyframe),
+      await ffmpeg(...rungs.flatMap(({ height }) => ['-stream_loop', '-1', '-i', source(height)]), ...rungs.flatMap((_, i) => ['-map', String(i)]), '-c', 'copy', '-t', String(seconds),
         '-f', 'dash', '-seg_duration', String(segment), '-adaptation_sets', 'id=0,streams=v', '-use_template', '1', '-use_timeline', '0',
         '-init_seg_name', '$RepresentationID$/init.mp4', '-media_seg_name', '$RepresentationID$/$Number%05d$.m4s', at('manifest.mpd'));
       rmSync(at('source'), { recursive: true });
@@ -142,7 +139,7 @@ function watch({ server, withPage }, { movie }, trace, name, { seconds, log }) {
   server.links.set(spec, new Link({ rtt: trace.rtt_ms, steps: trace.ms.map((ms, i) => [ms / 1000, trace.kbps[i]]) }));
   const url = `/~${spec}/abr/${protocol === 'hls' ? 'master.m3u8' : 'manifest.mpd'}`;
   return withPage('bench', async (browser) => {
-    await browser.run((...args) => window.bench.watch(...args), name, protocol, url, buffer - segment, Boolean(log));
+    await browser.run((...args) => window.bench.watch(...args), name, protocol, url, buffer, segment, Boolean(log));
     const end = performance.now() + (seconds + patience) * 1000;
     const samples = [];
     let seen;
@@ -163,8 +160,8 @@ function watch({ server, withPage }, { movie }, trace, name, { seconds, log }) {
 async function simulate(sets, { file }, { first }) {
   const args = sets.flatMap((set) => ['--traces', set.file, '--movie', file, ...(Number.isFinite(first) ? ['--first', String(first)] : [])]);
   const rules = Object.values(players).map(({ rule }) => rule).join(',');
-  // Numbered segments: nobody knows their sizes.
-  const text = await run(process.execPath, [path.join(root, 'www/tools/simulate.mjs'), ...args, '--rules', rules, '--listing', 'template', '--buffer', String(buffer), '--json']);
+  // Numbered segments: nobody knows their sizes. Our links charge for new connections, too.
+  const text = await run(process.execPath, [path.join(root, 'www/tools/simulate.mjs'), ...args, '--rules', rules, '--listing', 'template', '--buffer', String(buffer), '--connections', '--json']);
   const { metrics: names, groups } = JSON.parse(text);
   const all = {};
   for (const { traces, runs } of groups) {
@@ -194,9 +191,9 @@ export async function abr({ server, withPage, options }) {
   const sessions = options.real ? JSON.parse(readFileSync(options.real, 'utf8')).sessions : [];
   const save = (simulated) => writeFileSync(results, JSON.stringify({ movie: made.movie, sessions, simulated }));
   if (!options.real) {
-    await step(`${traces.length * Object.keys(players).length} sessions`, async (note) => {
+    await step(`${traces.length * options.chosen.length} sessions`, async (note) => {
       for (const trace of traces) {
-        for (const player of Object.keys(players)) {
+        for (const player of options.chosen) {
           note(`${trace.id}, ${player}`);
           const seen = await watch({ server, withPage }, made, trace, player, options);
           sessions.push({ trace: trace.id, player, ...seen });

@@ -25,9 +25,9 @@ const players = {
   'dash.js': {
     code: (prefix) => script(`${prefix}/peers/dashjs/dist/modern/umd/dash.mediaplayer.min.js`),
     // Low latency by the manifest alone.
-    async make({ ahead } = {}) {
+    async make({ most } = {}) {
       this.player = dashjs.MediaPlayer().create();
-      if (ahead) this.player.updateSettings({ streaming: { buffer: { bufferTimeDefault: ahead, bufferTimeAtTopQuality: ahead, bufferTimeAtTopQualityLongForm: ahead } } });
+      if (most) this.player.updateSettings({ streaming: { buffer: { bufferTimeDefault: most, bufferTimeAtTopQuality: most, bufferTimeAtTopQualityLongForm: most } } });
       this.player.initialize(video, null, false);
     },
     async load(url) { this.player.attachSource(url); },
@@ -121,13 +121,14 @@ window.bench = {
   },
 
   /**
-   * Plays a movie and looks at the element ten times a second, at nothing of the player. `ahead`: seconds of buffer below which it is to fetch more.
+   * Plays a movie and looks at the element ten times a second, at nothing of the player. At most `most` seconds are to be buffered, `segment` of them
+   * by one segment: the setting of dash.js is the first, and of the others how much there is when more is fetched.
    * What was seen is `watched`'s to tell: no call may last as long as a movie.
    */
-  async watch(name, protocol, url, ahead, log) {
+  async watch(name, protocol, url, most, segment, log) {
     const player = players[name];
     await player.code('', protocol, false, log);
-    await player.make({ ahead });
+    await player.make({ most, ahead: most - segment });
     await idle(1_000);
     const started = performance.now();
     const seen = { loaded: Date.now(), samples: [] };
