@@ -34,19 +34,23 @@ export function abrOptions(args) {
   const given = (name) => { const text = value(name); return text && userPath(text); };
   const chosen = value('--players')?.split(',') ?? Object.keys(players);
   const options = { files, chosen, first: Number(value('--first') ?? Infinity), seconds: Number(value('--seconds') ?? 180), log: given('--log'), real: given('--real'), noBuild: flag('--no-build'), json: flag('--json') };
-  if (chosen.some((name) => !Object.hasOwn(players, name)) || !(options.first >= 1) || !(options.seconds >= 2 * segment)) throw new Told(`Usage: ${usage}`);
+  if (chosen.some((name) => !Object.hasOwn(players, name)) || !(options.first >= 1) || !(options.seconds >= 2 * segment) || options.seconds % segment) throw new Told(`Usage: ${usage}`);
   return options;
 }
 
 // ---- The movie ----------------------------------------------------------------------------------------------------
 
+/** Each has a height of its own: that is what tells it on the page. */
 const rungs = [
   { width: 426, height: 240, kbps: 300 }, { width: 534, height: 300, kbps: 500 }, { width: 640, height: 360, kbps: 800 },
   { width: 800, height: 450, kbps: 1150 }, { width: 960, height: 540, kbps: 1600 }, { width: 1280, height: 720, kbps: 2900 },
 ];
 
-/** Video alone, the highest rung of the sample clip encoded anew and repeated: as DASH and HLS out of the same segments, and what the simulator needs to know of them. Resolves to the folder and that. */
-export async function makeMovie(seconds) {
+/**
+ * Video alone, the highest rung of the sample clip encoded anew and repeated, as DASH and HLS out of the same segments. Resolves to its folder, and to what
+ * the simulator needs to know of it, as a file and read.
+ */
+async function makeMovie(seconds) {
   const folder = path.join(cache, 'bench', `abr-${seconds}`);
   const at = (...parts) => path.join(folder, ...parts);
   await makeSamples();
@@ -66,7 +70,7 @@ export async function makeMovie(seconds) {
         // As the samples are, but for frames that are decoded before they are shown: with those the media of ffmpeg begins after 0 unless a player
         // heeds edit lists.
         await ffmpeg('-i', source('clip'), '-vf', `scale=${width}:${height}`, '-c:v', 'libx264', '-preset', 'veryfast', '-bf', '0', '-b:v', `${kbps}k`, '-maxrate', `${Math.round(kbps * 1.1)}k`,
-          '-bufsize', `${2 * kbps}k`, '-g', '50', '-keyint_min', '50', '-sc_threshold', '0', source(height));
+          '-bufsize', `${2 * kbps}k`, '-g', '50', '-keyint_min', '50', '-sc_threshold', '0', '-t', String(seconds), source(height));
       }
       note('packaging');
       for (const i of rungs.keys()) mkdirSync(at(String(i)));
@@ -88,10 +92,9 @@ function describe(at) {
   const kbps = rungs.map((_, i) => Math.round(bits.reduce((sum, sizes) => sum + sizes[i], 0) / (files.length * segment * 1000)));
   const listed = readFileSync(at('manifest.mpd'), 'utf8');
   const codecs = rungs.map(({ height }) => new RegExp(`codecs="([^"]+)"[^>]*height="${height}"`).exec(listed)[1]);
-  const widths = rungs.map(({ height }) => new RegExp(`width="(\\d+)" height="${height}"`).exec(listed)[1]);
   writeFileSync(at('manifest.mpd'), listed.replace(/(<Representation id="(\d+)"[^>]*bandwidth=")\d+/g, (_, before, id) => `${before}${kbps[id] * 1000}`));
-  writeFileSync(at('master.m3u8'), `${['#EXTM3U', '#EXT-X-VERSION:7', '#EXT-X-INDEPENDENT-SEGMENTS', ...rungs.flatMap(({ height }, i) => [
-    `#EXT-X-STREAM-INF:BANDWIDTH=${kbps[i] * 1000},RESOLUTION=${widths[i]}x${height},FRAME-RATE=25.000,CODECS="${codecs[i]}"`, `${i}/index.m3u8`])].join('\n')}\n`);
+  writeFileSync(at('master.m3u8'), `${['#EXTM3U', '#EXT-X-VERSION:7', '#EXT-X-INDEPENDENT-SEGMENTS', ...rungs.flatMap(({ width, height }, i) => [
+    `#EXT-X-STREAM-INF:BANDWIDTH=${kbps[i] * 1000},RESOLUTION=${width}x${height},FRAME-RATE=25.000,CODECS="${codecs[i]}"`, `${i}/index.m3u8`])].join('\n')}\n`);
   const list = ['#EXTM3U', '#EXT-X-VERSION:7', `#EXT-X-TARGETDURATION:${segment}`, '#EXT-X-PLAYLIST-TYPE:VOD', '#EXT-X-MAP:URI="init.mp4"',
     ...files.flatMap((file) => [`#EXTINF:${segment}.0,`, file]), '#EXT-X-ENDLIST'].join('\n');
   for (const i of rungs.keys()) writeFileSync(at(String(i), 'index.m3u8'), `${list}\n`);
