@@ -44,6 +44,10 @@ test('late looks and small losses are no stalls; what is cut off or passed over 
   const { samples } = looks([[20, 1, 360]]);
   assert.deepEqual(stallsOf(samples.filter((_, i) => i < 50 || i > 65)), []);
   assert.deepEqual(stallsOf(looks([[5, 1, 240], [0.1, 0.4, 240], [5, 1, 240]]).samples), []);
+  // Another thing is to begin too early.
+  const [early, ...more] = stallsOf(looks([[0.1, 0.6, 240], [1.3, 0, 240], [5, 1, 240]]).samples);
+  assert.equal(more.length, 0);
+  near(early.seconds, 1.34);
   near(metricsOf(looks([[12, 1, 360]]), movie).stall_seconds, 8);
   const passedOver = looks([[8, 1, 360], [8, 1, 360]]);
   passedOver.samples.forEach((sample, i) => { if (i > 90) sample[1] += 4; });

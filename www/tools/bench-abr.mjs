@@ -163,8 +163,8 @@ function watch({ server, withPage }, { movie }, trace, name, { seconds, log }) {
 async function simulate(sets, { file }, { first }) {
   const args = sets.flatMap((set) => ['--traces', set.file, '--movie', file, ...(Number.isFinite(first) ? ['--first', String(first)] : [])]);
   const rules = Object.values(players).map(({ rule }) => rule).join(',');
-  // Numbered segments: nobody knows their sizes. Our links charge for new connections, too.
-  const text = await run(process.execPath, [path.join(root, 'www/tools/simulate.mjs'), ...args, '--rules', rules, '--listing', 'template', '--buffer', String(buffer), '--connections', '--json']);
+  // Numbered segments: nobody knows their sizes. Our links charge for new connections, and the page's element has autoplay.
+  const text = await run(process.execPath, [path.join(root, 'www/tools/simulate.mjs'), ...args, '--rules', rules, '--listing', 'template', '--buffer', String(buffer), '--connections', '--autoplay', '--json']);
   const { metrics: names, groups } = JSON.parse(text);
   const all = {};
   for (const { traces, runs } of groups) {

@@ -10,6 +10,8 @@ export const metrics = [
 const JUMP = 0.5;
 /** A playhead that loses less than this did not wait: two looks and the clocks are not that exact. */
 const WAIT = 0.1;
+/** Seconds that a playhead has moved once it moves. */
+const MOVED = 1e-3;
 /** Media that may be missing at the ends and between segments. */
 const SEAMS = 0.5;
 /** QoE_log: what a stalled second costs. */
@@ -32,7 +34,8 @@ export function stallsOf(samples) {
   const all = intervals(samples);
   const slow = ({ seconds, moved }) => moved < seconds / 2;
   const stalls = [];
-  const began = all.findIndex((interval) => !slow(interval));
+  // However little it has moved: a player that begins too early waits at once.
+  const began = all.findIndex(({ moved }) => moved > MOVED);
   for (let i = began + 1; began >= 0 && i < all.length; i++) {
     if (!slow(all[i])) continue;
     const first = i;
