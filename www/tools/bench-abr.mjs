@@ -16,7 +16,9 @@ const segment = 4;
 /** A session that lasts so much longer than its movie is ended. */
 const patience = 120;
 /** Names of the rules in the simulator, and the manifest in the browser. */
-const players = { millrace: { rule: 'default', protocol: 'dash' }, 'hls.js': { rule: 'hls.js', protocol: 'hls' }, shaka: { rule: 'shaka', protocol: 'dash' }, 'dash.js': { rule: 'dash.js', protocol: 'dash' } };
+const players = {
+  millrace: { rule: 'default', protocol: 'dash' }, 'hls.js': { rule: 'hls.js', protocol: 'hls' }, shaka: { rule: 'shaka', protocol: 'dash' }, 'dash.js': { rule: 'dash.js', protocol: 'dash' },
+};
 
 export const usage = 'npm run bench -- abr [--traces FILE… [--first N]] [--seconds N] [--players A,B] [--log FOLDER] [--real FILE] [--no-build] [--json]';
 
@@ -33,7 +35,10 @@ export function abrOptions(args) {
   }
   const given = (name) => { const text = value(name); return text && userPath(text); };
   const chosen = value('--players')?.split(',') ?? Object.keys(players);
-  const options = { files, chosen, first: Number(value('--first') ?? Infinity), seconds: Number(value('--seconds') ?? 180), log: given('--log'), real: given('--real'), noBuild: flag('--no-build'), json: flag('--json') };
+  const options = {
+    files, chosen, first: Number(value('--first') ?? Infinity), seconds: Number(value('--seconds') ?? 180), log: given('--log'), real: given('--real'),
+    noBuild: flag('--no-build'), json: flag('--json'),
+  };
   if (chosen.some((name) => !Object.hasOwn(players, name)) || !(options.first >= 1) || !(options.seconds >= 2 * segment) || options.seconds % segment) throw new Told(`Usage: ${usage}`);
   return options;
 }
@@ -155,7 +160,8 @@ function watch({ server, withPage }, { movie }, trace, name, { seconds, log }) {
       mkdirSync(log, { recursive: true });
       writeFileSync(path.join(log, `${trace.id.replaceAll('/', '_')}.log`), await browser.run(() => window.bench.log()));
     }
-    return { requests: requestsOf(server, spec, seen.loaded), startup: seen.startup, ended: seen.ended ?? false, failure: seen.error, samples, numbers: metricsOf({ samples, startup: seen.startup }, movie) };
+    const { startup, ended = false, error: failure, loaded } = seen;
+    return { requests: requestsOf(server, spec, loaded), startup, ended, failure, samples, numbers: metricsOf({ samples, startup }, movie) };
   });
 }
 
@@ -164,12 +170,14 @@ async function simulate(sets, { file }, { first }) {
   const args = sets.flatMap((set) => ['--traces', set.file, '--movie', file, ...(Number.isFinite(first) ? ['--first', String(first)] : [])]);
   const rules = Object.values(players).map(({ rule }) => rule).join(',');
   // Numbered segments: nobody knows their sizes. Our links charge for new connections, and the page's element has autoplay.
-  const text = await run(process.execPath, [path.join(root, 'www/tools/simulate.mjs'), ...args, '--rules', rules, '--listing', 'template', '--buffer', String(buffer), '--connections', '--autoplay', '--json']);
+  const same = ['--listing', 'template', '--buffer', String(buffer), '--connections', '--autoplay'];
+  const text = await run(process.execPath, [path.join(root, 'www/tools/simulate.mjs'), ...args, '--rules', rules, ...same, '--json']);
   const { metrics: names, groups } = JSON.parse(text);
   const all = {};
   for (const { traces, runs } of groups) {
     for (const [i, id] of traces.entries()) {
-      all[id] = Object.fromEntries(Object.keys(players).map((player, at) => [player, Object.fromEntries(names.map((name, n) => [name, runs[at].sessions[i][n]]))]));
+      const numbers = ({ sessions }) => Object.fromEntries(names.map((name, n) => [name, sessions[i][n]]));
+      all[id] = Object.fromEntries(Object.keys(players).map((player, at) => [player, numbers(runs[at])]));
     }
   }
   return all;
@@ -191,7 +199,9 @@ export async function abr({ server, withPage, options }) {
   const sets = readLinks(options);
   const traces = sets.flatMap((set) => set.traces);
   const results = path.join(cache, 'bench-abr.json');
-  const sessions = options.real ? JSON.parse(readFileSync(options.real, 'utf8')).sessions : [];
+  // What was looked at before is measured anew.
+  const again = (session) => (session.samples ? { ...session, numbers: metricsOf(session, made.movie) } : session);
+  const sessions = options.real ? JSON.parse(readFileSync(options.real, 'utf8')).sessions.map(again) : [];
   const save = (simulated) => writeFileSync(results, JSON.stringify({ movie: made.movie, sessions, simulated }));
   if (!options.real) {
     await step(`${traces.length * options.chosen.length} sessions`, async (note) => {

@@ -392,7 +392,8 @@ await main(async () => {
     collected[name] = data;
     writeFileSync(path.join(cache, 'bench.json'), JSON.stringify(collected, null, 1));
   }
-  console.log(`\n${noise.runs} runs on ${availableParallelism()} cores, load now ${loadavg()[0].toFixed(1)}; the machine was busy with other things in ${noise.noisy} of them.`
+  // Not where JSON is printed.
+  (abrs.json ? console.error : console.log)(`\n${noise.runs} runs on ${availableParallelism()} cores, load now ${loadavg()[0].toFixed(1)}; the machine was busy with other things in ${noise.noisy} of them.`
     + '\nAll results: .cache/bench.json');
   await server.close();
   return 0;
