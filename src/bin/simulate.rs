@@ -24,10 +24,12 @@ hold for it and the sets after it.
                      from node_modules in a plain loop; no --live, no --audio); the first is the one to compare with
   --buffer S         seconds that are buffered at most (25)
   --live             the movie is live: it began a minute ago
+  --autoplay         the element has the attribute autoplay; without, play() was called
   --audio KBPS       sound besides, on the same link
   --listing KIND     list (all sizes known), index (sidx) or template (no sizes known)
-  --slow-start, --jitter MS, --cache SHARE, --seed N
-                     the link: TCP's slow start after a second idle, random delay of each response, share of responses from a cache
+  --slow-start, --connections, --jitter MS, --cache SHARE, --seed N
+                     the link: TCP's slow start after a second idle, a round trip for each new connection, random delay of each response,
+                     share of responses from a cache
   --against FILE     compare with an earlier --json, link by link
   --json             print JSON
   --html FILE        write a report with plots: the distribution of each set, its worst and its median session
@@ -115,6 +117,7 @@ impl Arguments {
                 "--rules" => all.rules = value()?.split(',').map(str::to_owned).collect(),
                 "--buffer" => all.options.buffer = positive(&arg, &value()?)?,
                 "--live" => all.options.live = true,
+                "--autoplay" => all.options.autoplay = true,
                 "--audio" => all.audio = Some(positive(&arg, &value()?)?),
                 "--listing" => {
                     all.listing = Some(match value()?.as_str() {
@@ -125,6 +128,7 @@ impl Arguments {
                     });
                 }
                 "--slow-start" => all.options.link.slow_start = true,
+                "--connections" => all.options.link.connections = true,
                 "--jitter" => all.options.link.jitter = positive(&arg, &value()?)? / 1000.0,
                 "--cache" => all.options.link.cache = positive(&arg, &value()?)?.min(1.0),
                 "--seed" => all.options.link.seed = number(&arg, &value()?)?,
@@ -301,7 +305,9 @@ fn title(arguments: &Arguments) -> String {
     let mut text = format!("at most {} s buffered", o.buffer);
     for (holds, what) in [
         (o.live, "live".to_owned()),
+        (o.autoplay, "autoplay".to_owned()),
         (o.link.slow_start, "slow start".to_owned()),
+        (o.link.connections, "new connections".to_owned()),
         (o.link.jitter > 0.0, format!("jitter up to {:.0} ms", o.link.jitter * 1000.0)),
         (o.link.cache > 0.0, format!("{:.0} % from a cache", o.link.cache * 100.0)),
         (arguments.audio.is_some(), format!("sound of {} kbit/s", arguments.audio.unwrap_or(0.0))),

@@ -44,7 +44,7 @@ impl std::error::Error for PeerError {}
 /// What happens, as the page of a player sees it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum What<'a> {
-    /// A session of this movie begins: the manifest is there. At most so many seconds are to be buffered.
+    /// A session of this movie begins: the manifest is there. More is fetched while less than so many seconds are buffered.
     Begin(&'a Movie, Seconds),
     /// There is room for this segment; the answer names its quality.
     Next(usize),
@@ -87,6 +87,8 @@ pub struct Reply {
     pub quality: Option<usize>,
     /// To [`What::Next`]: fetch this segment, which was in the buffer before, again, and go on from there.
     pub segment: Option<usize>,
+    /// To [`What::Next`], instead of all else: fetch a small file first, a playlist or an initialization segment, and ask again.
+    pub small: bool,
     /// To [`What::Next`]: wait so long before the request.
     pub delay: Seconds,
     /// To [`What::Progress`]: give the request up; what to do instead is asked at once.
@@ -108,12 +110,12 @@ impl Event<'_> {
     fn json(&self) -> Value {
         let mut line = json!({ "at": self.at, "position": self.position, "buffer": self.buffer, "playing": self.playing });
         match self.what {
-            What::Begin(movie, most) => {
+            What::Begin(movie, ahead) => {
                 line["type"] = "begin".into();
                 line["kbps"] = json!(movie.kbps);
                 line["segment"] = json!(movie.segment());
                 line["segments"] = json!(movie.bytes.len());
-                line["most"] = json!(most);
+                line["ahead"] = json!(ahead);
             }
             What::Next(segment) => {
                 line["type"] = "next".into();
@@ -158,6 +160,7 @@ impl Reply {
         Ok(Self {
             quality: whole("quality")?,
             segment: whole("segment")?,
+            small: value["small"].as_bool().unwrap_or(false),
             delay: number("delay")?.unwrap_or(0.0),
             abandon: value["abandon"].as_bool().unwrap_or(false),
             estimate: number("estimate")?,

@@ -12,6 +12,8 @@ use crate::time::Seconds;
 pub struct LinkOptions {
     /// After [`IDLE`] without a byte, begin with a small window that doubles each round trip, as TCP does.
     pub slow_start: bool,
+    /// A new connection costs one more round trip: one request at a time uses each, and what is given up closes its own.
+    pub connections: bool,
     /// Up to this much is added to each round trip, at random.
     pub jitter: Seconds,
     /// Share of the responses that come from a cache: at once, without the link.
@@ -82,6 +84,8 @@ pub struct Link<'a> {
     step_end: Seconds,
     window: Option<Window>,
     last_byte: Seconds,
+    /// Connections that are open and unused.
+    idle: u32,
     transfers: Vec<Transfer>,
 }
 
@@ -97,6 +101,7 @@ impl<'a> Link<'a> {
             step_end: trace.steps[0].seconds,
             window: None,
             last_byte: -IDLE,
+            idle: 0,
             transfers: Vec::new(),
         }
     }
@@ -106,7 +111,11 @@ impl<'a> Link<'a> {
         self.advance(now);
         let cached = cacheable && self.options.cache > 0.0 && self.random.unit() < self.options.cache;
         let jitter = if self.options.jitter > 0.0 { self.random.unit() * self.options.jitter } else { 0.0 };
-        let wait = if cached { CACHE } else { self.trace.rtt + jitter };
+        let trips = if self.options.connections && self.idle == 0 { 2.0 } else { 1.0 };
+        let wait = if cached { CACHE } else { trips * self.trace.rtt + jitter };
+        if !cached {
+            self.idle = self.idle.saturating_sub(1);
+        }
         let carried = if cached { length as f64 } else { 0.0 };
         self.transfers.push(Transfer {
             id,
@@ -238,6 +247,7 @@ impl<'a> Link<'a> {
                 }
             } else if t.delivered >= t.length {
                 let t = self.transfers.remove(i);
+                self.idle += u32::from(!t.cached);
                 return Some(Delivery::End(t.id));
             } else if t.carried + SLACK >= t.goal(share) {
                 let from = t.delivered;

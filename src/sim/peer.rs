@@ -2,8 +2,8 @@
 //!
 //! First the manifest, then segments of video one at a time, each with a request of its own. One is asked for when it fits under the
 //! limit of the buffer, as ours are, and appended when it is complete. A rule may give a request up, wait, or have segments again that are
-//! in the buffer, where its player does so. Beyond that the loop costs nothing: no time to append, no initialization segments, no
-//! playlist for each quality, which favours the other player. Nor are there time-outs and retries of its loader.
+//! in the buffer, where its player does so, and small files before them: playlists and initialization segments that it waits for. Beyond
+//! that the loop costs nothing, nor are there time-outs and retries of its loader.
 
 use super::decider::{Decider, Event, Load, PeerError, Reply, What};
 use super::element::{Element, SourceBuffer};
@@ -16,6 +16,8 @@ use crate::time::Seconds;
 
 /// Seconds between two looks at a segment that is on its way.
 const TICK: Seconds = 0.1;
+/// Bytes of a playlist or an initialization segment.
+const SMALL: u64 = 800;
 /// A rule that wants to wait longer than this means something else.
 const LONGEST_DELAY: Seconds = 3600.0;
 
@@ -23,6 +25,8 @@ const LONGEST_DELAY: Seconds = 3600.0;
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Manifest,
+    /// A small file that the rule wants first.
+    Small,
     /// Waits for room in the buffer.
     Room,
     /// Waits since the rule wants it, until then; segment and quality are chosen.
@@ -145,7 +149,7 @@ impl World<'_> {
     /// When the loop itself has something to do.
     fn due(&self) -> Seconds {
         match &self.phase {
-            Phase::Manifest | Phase::Done => f64::INFINITY,
+            Phase::Manifest | Phase::Small | Phase::Done => f64::INFINITY,
             Phase::Room => self.now + (self.element.ahead() - self.room()).max(0.0),
             Phase::Delay(until, ..) => *until,
             Phase::Loading(request) => request.next_tick,
@@ -185,9 +189,10 @@ impl World<'_> {
         }
         match (&mut self.phase, delivery) {
             (Phase::Manifest, Delivery::End(_)) => {
-                self.tell(What::Begin(self.site.movie(), self.options.buffer))?;
+                self.tell(What::Begin(self.site.movie(), self.room()))?;
                 self.phase = Phase::Room;
             }
+            (Phase::Small, Delivery::End(_)) => self.phase = Phase::Room,
             (Phase::Loading(request), Delivery::Head(_)) => {
                 request.load.first = Some(self.now);
                 request.load.total = Some(self.site.movie().bytes[request.segment][request.rung]);
@@ -221,6 +226,11 @@ impl World<'_> {
     fn choose(&mut self) -> Result<(), PeerError> {
         let reply = self.tell(What::Next(self.next))?;
         let nonsense = |what: String| Err(PeerError::Nonsense(what));
+        if reply.small {
+            self.request("a small file", SMALL, true);
+            self.phase = Phase::Small;
+            return Ok(());
+        }
         let Some(rung) = reply.quality else { return nonsense("no quality for the next segment".into()) };
         if rung >= self.site.movie().kbps.len() {
             return nonsense(format!("there is no quality {rung}"));

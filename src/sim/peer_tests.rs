@@ -119,6 +119,23 @@ fn a_rule_may_wait_and_fetch_again_what_is_buffered() {
 }
 
 #[test]
+fn a_small_file_comes_first_and_costs_a_round_trip() {
+    let site = site(&[500.0]);
+    let mut first = true;
+    let session =
+        play(&site, &trace(0.1, &[(60.0, 1000.0)]), &Options::default(), |event| match event.what {
+            What::Next(0) if first => {
+                first = false;
+                Reply { small: true, ..Reply::default() }
+            }
+            _ => quality(0),
+        });
+    let session = session.unwrap();
+    assert_eq!((session.complete, session.requests), (true, 12));
+    assert!(close(session.startup.unwrap(), 1.3 + manifest(&site)), "{session:?}");
+}
+
+#[test]
 fn answers_that_cannot_be_obeyed_are_errors() {
     let site = site(&[500.0, 1000.0]);
     let link = trace(0.0, &[(60.0, 1000.0)]);

@@ -103,6 +103,32 @@ fn caches_answer_at_once_and_jitter_only_delays() {
 }
 
 #[test]
+fn a_new_connection_costs_a_round_trip() {
+    let link = trace(0.1, &[(100.0, 800.0)]);
+    let options = LinkOptions { connections: true, ..LinkOptions::default() };
+    // The second is used again, the third is opened beside it.
+    let times = ends(&link, &options, &[(0.0, 1000), (1.0, 20_000), (1.0, 1000)]);
+    assert_close(&times, &[0.21, 1.31, 1.22]);
+    let mut link = Link::new(&link, &options);
+    for id in 1..3 {
+        link.request(f64::from(id), id, 1000, true);
+        assert_eq!(link.next(), f64::from(id) + 0.2, "what was given up is closed");
+        link.abort(f64::from(id) + 0.1, id);
+    }
+}
+
+#[test]
+fn an_element_that_plays_by_itself_begins_with_the_first_picture_however_slow_the_link() {
+    // The first segment comes in twice the time that it plays: who called `play()` waits until the rest comes in time.
+    let movie = Movie::new("even", 4000, vec![1000.0], vec![vec![500_000]; 5]).unwrap();
+    let site = Site::new(movie, None, Listing::Template);
+    let link = trace(0.05, &[(8.0, 500.0), (100.0, 4000.0)]);
+    let startup = |autoplay| play(&site, &link, &Options { autoplay, ..Options::default() }).startup.unwrap();
+    let (plays, autoplay) = (startup(false), startup(true));
+    assert!(autoplay < 0.6 && plays > 3.0, "{autoplay}, {plays}");
+}
+
+#[test]
 fn traces_that_cannot_be_used_are_named_with_their_line() {
     let good = r#"{"id":"a/1","rtt_ms":100,"ms":[1000,500],"kbps":[800,0],"more":1}"#;
     let read = |text: &str| Trace::read_all("x.jsonl", text, usize::MAX);
@@ -255,7 +281,7 @@ fn the_same_input_gives_the_same_output() {
         let traces = synthetic_traces(kind, 7, 3);
         assert_eq!(traces, synthetic_traces(kind, 7, 3));
         assert_eq!(traces.len(), 3);
-        let link = LinkOptions { slow_start: true, jitter: 0.05, cache: 0.1, seed: 3 };
+        let link = LinkOptions { slow_start: true, connections: true, jitter: 0.05, cache: 0.1, seed: 3 };
         let options = Options { link, record: true, ..Options::default() };
         for trace in &traces {
             let session = play(&site, trace, &options);

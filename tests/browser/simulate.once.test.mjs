@@ -65,6 +65,8 @@ test('other players decide by their own code: the top on a fast link, the lowest
       assert.match(story, new RegExp(`GET segment 29 in quality ${rung}:`), story);
       assert.doesNotMatch(story, /the element waited|ended by/);
     }
+    // hls.js waits for playlists and dash.js for initialization segments; shaka fetches those beside the first segment.
+    assert.deepEqual(stories.map((story) => story.includes('GET a small file')), [true, false, true]);
   }
   const { groups: [{ runs }] } = JSON.parse(simulate(...args, '--json').stdout);
   assert.deepEqual(runs.map(({ sessions }) => sessions.length), [2, 2, 2]);

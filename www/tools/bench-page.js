@@ -13,28 +13,33 @@ const script = (src) => new Promise((resolve, reject) => {
 
 const players = {
   millrace: {
-    async code(prefix, protocol, live) { this.lib = await import(`${prefix}/dist/${live ? 'live' : protocol}.js`); },
-    async make() { this.player = new this.lib.Player(); await this.player.attach(video); },
+    async code(prefix, protocol, live, log) { this.lib = await import(`${prefix}/dist/${log ? 'log' : live ? 'live' : protocol}.js`); },
+    async make({ ahead } = {}) { this.player = new this.lib.Player(ahead && { bufferAhead: ahead }); await this.player.attach(video); },
     load(url) { return this.player.load(url); },
   },
   'hls.js': {
     code: (prefix) => script(`${prefix}/peers/hls.js/dist/hls.min.js`),
-    async make() { this.player = new Hls(); this.player.attachMedia(video); },
+    async make({ ahead } = {}) { this.player = new Hls(ahead && { maxBufferLength: ahead, maxMaxBufferLength: ahead }); this.player.attachMedia(video); },
     async load(url) { this.player.loadSource(url); },
   },
   'dash.js': {
     code: (prefix) => script(`${prefix}/peers/dashjs/dist/modern/umd/dash.mediaplayer.min.js`),
     // Low latency by the manifest alone.
-    async make() { this.player = dashjs.MediaPlayer().create(); this.player.initialize(video, null, false); },
+    async make({ most } = {}) {
+      this.player = dashjs.MediaPlayer().create();
+      if (most) this.player.updateSettings({ streaming: { buffer: { bufferTimeDefault: most, bufferTimeAtTopQuality: most, bufferTimeAtTopQualityLongForm: most } } });
+      this.player.initialize(video, null, false);
+    },
     async load(url) { this.player.attachSource(url); },
   },
   shaka: {
     code: (prefix, protocol) => script(`${prefix}/peers/shaka-player/dist/shaka-player.${protocol}-es2021.js`),
-    async make({ live = false } = {}) {
+    async make({ live = false, ahead } = {}) {
       shaka.polyfill.installAll();
       this.player = new shaka.Player();
       // What its documentation turns on for low latency.
       if (live) this.player.configure({ streaming: { lowLatencyMode: true, liveSync: { enabled: true } } });
+      if (ahead) this.player.configure({ streaming: { bufferingGoal: ahead } });
       await this.player.attach(video);
     },
     load(url) { return this.player.load(url); },
@@ -114,6 +119,41 @@ window.bench = {
     ages.sort((a, b) => a - b);
     return { join, stalls, stalled, rates, age: ages[ages.length >> 1], worst: ages.at(-1) };
   },
+
+  /**
+   * Plays a movie and looks at the element ten times a second, at nothing of the player. At most `most` seconds are to be buffered, `segment` of them
+   * by one segment: the setting of dash.js is the first, and of the others how much there is when more is fetched.
+   * What was seen is `watched`'s to tell: no call may last as long as a movie.
+   */
+  async watch(name, protocol, url, most, segment, log) {
+    const player = players[name];
+    await player.code('', protocol, false, log);
+    await player.make({ most, ahead: most - segment });
+    await idle(1_000);
+    const started = performance.now();
+    const seen = { loaded: Date.now(), samples: [] };
+    const look = () => {
+      const { currentTime, videoHeight, readyState } = video;
+      seen.samples.push([(performance.now() - started) / 1000, currentTime, videoHeight, readyState]);
+    };
+    video.requestVideoFrameCallback((now) => { seen.startup = (now - started) / 1000; });
+    const timer = setInterval(look, 100);
+    video.addEventListener('ended', () => { look(); clearInterval(timer); seen.ended = true; });
+    video.addEventListener('error', () => { seen.error = `media error ${video.error?.code}: ${video.error?.message}`; });
+    this.seen = seen;
+    // A failure to load is seen by the position, as others are.
+    Promise.resolve(player.load(url)).catch((error) => { seen.error = String(error); });
+  },
+
+  /** What was seen since the last call. */
+  watched() {
+    const { samples, ...rest } = this.seen;
+    this.seen.samples = [];
+    return { samples, ...rest };
+  },
+
+  /** Of a player that keeps a log. */
+  log() { return players.millrace.player.log(); },
 
   /** Plays for `seconds` of the clip and resolves. */
   async play(seconds) {

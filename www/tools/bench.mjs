@@ -6,6 +6,7 @@ import { availableParallelism, loadavg } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { build, buildWasm, peerSizes, pkgDir, readConfig, sizeTable } from '../build.mjs';
+import { abr, abrOptions, usage } from './bench-abr.mjs';
 import { buildNative, makeInputs, timeProcess } from './bench-inputs.mjs';
 import { launch } from './browsers.mjs';
 import { startLiveOrigin } from './live-origin.mjs';
@@ -23,10 +24,12 @@ const cpuSeconds = 30;
 const liveSeconds = 60;
 const settledAfter = 15;
 const besideSeconds = 600;
-/** Sections that run when none is named; what takes ten minutes by itself is asked for. */
-const usual = (name) => name !== 'beside';
+/** Sections that run when none is named; what takes ten minutes and more by itself is asked for. */
+const usual = (name) => !['beside', 'abr'].includes(name);
 /** Of each input that is rewritten. */
 let megabytes = 50;
+/** Of the section abr. */
+let abrs;
 
 const streams = {
   'HLS-TS': { protocol: 'hls', url: 'hls-ts/master.m3u8', top: 'hls-ts/720p.m3u8', players: ['millrace', 'hls.js', 'shaka'] },
@@ -224,6 +227,8 @@ const sections = {
     } finally { await origin.close(); }
   },
 
+  abr: () => abr({ server, withPage, options: abrs }),
+
   async thread(runs) {
     // A run takes half a minute: one stream of each protocol.
     const chosen = Object.fromEntries(['HLS-TS', 'DASH timeline'].map((name) => [name, streams[name]]));
@@ -356,15 +361,16 @@ await main(async () => {
   const runs = at < 0 ? 5 : Number(args.splice(at, 2)[1]);
   const size = args.indexOf('--mb');
   if (size >= 0) megabytes = Number(args.splice(size, 2)[1]);
+  abrs = abrOptions(args);
   const unknown = args.find((name) => !Object.hasOwn(sections, name));
-  if (unknown || !(runs >= 1) || !(megabytes >= 1)) throw new Told(`Usage: npm run bench -- [${Object.keys(sections).join('|')}]… [--runs N] [--mb N]`);
+  if (unknown || !(runs >= 1) || !(megabytes >= 1)) throw new Told(`Usage: npm run bench -- [${Object.keys(sections).join('|')}]… [--runs N] [--mb N]\n       ${usage}`);
   const chosen = args.length ? args : Object.keys(sections).filter(usual);
-  await ensure(['build', 'samples', 'chromium']);
+  await ensure([...(abrs.noBuild ? [] : ['build']), 'samples', 'chromium']);
   // What is only read or rewritten needs no streams and no player.
-  const plays = chosen.some((name) => ['start', 'cold', 'seek', 'live', 'beside', 'thread'].includes(name));
+  const plays = chosen.some((name) => ['start', 'cold', 'seek', 'live', 'beside', 'thread', 'abr'].includes(name));
   if (plays) {
     await makeSamples();
-    await build({ gate: false });
+    if (!abrs.noBuild) await build({ gate: false });
   }
   mkdirSync(path.join(cache, 'bench'), { recursive: true });
   server = await startServer({ compress: true,
@@ -373,7 +379,8 @@ await main(async () => {
       '/bench-page.js': { type: 'text/javascript', body: readFileSync(path.join(root, 'www/tools/bench-page.js'), 'utf8') } } });
   // Packing the code for the first time takes the server seconds: not on anyone's clock.
   if (plays) await bundleRxPlayer();
-  const scripts = ['/bench/rx-player.js', '/dist/hls.js', '/dist/dash.js', '/dist/live.js', ...['hls', 'dash', 'live'].flatMap((name) => ['worker.js', 'engine.js', 'millrace_bg.wasm'].map((file) => `/dist/${name}/${file}`)),
+  const builds = ['hls', 'dash', 'live', ...(abrs.log ? ['log'] : [])];
+  const scripts = ['/bench/rx-player.js', ...builds.map((name) => `/dist/${name}.js`), ...builds.flatMap((name) => ['worker.js', 'engine.js', 'millrace_bg.wasm'].map((file) => `/dist/${name}/${file}`)),
     '/peers/hls.js/dist/hls.min.js', '/peers/dashjs/dist/modern/umd/dash.mediaplayer.min.js', ...['hls', 'dash'].map((name) => `/peers/shaka-player/dist/shaka-player.${name}-es2021.js`)];
   if (plays) {
     await step('packing the code', async () => { for (const file of scripts) await (await fetch(server.url + file, { headers: { 'Accept-Encoding': 'br' } })).arrayBuffer(); });
@@ -385,7 +392,8 @@ await main(async () => {
     collected[name] = data;
     writeFileSync(path.join(cache, 'bench.json'), JSON.stringify(collected, null, 1));
   }
-  console.log(`\n${noise.runs} runs on ${availableParallelism()} cores, load now ${loadavg()[0].toFixed(1)}; the machine was busy with other things in ${noise.noisy} of them.`
+  // Not where JSON is printed.
+  (abrs.json ? console.error : console.log)(`\n${noise.runs} runs on ${availableParallelism()} cores, load now ${loadavg()[0].toFixed(1)}; the machine was busy with other things in ${noise.noisy} of them.`
     + '\nAll results: .cache/bench.json');
   await server.close();
   return 0;

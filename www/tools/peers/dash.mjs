@@ -2,8 +2,9 @@
 // the default settings, all but the lengths of the buffer, which are the simulator's; with stubs around them.
 //
 // What StreamProcessor and BufferController do about them is done here as they have it: quality is checked once before each segment; after an abandoned
-// request not at all; after a switch to a higher quality segments that are buffered in a lower one are fetched again from one and a half segments
-// ahead of the playhead on (fast switching, on by default). Downloads are measured by resource timing, as where the server allows it.
+// request not at all; each switch fetches the initialization segment first, without another check; after a switch to a higher quality segments that
+// are buffered in a lower one are fetched again (fast switching, on by default): from the one that plays on in 5.2.1, where the one and a half segments
+// that it means to leave are multiplied by a null. Downloads are measured by resource timing, as where the server allows it.
 import { elapsed, date } from './clock.mjs';
 import { sources, version } from './dash-sources.mjs';
 
@@ -20,12 +21,14 @@ const [
 class Player {
   name = `dash.js ${version()}`;
 
-  begin({ kbps, segment, segments, most }) {
+  begin({ kbps, segment, segments, ahead }) {
     this.abr?.reset();
     this.throughput?.reset();
     // All that is single is so in its context.
     const context = {};
     const settings = Settings(context).getInstance();
+    // ScheduleController fetches what fits below this.
+    const most = ahead + segment;
     settings.update({ streaming: { buffer: { bufferTimeDefault: most, bufferTimeAtTopQuality: most, bufferTimeAtTopQualityLongForm: most } } });
     this.settings = settings;
     this.segment = segment;
@@ -36,13 +39,18 @@ class Player {
     this.executed = [];
     this.again = null;
     this.abandoned = false;
+    /** The representation whose initialization segment came last, and whether that was just now. */
+    this.initialized = null;
+    this.fresh = false;
     this.delay = 0;
 
     const streamInfo = { ...STREAM, manifestInfo: { duration: segment * segments, isDynamic: false } };
     const mediaInfo = { id: 0, index: 0, type: TYPE, streamInfo, isText: false };
-    this.representations = kbps.map((k, i) => Object.assign(new Representation(), {
-      id: `v${i}`, absoluteIndex: i, bandwidth: k * 1000, bitrateInKbit: k, mediaInfo, fragmentDuration: segment, segmentDuration: segment,
+    const representations = (fragmentDuration) => kbps.map((k, i) => Object.assign(new Representation(), {
+      id: `v${i}`, absoluteIndex: i, bandwidth: k * 1000, bitrateInKbit: k, mediaInfo, fragmentDuration, segmentDuration: segment,
     }));
+    // RepresentationController's; the adapter makes others each time it is asked, and those lack the duration.
+    this.representations = representations(segment);
 
     const playback = {
       getTime: () => this.state.position, getLiveDelay: () => NaN, getLowLatencyModeEnabled: () => false, getIsDynamic: () => false, isPaused: () => false,
@@ -65,7 +73,7 @@ class Player {
     const abr = AbrController(context).getInstance();
     abr.setConfig({
       settings, mediaPlayerModel: model, throughputController: throughput,
-      adapter: { getVoRepresentations: () => [...this.representations], areMediaInfosEqual: (a, b) => a === b },
+      adapter: { getVoRepresentations: () => representations(new Representation().fragmentDuration), areMediaInfosEqual: (a, b) => a === b },
       capabilities: { areKeyIdsUsable: () => true },
       customParametersModel: { getAbrCustomRules: () => [] },
       dashMetrics: { getCurrentBufferLevel: () => this.state.buffer, getCurrentBufferState: () => this.bufferState && { state: this.bufferState } },
@@ -76,21 +84,22 @@ class Player {
     abr.initialize();
     abr.registerStreamType(TYPE, processor);
     this.abr = abr;
-    this.current = abr.getOptimalRepresentationForBitrate(mediaInfo, abr.getInitialBitrateFor(TYPE), true);
+    this.current = this.representations[abr.getOptimalRepresentationForBitrate(mediaInfo, abr.getInitialBitrateFor(TYPE), true).absoluteIndex];
     this.bus = EventBus(context).getInstance();
     this.bus.on(MediaPlayerEvents.QUALITY_CHANGE_REQUESTED, (event) => this.#switch(event));
   }
 
   /** StreamProcessor.prepareQualityChange. */
   #switch({ newRepresentation, reason }) {
-    this.current = newRepresentation;
+    this.current = this.representations[newRepresentation.absoluteIndex];
     if (reason?.forceAbandon) {
       this.abandoned = true;
       return;
     }
     if (!this.model.getFastSwitchEnabled()) return;
     const { position, buffer } = this.state;
-    const safe = 1.5 * this.segment;
+    const { fragmentDuration } = newRepresentation;
+    const safe = 1.5 * (Number.isNaN(Number(fragmentDuration)) ? 1 : fragmentDuration);
     const segment = Math.floor((position + safe) / this.segment);
     const buffered = this.executed[segment];
     if (buffered && buffered.bandwidth < newRepresentation.bandwidth && buffer >= safe
@@ -121,7 +130,10 @@ class Player {
 
   next(segment) {
     if (this.abandoned) this.abandoned = false;
-    else this.abr.checkPlaybackQuality(TYPE, STREAM.id);
+    else if (!this.fresh) this.abr.checkPlaybackQuality(TYPE, STREAM.id);
+    this.fresh = this.current !== this.initialized;
+    this.initialized = this.current;
+    if (this.fresh) return { small: true };
     const index = this.again ?? segment;
     this.again = null;
     const delay = this.delay;

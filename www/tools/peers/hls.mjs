@@ -1,7 +1,8 @@
 // hls.js: the `abrController` of its default configuration, with a stub of the player around it that has what the controller asks for.
 //
 // What the stub does itself follows level-controller.ts and stream-controller.ts: `nextLoadLevel` is taken before each fragment, and
-// forces the automatic level when the controller sets it. The details of all levels are known from the start (no playlists are loaded).
+// forces the automatic level when the controller sets it. A level's playlist is loaded before its first fragment; its initialization segment
+// comes beside that, which costs nothing.
 import { EventEmitter } from 'node:events';
 import Hls from 'hls.js';
 import * as clock from './clock.mjs';
@@ -21,9 +22,9 @@ class Stub extends EventEmitter {
   media = { paused: false, playbackRate: 1, readyState: 1 };
   mainForwardBufferInfo = { len: 0, start: 0, end: 0 };
 
-  constructor({ kbps, segment, most }) {
+  constructor({ kbps, segment, ahead }) {
     super();
-    this.config = { ...DefaultConfig, maxBufferLength: most, maxMaxBufferLength: most };
+    this.config = { ...DefaultConfig, maxBufferLength: ahead, maxMaxBufferLength: ahead };
     const details = { live: false, averagetargetduration: segment, targetduration: segment };
     this.latestLevelDetails = details;
     this.levels = kbps.map((k) => ({
@@ -64,6 +65,9 @@ class Player {
     this.segment = movie.segment;
     this.frag = null;
     this.started = false;
+    /** Levels whose playlists are there, and when the one that is on its way was asked for. */
+    this.known = new Set();
+    this.asked = undefined;
     hls.trigger(Events.MANIFEST_LOADING, {});
     // level-controller.ts, onManifestParsed: the first variant's bitrate is the first estimate, if it is higher than the default.
     const first = Math.min(hls.levels[0].bitrate, hls.config.abrEwmaDefaultEstimateMax);
@@ -84,11 +88,18 @@ class Player {
     if (!this.started) {
       this.started = true;
       hls.nextLoadLevel = hls.abr.firstAutoLevel;
+    } else if (this.asked !== undefined) {
       const now = clock.elapsed();
-      hls.trigger(Events.LEVEL_LOADED, { details: hls.latestLevelDetails, levelInfo: hls.loadLevelObj, stats: { loading: { start: now, first: now, end: now } } });
+      hls.trigger(Events.LEVEL_LOADED, { details: hls.latestLevelDetails, levelInfo: hls.loadLevelObj, stats: { loading: { start: this.asked, first: now, end: now } } });
+      this.asked = undefined;
     }
     const level = hls.nextLoadLevel;
     hls.nextLoadLevel = level;
+    if (!this.known.has(level)) {
+      this.known.add(level);
+      this.asked = clock.elapsed();
+      return { small: true };
+    }
     const stats = { aborted: false, loaded: 0, total: 0, retry: 0, loading: { start: clock.elapsed(), first: 0, end: 0 }, parsing: { start: 0, end: 0 }, buffering: { start: 0, first: 0, end: 0 } };
     const { segment: duration } = this;
     this.frag = {

@@ -2,9 +2,9 @@
 //
 // Lines of JSON come in, each has one as its answer; src/sim/decider.rs tells what is in them. A player here is an object with
 //   name               name and version
-//   begin(movie)       a session begins: { kbps, segment, segments, most }, seconds and kbit/s
+//   begin(movie)       a session begins: { kbps, segment, segments, ahead }, seconds and kbit/s; below `ahead` more is fetched
 //   update(state)      before anything else: { position, buffer, playing } have changed, and { loaded, total, first } of the download
-//   next(segment)      → { quality, segment?, delay? }
+//   next(segment)      → { quality, segment?, delay? }, or { small: true }: a small file is fetched first, and it is asked again
 //   progress()         → true: the request is to be given up
 //   loaded()           all of it has come, and will be in the buffer by the next update
 //   estimate()         → kbit/s

@@ -1,8 +1,8 @@
 // shaka: SimpleAbrManager with its EwmaBandwidthEstimator and the default configuration, from the sources in the package.
 //
 // Samples come as http_fetch_plugin.js makes them: while a segment is on its way, for each tenth of a second in which enough bytes came, the wait
-// for the first byte included. Each may make the manager switch; whether that gives the running request up is decided by StreamingEngine's own
-// code, on a stub that knows no sizes of segments (as with templates). Nothing else of StreamingEngine runs.
+// for the first byte included. Each may make the manager switch, which gives the running request up (5.2 prefetches by default). Without prefetching
+// StreamingEngine's own code decides about that, on a stub that knows no sizes of segments (as with templates). Nothing else of StreamingEngine runs.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -38,9 +38,10 @@ function provide(names) {
   names.forEach(visit);
 }
 
-/** What the scripts look for when they are read. */
+/** What the scripts look for when they are read, and the network as Chromium takes it to be where nothing was measured (1.5 Mbit/s in 156). */
 function pretendBrowser() {
-  const agent = { userAgent: '', platform: '', vendor: '', languages: [], language: 'en', mediaCapabilities: undefined, connection: undefined };
+  const connection = { downlink: 1.5, saveData: false };
+  const agent = { userAgent: '', platform: '', vendor: '', languages: [], language: 'en', mediaCapabilities: undefined, connection };
   Object.defineProperty(globalThis, 'navigator', { value: agent, configurable: true, writable: true });
   globalThis.document = { createElement: () => ({ canPlayType: () => '' }), addEventListener: () => {} };
   globalThis.screen = { width: 3840, height: 2160 };
@@ -75,9 +76,10 @@ class Player {
     this.current = variant;
     const { operation } = this;
     if (!operation) return;
-    // StreamingEngine.makeAbortDecision_ without its wait for an index.
+    // StreamingEngine.switchInternal_: a running request is one of SegmentPrefetch, which gives it up; only without that makeAbortDecision_ is asked
+    // (here without its wait for an index).
     const { engine } = this;
-    if (engine.shouldAbortCurrentRequest_(this.#mediaState(operation))) operation.aborted = true;
+    if (this.config.streaming.segmentPrefetchLimit > 0 || engine.shouldAbortCurrentRequest_(this.#mediaState(operation))) operation.aborted = true;
   }
 
   #mediaState(operation) {
