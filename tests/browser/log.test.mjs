@@ -86,6 +86,23 @@ describe(`logs in ${engine}`, () => {
     } finally { await source.end(); }
   });
 
+  test('an element with autoplay counts as one that is to play, before it does', async () => {
+    const page = await open();
+    await page.run(async () => {
+      await window.page.open();
+      window.page.video.autoplay = true;
+      await window.page.player.load('/samples/hls-ts/master.m3u8');
+    });
+    await page.plays(1);
+    const text = await page.run(() => window.page.player.log());
+    const states = text.trim().split('\n').map((line) => JSON.parse(line)).filter(([, name]) => name === '>state').map(([, , , ready, paused]) => ({ ready, paused }));
+    const before = states.slice(0, states.findIndex(({ ready }) => ready >= 3));
+    assert.ok(before.length > 0 && before.every(({ paused }) => !paused), JSON.stringify(states));
+    // After that it is what it says.
+    await page.run(() => window.page.video.pause());
+    await page.until(async () => /">state",[^,]+,[34],true/.test((await window.page.player.log()).split('\n').filter((line) => line.includes('>state')).at(-1)), { what: 'a pause that is told' });
+  });
+
   test('errors are in it, and what is told of it is checked', async () => {
     const page = await open();
     const error = await page.tryLoad('/samples/nothing.mpd');

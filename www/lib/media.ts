@@ -62,7 +62,7 @@ export class Media {
 
   /** What the engine should know before it chooses a first quality. */
   introduce(): void {
-    this.#post({ type: 'state', state: [0, 0, this.element.paused ? 1 : 0, this.element.playbackRate, this.#width, this.#height] });
+    this.#post({ type: 'state', state: [0, 0, this.#paused, this.element.playbackRate, this.#width, this.#height] });
   }
 
   /** Sets a MediaSource or its handle; `null` takes away what was set. */
@@ -184,11 +184,17 @@ export class Media {
     this.#report('frame');
   }
 
+  /** 1 if it is not to play. With `autoplay` an element is paused until it has media enough, and yet wants to. */
+  get #paused(): 0 | 1 {
+    const { paused, autoplay, readyState, played } = this.element;
+    return paused && !(autoplay && readyState < 3 && !played.length) ? 1 : 0;
+  }
+
   #report(why: string): void {
     if (!this.#active) return;
     const { element } = this;
     if (why === 'loadeddata' && !this.#frame && 'videoWidth' in element && this.firstFrame === undefined) this.firstFrame = performance.now();
-    const flags = (element.paused ? 1 : 0) | (element.seeking ? 2 : 0) | (element.ended ? 4 : 0) | (this.firstFrame === undefined ? 0 : 8) | (document.hidden ? 16 : 0);
+    const flags = this.#paused | (element.seeking ? 2 : 0) | (element.ended ? 4 : 0) | (this.firstFrame === undefined ? 0 : 8) | (document.hidden ? 16 : 0);
     const state: State = [element.currentTime, element.readyState, flags, element.playbackRate, this.#width, this.#height];
     this.#post({ type: 'state', state });
     this.#pace();
