@@ -24,7 +24,6 @@ hold for it and the sets after it.
                      from node_modules in a plain loop; no --live, no --audio); the first is the one to compare with
   --buffer S         seconds that are buffered at most (25)
   --live             the movie is live: it began a minute ago
-  --autoplay         the element has the attribute autoplay; without, play() was called
   --audio KBPS       sound besides, on the same link
   --listing KIND     list (all sizes known), index (sidx) or template (no sizes known)
   --slow-start, --connections, --jitter MS, --cache SHARE, --seed N
@@ -117,7 +116,6 @@ impl Arguments {
                 "--rules" => all.rules = value()?.split(',').map(str::to_owned).collect(),
                 "--buffer" => all.options.buffer = positive(&arg, &value()?)?,
                 "--live" => all.options.live = true,
-                "--autoplay" => all.options.autoplay = true,
                 "--audio" => all.audio = Some(positive(&arg, &value()?)?),
                 "--listing" => {
                     all.listing = Some(match value()?.as_str() {
@@ -305,7 +303,6 @@ fn title(arguments: &Arguments) -> String {
     let mut text = format!("at most {} s buffered", o.buffer);
     for (holds, what) in [
         (o.live, "live".to_owned()),
-        (o.autoplay, "autoplay".to_owned()),
         (o.link.slow_start, "slow start".to_owned()),
         (o.link.connections, "new connections".to_owned()),
         (o.link.jitter > 0.0, format!("jitter up to {:.0} ms", o.link.jitter * 1000.0)),

@@ -146,8 +146,6 @@ pub(super) struct Element {
     pub ready_state: u8,
     pub seeking: bool,
     pub ended: bool,
-    /// It waits for media before it begins by itself, and is paused until then; else `play()` was called.
-    pub autoplay: bool,
     /// When the first picture was shown.
     pub first_frame: Option<Seconds>,
     /// Stalls that are over: (when, how long).
@@ -254,9 +252,6 @@ impl Element {
             Some(_) => 2,
             None => 1,
         };
-        if self.ready_state >= 3 {
-            self.autoplay = false;
-        }
         if self.seeking && self.ready_state >= 2 {
             self.seeking = false;
             self.report();
@@ -303,7 +298,7 @@ impl Element {
         self.reports.push(MediaState {
             position: self.position,
             ready_state: self.ready_state,
-            paused: self.autoplay,
+            paused: false,
             seeking: self.seeking,
             ended: self.ended,
             rate: self.rate,

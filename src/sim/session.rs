@@ -41,8 +41,6 @@ pub struct Options {
     pub buffer: Seconds,
     /// The movie is live.
     pub live: bool,
-    /// The element has the attribute `autoplay`; else `play()` was called before the load. The one is paused until it has media.
-    pub autoplay: bool,
     /// Who chooses.
     pub rule: Rule,
     /// What the link is beyond its trace.
@@ -60,7 +58,6 @@ impl Default for Options {
         Self {
             buffer: 25.0,
             live: false,
-            autoplay: false,
             rule: Rule::Default,
             link: LinkOptions::default(),
             config,
@@ -211,7 +208,6 @@ pub fn play(site: &Site, trace: &Trace, options: &Options) -> Session {
         session: Session { trace: trace.id.clone(), ..Session::default() },
         latency: (0.0, 0),
     };
-    world.element.autoplay = options.autoplay;
     world.run();
     world.session
 }
@@ -220,9 +216,8 @@ impl World<'_> {
     fn run(&mut self) {
         let load = LoadRequest { url: MANIFEST.into(), wall: EPOCH, ..LoadRequest::default() };
         self.input(Input::Load(load));
-        // As the page does: what it knows of the element.
-        let paused = self.options.autoplay;
-        self.input(Input::MediaState(MediaState { rate: 1.0, paused, ..MediaState::default() }));
+        // As the page does: an element that is to play at once.
+        self.input(Input::MediaState(MediaState { rate: 1.0, ..MediaState::default() }));
         let rung = match self.options.rule {
             Rule::Default => None,
             Rule::Fixed(rung) => Some(rung.min(self.site.movie().kbps.len() - 1)),

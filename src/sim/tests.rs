@@ -118,17 +118,6 @@ fn a_new_connection_costs_a_round_trip() {
 }
 
 #[test]
-fn an_element_that_plays_by_itself_begins_with_the_first_picture_however_slow_the_link() {
-    // The first segment comes in twice the time that it plays: who called `play()` waits until the rest comes in time.
-    let movie = Movie::new("even", 4000, vec![1000.0], vec![vec![500_000]; 5]).unwrap();
-    let site = Site::new(movie, None, Listing::Template);
-    let link = trace(0.05, &[(8.0, 500.0), (100.0, 4000.0)]);
-    let startup = |autoplay| play(&site, &link, &Options { autoplay, ..Options::default() }).startup.unwrap();
-    let (plays, autoplay) = (startup(false), startup(true));
-    assert!(autoplay < 0.6 && plays > 3.0, "{autoplay}, {plays}");
-}
-
-#[test]
 fn traces_that_cannot_be_used_are_named_with_their_line() {
     let good = r#"{"id":"a/1","rtt_ms":100,"ms":[1000,500],"kbps":[800,0],"more":1}"#;
     let read = |text: &str| Trace::read_all("x.jsonl", text, usize::MAX);

@@ -169,8 +169,8 @@ function watch({ server, withPage }, { movie }, trace, name, { seconds, log }) {
 async function simulate(sets, { file }, { first }) {
   const args = sets.flatMap((set) => ['--traces', set.file, '--movie', file, ...(Number.isFinite(first) ? ['--first', String(first)] : [])]);
   const rules = Object.values(players).map(({ rule }) => rule).join(',');
-  // Numbered segments: nobody knows their sizes. Our links charge for new connections, and the page's element has autoplay.
-  const same = ['--listing', 'template', '--buffer', String(buffer), '--connections', '--autoplay'];
+  // Numbered segments: nobody knows their sizes. Our links charge for new connections.
+  const same = ['--listing', 'template', '--buffer', String(buffer), '--connections'];
   const text = await run(process.execPath, [path.join(root, 'www/tools/simulate.mjs'), ...args, '--rules', rules, ...same, '--json']);
   const { metrics: names, groups } = JSON.parse(text);
   const all = {};
