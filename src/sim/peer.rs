@@ -8,7 +8,7 @@
 use super::decider::{Decider, Event, Load, PeerError, Reply, What};
 use super::element::{Element, SourceBuffer};
 use super::link::{Delivery, Link};
-use super::session::{Instant, Options, Session, Stall, patience};
+use super::session::{Instant, Options, Session, patience};
 use super::site::{MANIFEST, Site};
 use super::trace::Trace;
 use crate::player::BufferId;
@@ -118,13 +118,8 @@ impl World<'_> {
             self.element.update(self.now);
             self.element.reports.clear();
         }
-        self.element.close(self.now);
-        let session = &mut self.session;
-        session.complete = self.element.ended;
-        session.wall = self.now;
-        session.startup = self.element.first_frame;
-        session.stalls = self.element.stalls.iter().map(|&(at, seconds)| Stall { at, seconds }).collect();
-        session.played = std::mem::take(&mut self.element.played);
+        self.session.complete = self.element.ended;
+        self.session.ends(self.now, &mut self.element);
         Ok(())
     }
 

@@ -165,6 +165,17 @@ impl Ord for Due {
     }
 }
 
+impl Session {
+    /// Takes over what was seen of the element, whose session ends now.
+    pub(super) fn ends(&mut self, now: Seconds, element: &mut Element) {
+        element.close(now);
+        self.wall = now;
+        self.startup = element.first_frame;
+        self.stalls = element.stalls.iter().map(|&(at, seconds)| Stall { at, seconds }).collect();
+        self.played = std::mem::take(&mut element.played);
+    }
+}
+
 /// When a session of a movie is given up: it takes so many times its length, and a quarter of an hour.
 pub(super) fn patience(movie: &Movie) -> Seconds {
     10.0 * movie.duration() + 900.0
@@ -253,13 +264,8 @@ impl World<'_> {
             self.happen();
         }
         self.session.complete = self.ended || (self.options.live && self.session.error.is_none());
-        self.element.close(self.now);
-        let session = &mut self.session;
-        session.wall = self.now;
-        session.startup = self.element.first_frame;
-        session.stalls = self.element.stalls.iter().map(|&(at, seconds)| Stall { at, seconds }).collect();
-        session.played = std::mem::take(&mut self.element.played);
-        session.latency = (self.latency.1 > 0).then(|| self.latency.0 / f64::from(self.latency.1));
+        self.session.ends(self.now, &mut self.element);
+        self.session.latency = (self.latency.1 > 0).then(|| self.latency.0 / f64::from(self.latency.1));
     }
 
     fn advance(&mut self, to: Seconds) {
