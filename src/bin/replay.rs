@@ -80,12 +80,15 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
     let log =
         String::from_utf8(log).map_err(|_| format!("{file}: this is not text, so it is no session log"))?;
     let told = |e: LogError| format!("{file}: {e}");
-    let wanted = requests(&log).map_err(told)?;
     if arguments.requests {
+        let wanted = requests(&log).map_err(told)?;
         println!("{}", serde_json::Value::from_iter(wanted.iter().map(as_json)));
         return Ok(true);
     }
-    let bodies = read_bodies(arguments.media.as_deref(), &wanted);
+    let bodies = match &arguments.media {
+        Some(dir) => read_bodies(dir, &requests(&log).map_err(told)?),
+        None => Bodies::new(),
+    };
     let (replay, story) = tell(&log, &bodies, arguments.until.unwrap_or(f64::INFINITY)).map_err(told)?;
     if arguments.explain {
         print!("{story}");
@@ -100,8 +103,7 @@ fn as_json(request: &Requested) -> serde_json::Value {
 }
 
 /// Those that are missing are told of where they are needed.
-fn read_bodies(dir: Option<&str>, wanted: &[Requested]) -> Bodies {
-    let Some(dir) = dir else { return Bodies::new() };
+fn read_bodies(dir: &str, wanted: &[Requested]) -> Bodies {
     let read = |r: &Requested| Some((r.id, std::fs::read(Path::new(dir).join(r.id.to_string())).ok()?));
     wanted.iter().filter_map(read).collect()
 }

@@ -84,6 +84,11 @@ pub struct Requested {
     pub range: Option<(u64, Option<u64>)>,
 }
 
+/// Whether a line is an output, or a content, of this name.
+pub(super) fn is(values: &[Value], name: &str) -> bool {
+    values.first().and_then(Value::as_str) == Some(name)
+}
+
 /// The lines of a record.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lines {
@@ -109,7 +114,7 @@ impl Lines {
             };
             if i == 0 {
                 lines.config = header(&values)?;
-            } else if values.first().and_then(Value::as_str) == Some("cut") {
+            } else if is(&values, "cut") {
                 lines.cut = true;
             } else {
                 lines.all.push((number, values));
@@ -120,7 +125,7 @@ impl Lines {
 
     /// All requests.
     pub fn requests(&self) -> Result<Vec<Requested>> {
-        let fetches = self.all.iter().filter(|(_, v)| v.first().and_then(Value::as_str) == Some("<fetch"));
+        let fetches = self.all.iter().filter(|(_, v)| is(v, "<fetch"));
         fetches
             .map(|(line, values)| {
                 let mut fields = Fields::new(*line, values, 1);
@@ -181,10 +186,7 @@ impl Told {
         let mut bodies = Bodies::default();
         // Of each URL, what came last.
         let mut last: HashMap<&str, Vec<u8>> = HashMap::new();
-        for (line, values) in &lines.all {
-            if values.first().and_then(Value::as_str) != Some("=") {
-                continue;
-            }
+        for (line, values) in lines.all.iter().filter(|(_, v)| is(v, "=")) {
             let fail = |what| LogError { line: *line, fault: Fault::Malformed(what) };
             let mut fields = Fields::new(*line, values, 1);
             let id = fields.whole()? as u32;

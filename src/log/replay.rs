@@ -1,6 +1,6 @@
 //! The core on a record, its outputs compared with those that are there.
 
-use super::read::{Bodies, Fields, Lines, LogError, Result, Source, Told, feed};
+use super::read::{Bodies, Fields, Lines, LogError, Result, Source, Told, feed, is};
 use super::write::{Line, output};
 use crate::player::{Now, Output, Player, Stats};
 use serde_json::Value;
@@ -89,8 +89,7 @@ pub(super) fn drive(log: &str, given: &Bodies, until: Now, seen: &mut dyn FnMut(
     let mut player = Player::new(lines.config.clone());
     let mut replay = Replay { inputs: 0, outputs: 0, seconds: 0.0, cut: lines.cut, outcome: Outcome::Same };
     let mut began = None;
-    let mut rest =
-        lines.all.iter().filter(|(_, v)| v.first().and_then(Value::as_str) != Some("=")).peekable();
+    let mut rest = lines.all.iter().filter(|(_, v)| !is(v, "=")).peekable();
     while let Some((line, values)) = rest.next() {
         let mut fields = Fields::new(*line, values, 0);
         let now = fields.number()?;

@@ -1,6 +1,6 @@
 //! A session's log as the shell would keep it, and its replay.
 
-use millrace::log::{Bodies, Line, Outcome, Replay, header, input, output};
+use millrace::log::{Bodies, Outcome, Replay, header, input, output};
 use millrace::player::{Config, Input, Output};
 use serde_json::Value;
 
@@ -10,24 +10,6 @@ pub struct Record {
     pub bodies: Bodies,
 }
 
-/// A line of the log.
-#[derive(Default)]
-struct Values(Vec<Value>);
-
-impl Line for Values {
-    fn text(&mut self, value: &str) {
-        self.0.push(value.into());
-    }
-
-    fn number(&mut self, value: f64) {
-        self.0.push(value.into());
-    }
-
-    fn flag(&mut self, value: bool) {
-        self.0.push(value.into());
-    }
-}
-
 impl Record {
     pub fn new(config: &Config) -> Self {
         let mut new = Self::default();
@@ -35,10 +17,10 @@ impl Record {
         new
     }
 
-    fn add(&mut self, write: impl FnOnce(&mut Values)) {
-        let mut line = Values::default();
+    fn add(&mut self, write: impl FnOnce(&mut Vec<Value>)) {
+        let mut line = Vec::new();
         write(&mut line);
-        self.log.push_str(&Value::from(line.0).to_string());
+        self.log.push_str(&Value::from(line).to_string());
         self.log.push('\n');
     }
 
