@@ -5,6 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, constants } from 'node:zlib';
 import { fingerprint, stamp } from './tools/fingerprint.mjs';
+import { namedByLikeness } from './tools/likeness.mjs';
 import { ensure, tool } from './tools/setup.mjs';
 import { Told, cache, isMain, main, root, run, step } from './tools/steps.mjs';
 
@@ -21,8 +22,8 @@ const wasmFeatures = ['simd', 'bulk-memory', 'bulk-memory-opt', 'nontrapping-flo
 const optimise = ['-Oz', '--flatten', '--rereloop', '-Oz', '--converge', '--inline-max-combined-binary-size', '1',
   // Nothing lives in the first KiB: the stack lies below all data and grows down to it, so that offsets fold into loads and stores.
   '--low-memory-unused',
-  // Functions of one crate side by side compress better; what is left to fold shows now (0.4 %).
-  '--reorder-functions-by-name', '-Os', ...wasmFeatures, '--strip-debug', '--strip-producers', '--strip-target-features'];
+  // What is left to fold shows now (0.4 %).
+  '-Os', ...wasmFeatures, '--strip-debug', '--strip-producers', '--strip-target-features'];
 
 /**
  * Without the texts of panics and the derived Debug texts, and with a standard library that is made for size: 10 kB on the wire. A defect
@@ -46,19 +47,21 @@ function guardTraps(out) {
 }
 
 /**
- * Short names for imports and exports, in the module and in its glue alike: wasm-bindgen's end in hashes, which no compressor shrinks
+ * The order of functions in which they compress best; and short names for imports and exports, in the module and in its glue alike: wasm-bindgen's end in hashes, which no compressor shrinks
  * (2.5 kB on the wire).
  */
-async function shortenNames(out) {
+async function pack(out) {
   const file = path.join(out, wasmFile);
-  const map = await run(tool('wasm-opt'), [file, '-o', file, ...wasmFeatures, '--minify-imports-and-exports-and-modules']);
+  writeFileSync(file, namedByLikeness(readFileSync(file)));
+  const map = await run(tool('wasm-opt'), [file, '-o', file, ...wasmFeatures, '--reorder-functions-by-name', '--strip-debug',
+    '--minify-imports-and-exports-and-modules']);
   const names = JSON.parse(map);
   const glueFile = path.join(out, 'millrace.js');
   let glue = readFileSync(glueFile, 'utf8');
   const replace = (pattern, by) => {
     const before = glue;
     glue = glue.replace(pattern, by);
-    if (glue === before) throw new Told(`The glue of wasm-bindgen has no ${pattern}: shortenNames (www/build.mjs) must learn its new form.`);
+    if (glue === before) throw new Told(`The glue of wasm-bindgen has no ${pattern}: pack (www/build.mjs) must learn its new form.`);
   };
   const word = (name) => name.replace(/[$]/g, '\\$&');
   for (const module of new Set(names.imports.map(([from]) => from))) replace(`"${module}": import0`, '"a": import0');
@@ -124,8 +127,8 @@ const wasmFile = 'millrace_bg.wasm';
 
 /** One wasm-pack run: .cache/pkg/<build>/ with the glue, its types and the optimised module. */
 export async function buildWasm({ target, profile }, build, debug) {
-  const hash = fingerprint(['src', 'Cargo.toml', 'Cargo.lock', '.cargo/config.toml'],
-    target, profile, build.features, debug, optimise, lean, ownStd, guardTraps.toString(), shortenNames.toString(), substituteDecimals.toString(), clear.toString());
+  const hash = fingerprint(['src', 'www/tools/likeness.mjs', 'Cargo.toml', 'Cargo.lock', '.cargo/config.toml'],
+    target, profile, build.features, debug, optimise, lean, ownStd, guardTraps.toString(), pack.toString(), substituteDecimals.toString(), clear.toString());
   const out = pkgDir(build);
   const done = stamp(`wasm-${build.name}`, hash, [path.join(out, wasmFile), path.join(out, 'millrace.js')]);
   if (done.fresh) return;
@@ -141,7 +144,7 @@ export async function buildWasm({ target, profile }, build, debug) {
       const file = path.join(out, wasmFile);
       await substituteDecimals(file);
       await run(tool('wasm-opt'), [file, '-o', file, ...optimise]);
-      await shortenNames(out);
+      await pack(out);
     }
   });
   done.made();
