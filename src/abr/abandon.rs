@@ -1,18 +1,19 @@
 //! When to give up a segment that arrives too late, for a smaller version of it.
 
+use super::tuned::Tuned;
 use crate::time::Seconds;
 
 /// Time (seconds) that a response must have been arriving before it is judged: about three round trips of a mobile link, within
 /// which TCP has not reached its pace. Smaller: downloads are given up in their slow start.
-const SETTLED: Seconds = 0.5;
+pub(super) static SETTLED: Tuned = Tuned::new(0.5);
 
 /// Part of the buffer that a download may use up. All of it, because its own bytes are played as they come. Origin: replays of
 /// 260 recorded links; 0.8 gave up a fifth more downloads and had as many stalls. Larger: stalls.
-const BUFFER_SHARE: f64 = 1.0;
+pub(super) static BUFFER_SHARE: Tuned = Tuned::new(1.0);
 
 /// The smaller version is to be expected in at most this part of the time that the present one would still need. Larger:
 /// bytes are thrown away for little.
-const WORTHWHILE: f64 = 0.5;
+pub(super) static WORTHWHILE: Tuned = Tuned::new(0.5);
 
 /// A media segment on its way.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +47,7 @@ pub struct Download<'a> {
 /// A download is given up if the buffer runs dry before it is complete and a smaller version would be there in time. If none
 /// would, the smallest is taken if that shortens the stall by much. So does what stops playback.
 pub fn abandon(d: &Download) -> Option<usize> {
-    let receiving = d.receiving.filter(|t| *t >= SETTLED)?;
+    let receiving = d.receiving.filter(|t| *t >= SETTLED.get())?;
     if d.current == 0 || d.rate <= 0.0 || d.received >= d.size {
         return None;
     }
@@ -55,7 +56,7 @@ pub fn abandon(d: &Download) -> Option<usize> {
     let pace = own.min(d.estimate).max(1.0);
     let remaining = (d.size - d.received) as f64 * 8.0 / pace;
     let time_left = d.buffer / d.rate;
-    if remaining <= time_left * BUFFER_SHARE {
+    if remaining <= time_left * BUFFER_SHARE.get() {
         return None;
     }
     let wait = (d.elapsed - receiving).max(0.0);
@@ -65,9 +66,10 @@ pub fn abandon(d: &Download) -> Option<usize> {
     let until_stop = time_left - d.duration * (1.0 - part) / d.rate;
     let stops = |size: u64| if d.shown { wait + size as f64 * part * 8.0 / pace - until_stop } else { 0.0 };
     let worthwhile = |size: u64| {
-        needs(size) <= remaining * WORTHWHILE && stops(size) <= (remaining - time_left) * WORTHWHILE
+        needs(size) <= remaining * WORTHWHILE.get()
+            && stops(size) <= (remaining - time_left) * WORTHWHILE.get()
     };
-    let in_time = lower.iter().rposition(|s| needs(*s) <= time_left * BUFFER_SHARE && worthwhile(*s));
+    let in_time = lower.iter().rposition(|s| needs(*s) <= time_left * BUFFER_SHARE.get() && worthwhile(*s));
     in_time.or_else(|| lower.first().is_some_and(|s| worthwhile(*s)).then_some(0))
 }
 

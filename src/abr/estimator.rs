@@ -4,11 +4,12 @@
 //! for a first byte does not lower it. Two averages forget by bytes, not by time: a fast link is then believed as soon as a
 //! slow one. The lower of both counts.
 
+use super::tuned::Tuned;
 use crate::time::Seconds;
 
 /// Half-lives of the two averages, in segments of the present quality. Origin: simulated steps between 0.7 and 5 Mbit/s, where
 /// two segments have to show the step. Larger: steadier and later.
-const HALF_LIVES: [f64; 2] = [0.35, 0.7];
+pub(super) static HALF_LIVES: [Tuned; 2] = [Tuned::new(0.35), Tuned::new(0.7)];
 
 /// Lower limits of the half-lives in bytes: four and eight round trips' worth of a start-up window (10 × 1460 bytes, RFC 6928),
 /// so that the burst of one congestion window is no sample. Larger: slower on the lowest rungs.
@@ -163,6 +164,11 @@ impl Estimator {
 
     /// Bit/s. While a response stands still the estimate falls.
     pub fn estimate(&self, now: Seconds) -> f64 {
+        self.spread(now).0
+    }
+
+    /// The estimate, and the higher of the two averages.
+    pub fn spread(&self, now: Seconds) -> (f64, f64) {
         let receiving = self.requests.iter().any(|r| r.first_byte.is_some());
         let silent = if receiving { (now - self.last).max(0.0) } else { 0.0 };
         let (mut bytes, mut seconds) = (0.0, silent);
@@ -170,19 +176,21 @@ impl Estimator {
             bytes += r.bytes;
             seconds += r.seconds;
         }
-        let mut lowest = f64::INFINITY;
+        let (mut lowest, mut highest) = (f64::INFINITY, 0.0_f64);
         for (average, half_life) in self.averages.iter().zip(self.half_lives()) {
             let mut average = *average;
             average.add(bytes, seconds, half_life);
             if average.seconds > 0.0 {
-                lowest = lowest.min(average.bytes * 8.0 / average.seconds);
+                let rate = average.bytes * 8.0 / average.seconds;
+                (lowest, highest) = (lowest.min(rate), highest.max(rate));
             }
         }
         if !lowest.is_finite() || self.seen <= 0.0 {
-            return self.initial;
+            return (self.initial, self.initial);
         }
         let trust = (self.seen / TRUSTED_BYTES).min(1.0);
-        lowest * trust + self.initial * (1.0 - trust)
+        let blend = |rate: f64| rate * trust + self.initial * (1.0 - trust);
+        (blend(lowest), blend(highest))
     }
 
     /// From 0 (nothing was measured) to 1 (two segments or more were).
@@ -211,7 +219,7 @@ impl Estimator {
     }
 
     fn half_lives(&self) -> [f64; 2] {
-        let [a, b] = [0, 1].map(|i: usize| (HALF_LIVES[i] * self.segment_bytes).max(MIN_HALF_LIVES[i]));
+        let [a, b] = [0, 1].map(|i: usize| (HALF_LIVES[i].get() * self.segment_bytes).max(MIN_HALF_LIVES[i]));
         [a, b]
     }
 

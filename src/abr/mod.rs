@@ -3,12 +3,16 @@
 //! Import rule: `time` only. No clock and no IO: the player tells what happened and when, and asks.
 
 mod abandon;
+mod bola;
 mod estimator;
 mod selector;
+mod tuned;
 
 pub use abandon::{Download, abandon};
 pub use estimator::Estimator;
-pub use selector::{Decision, Reason, Selector, Situation};
+pub use selector::{Decision, IMPROVING, Reason, Rule, Selector, Situation};
+#[cfg(feature = "simulate")]
+pub use tuned::{TUNED, Tuned, tune};
 
 #[cfg(test)]
 mod tests;

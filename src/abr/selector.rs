@@ -6,42 +6,75 @@
 //! DYNAMIC, which switches between a throughput rule and BOLA's buffer rule: Spiteri, Sitaraman, Sparacio, "From Theory to
 //! Practice", MMSys 2018. One rule with a look ahead does both here and needs no logarithms.)
 
+use super::bola::bola;
+use super::tuned::Tuned;
 use crate::time::Seconds;
 
 /// Share of the estimate that a quality may need to be switched to. Larger: higher quality, more switches back.
-const UP: f64 = 0.8;
+pub(super) static UP: Tuned = Tuned::new(0.8);
 
 /// Share of the estimate that the present quality may need whatever the buffer is. Larger than [`UP`], so that an estimate which
 /// wavers by 15 % changes nothing. Larger still: stalls on a falling link.
-const KEEP: f64 = 0.95;
+pub(super) static KEEP: Tuned = Tuned::new(0.95);
 
 /// Share of the estimate before anything is measured. Larger: a better first picture, and a later one.
-const START: f64 = 0.5;
+pub(super) static START: Tuned = Tuned::new(0.5);
 
 /// Share of the buffer that the next segment's download may use up. Larger: stalls when the estimate was too high by the inverse.
-const BUFFER_SHARE: f64 = 0.7;
+pub(super) static BUFFER_SHARE: Tuned = Tuned::new(0.7);
 
 /// Seconds looked ahead when the present quality needs more than the link gives. Origin: replays of recorded links (3G, LTE,
 /// DSL); 16 had a tenth more switches, 24 a fifth more, for hardly fewer stalls. Larger: gives way earlier.
-const HORIZON: Seconds = 10.0;
+pub(super) static HORIZON: Tuned = Tuned::new(10.0);
 
 /// Seconds of buffer that are kept for what cannot be foreseen: about what one segment takes that meets a sudden drop.
 /// No more than [`RESERVE_SHARE`] of the target. Larger: gives way earlier.
-const RESERVE: Seconds = 8.0;
+pub(super) static RESERVE: Tuned = Tuned::new(8.0);
 
 /// See [`RESERVE`]: for small targets, as of live streams.
-const RESERVE_SHARE: f64 = 0.4;
+pub(super) static RESERVE_SHARE: Tuned = Tuned::new(0.4);
 
 /// With a full buffer, a quality above the throughput is taken if the buffer will carry it for this long (seconds). Larger: fewer
 /// switches, surplus unused.
-const WORTHWHILE: Seconds = 60.0;
+pub(super) static WORTHWHILE: Tuned = Tuned::new(60.0);
 
 /// How full "full" is, as a share of the target.
-const FULL: f64 = 0.8;
+pub(super) static FULL: Tuned = Tuned::new(0.8);
+
+/// Share of a segment's duration that it may take to come once more, in a better quality. Larger: better pictures, more stalls.
+pub static IMPROVING: Tuned = Tuned::new(0.8);
 
 /// Decisions without a switch up after a download was given up: the estimate still holds bytes from before the drop. Larger: slower
 /// recovery.
 const HOLD: u8 = 2;
+
+/// How qualities are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rule {
+    /// As this module says.
+    #[default]
+    Default,
+    /// The highest that the throughput carries.
+    Throughput,
+    /// By the buffer, see [`super::bola`].
+    Bola,
+}
+
+impl Rule {
+    /// By its public name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Default, Self::Throughput, Self::Bola].into_iter().find(|rule| rule.as_str() == name)
+    }
+
+    /// Its public name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Throughput => "throughput",
+            Self::Bola => "bola",
+        }
+    }
+}
 
 /// Why a quality was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +107,8 @@ pub struct Decision {
 /// All that a choice depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {
+    /// How to choose.
+    pub rule: Rule,
     /// Bit/s of the usable representations, ascending; not empty.
     pub ladder: &'a [u64],
     /// Sizes in bytes of the next segment in each of them.
@@ -117,36 +152,51 @@ impl Selector {
         let hold = self.hold > 0;
         self.hold = self.hold.saturating_sub(1);
         let Some(current) = s.current else {
-            return Decision { index: s.highest(top, |i| s.load(i) <= START), reason: Reason::Start };
+            return Decision { index: s.highest(top, |i| s.load(i) <= START.get()), reason: Reason::Start };
         };
         if current > top {
-            let index = s.highest(top, |i| s.load(i) <= UP || s.carries(i, HORIZON));
+            let index = s.highest(top, |i| s.load(i) <= UP.get() || s.carries(i, HORIZON.get()));
             return Decision { index, reason: Reason::Cap };
         }
-        let up = s.highest(top, |i| s.load(i) <= UP && s.in_time(i));
+        if s.rule != Rule::Default {
+            let fits = s.highest(top, |i| s.load(i) <= UP.get());
+            let by_buffer =
+                (s.rule == Rule::Bola && !s.startup).then(|| bola(s, top, fits, current)).flatten();
+            let index = by_buffer.unwrap_or(fits);
+            let reason = match (index > current, by_buffer.is_some()) {
+                _ if index == current => Reason::Keep,
+                (true, false) => Reason::ThroughputUp,
+                (false, false) => Reason::ThroughputDown,
+                (true, true) => Reason::BufferHigh,
+                (false, true) => Reason::BufferLow,
+            };
+            return Decision { index, reason };
+        }
+        let up = s.highest(top, |i| s.load(i) <= UP.get() && s.in_time(i));
         if up > current {
             let allowed = !hold && !s.startup;
             let (index, reason) = if allowed { (up, Reason::ThroughputUp) } else { (current, Reason::Keep) };
             return Decision { index, reason };
         }
         if !s.in_time(current) {
-            let index = s.highest(current.saturating_sub(1), |i| s.load(i) <= UP && s.in_time(i));
+            let index = s.highest(current.saturating_sub(1), |i| s.load(i) <= UP.get() && s.in_time(i));
             let reason = if index == current { Reason::Keep } else { Reason::BufferLow };
             return Decision { index, reason };
         }
-        if s.load(current) > KEEP && !s.carries(current, HORIZON) {
+        if s.load(current) > KEEP.get() && !s.carries(current, HORIZON.get()) {
             // Twice the horizon, so that the next quality down is not left at once for the one after it.
-            let index =
-                s.highest(current.saturating_sub(1), |i| s.load(i) <= UP || s.carries(i, 2.0 * HORIZON));
+            let index = s.highest(current.saturating_sub(1), |i| {
+                s.load(i) <= UP.get() || s.carries(i, 2.0 * HORIZON.get())
+            });
             let reason = if index == current { Reason::Keep } else { Reason::ThroughputDown };
             return Decision { index, reason };
         }
         let next = current + 1;
         if next <= top
             && !hold
-            && s.buffer >= FULL * s.buffer_target
+            && s.buffer >= FULL.get() * s.buffer_target
             && s.in_time(next)
-            && s.carries(next, WORTHWHILE)
+            && s.carries(next, WORTHWHILE.get())
         {
             return Decision { index: next, reason: Reason::BufferHigh };
         }
@@ -155,6 +205,14 @@ impl Selector {
 }
 
 impl Situation<'_> {
+    /// Seconds that the next segment of this quality is expected to take, and those after which fetching it would have the buffer down to
+    /// its reserve.
+    pub fn plan(&self, i: usize) -> (Seconds, Seconds) {
+        let loss = self.loss(i);
+        let lasts = if loss > 0.0 { (self.buffer - self.reserve()).max(0.0) / loss } else { f64::INFINITY };
+        (self.seconds(i), lasts)
+    }
+
     /// The share of the link that playing this quality takes.
     fn load(&self, i: usize) -> f64 {
         self.ladder.get(i).map_or(f64::INFINITY, |b| *b as f64 * self.rate.max(0.1) / self.estimate.max(1.0))
@@ -171,15 +229,24 @@ impl Situation<'_> {
         if self.startup {
             return true;
         }
-        let bits = self.next_sizes.get(i).map_or(0.0, |bytes| *bytes as f64 * 8.0);
-        bits / self.estimate.max(1.0) * self.rate.max(0.1) <= self.buffer * BUFFER_SHARE
+        self.seconds(i) * self.rate.max(0.1) <= self.buffer * BUFFER_SHARE.get()
+    }
+
+    fn seconds(&self, i: usize) -> Seconds {
+        self.next_sizes.get(i).map_or(0.0, |bytes| *bytes as f64 * 8.0) / self.estimate.max(1.0)
+    }
+
+    fn reserve(&self) -> Seconds {
+        RESERVE.get().min(RESERVE_SHARE.get() * self.buffer_target)
+    }
+
+    /// Media seconds that go minus media seconds that come, per second.
+    fn loss(&self, i: usize) -> f64 {
+        self.rate.max(0.1) * (1.0 - 1.0 / self.load(i).max(1.0))
     }
 
     /// Whether the buffer stays above its reserve for so many seconds of fetching this quality.
     fn carries(&self, i: usize, seconds: Seconds) -> bool {
-        let reserve = RESERVE.min(RESERVE_SHARE * self.buffer_target);
-        // Media seconds that go minus media seconds that come, per second.
-        let loss = self.rate.max(0.1) * (1.0 - 1.0 / self.load(i).max(1.0));
-        self.buffer - loss * seconds >= reserve
+        self.buffer - self.loss(i) * seconds >= self.reserve()
     }
 }

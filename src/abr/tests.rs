@@ -232,6 +232,7 @@ fn play(trace: Trace, seconds: f64, duration: f64, target: f64) -> Session {
             continue;
         }
         let situation = Situation {
+            rule: Rule::Default,
             ladder: &LADDER,
             next_sizes: &LADDER.map(|b| (b as f64 * duration / 8.0) as u64),
             current,
@@ -374,6 +375,7 @@ fn an_outage_ends_on_the_lowest_and_is_left_again() {
 #[test]
 fn choices_obey_the_cap_and_the_hold() {
     let situation = Situation {
+        rule: Rule::Default,
         ladder: &LADDER,
         next_sizes: &LADDER.map(|b| b / 2),
         current: Some(3),
@@ -399,4 +401,71 @@ fn choices_obey_the_cap_and_the_hold() {
     let large = [100_000, 200_000, 400_000, 40_000_000];
     let known = Situation { next_sizes: &large, ..low };
     assert_eq!(selector.choose(&known).index, 2, "the next segment of the top is too large for the buffer");
+}
+
+#[test]
+fn the_throughput_rule_looks_at_nothing_else() {
+    let situation = Situation {
+        rule: Rule::Throughput,
+        ladder: &LADDER,
+        next_sizes: &LADDER.map(|b| b / 2),
+        current: Some(3),
+        cap: 3,
+        buffer: 28.0,
+        buffer_target: 30.0,
+        estimate: LADDER[1] as f64 / 0.79,
+        rate: 1.0,
+        startup: false,
+    };
+    let mut selector = Selector::new();
+    assert_eq!(selector.choose(&situation), Decision { index: 1, reason: Reason::ThroughputDown });
+    let fast = Situation { current: Some(0), estimate: 100e6, buffer: 0.5, ..situation };
+    assert_eq!(selector.choose(&fast), Decision { index: 3, reason: Reason::ThroughputUp });
+}
+
+#[test]
+fn bola_climbs_with_the_buffer_to_what_the_throughput_carries_and_keeps_what_is_there() {
+    let sizes = LADDER.map(|b| b / 2);
+    let situation = |buffer: f64, current: usize, estimate: f64| Situation {
+        rule: Rule::Bola,
+        ladder: &LADDER,
+        next_sizes: &sizes,
+        current: Some(current),
+        cap: 3,
+        buffer,
+        buffer_target: 30.0,
+        estimate,
+        rate: 1.0,
+        startup: false,
+    };
+    let mut selector = Selector::new();
+    let mut choose = |s: Situation| selector.choose(&s).index;
+    let climb: Vec<_> = (12..30).map(|buffer| choose(situation(buffer.into(), 3, 1.0))).collect();
+    assert!(climb.is_sorted(), "{climb:?}");
+    assert_eq!((climb.first(), climb.last()), (Some(&0), Some(&3)), "{climb:?}");
+    assert_eq!(choose(situation(29.0, 1, 1.0)), 1, "the buffer alone raises nothing");
+    assert_eq!(choose(situation(29.0, 1, LADDER[2] as f64 / 0.79)), 2);
+    assert_eq!(
+        choose(situation(5.0, 3, LADDER[1] as f64 / 0.79)),
+        1,
+        "the throughput counts while the buffer is low"
+    );
+}
+
+#[test]
+fn a_plan_tells_how_long_the_buffer_carries() {
+    let situation = Situation {
+        rule: Rule::Default,
+        ladder: &[1_000_000, 2_000_000],
+        next_sizes: &[500_000, 1_000_000],
+        current: None,
+        cap: 1,
+        buffer: 18.0,
+        buffer_target: 30.0,
+        estimate: 1_000_000.0,
+        rate: 1.0,
+        startup: false,
+    };
+    assert_eq!(situation.plan(0), (4.0, f64::INFINITY));
+    assert_eq!(situation.plan(1), (8.0, 20.0), "half a second is lost in each, and 8 s are kept");
 }

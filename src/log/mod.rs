@@ -42,7 +42,7 @@ pub use story::tell;
 pub use write::{Line, header, input, output};
 
 /// Of the format.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// What the first line begins with.
 pub const MAGIC: &str = "millrace-log";
 

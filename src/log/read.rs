@@ -2,7 +2,7 @@
 
 use super::{MAGIC, VERSION, digest};
 use crate::player::{
-    BufferId, Config, FetchFailure, FetchId, IcyHeaders, Input, LoadRequest, MediaState, Now, Player,
+    BufferId, Config, FetchFailure, FetchId, IcyHeaders, Input, LoadRequest, MediaState, Now, Player, Rule,
     UserIntent,
 };
 use crate::time::TimeRanges;
@@ -360,6 +360,10 @@ fn configuration(fields: &mut Fields) -> Result<Config> {
         live_latency: fields.maybe()?,
         catch_up: fields.maybe_flag()?,
         data_saver: fields.flag()?,
+        rule: match Rule::named(fields.text()?) {
+            Some(rule) => rule,
+            None => return fields.fail("a rule that is none"),
+        },
     })
 }
 

@@ -188,8 +188,18 @@ impl Story {
             }
             "!qualitychange" => {
                 let (from, to, reason) = (text(values, 1), text(values, 2), text(values, 3));
-                let known = known(&stats());
-                self.line(time, format_args!("QUALITY {from} -> {to}: {reason} ({known})"));
+                let (estimate, high) = (bits(number(values, 5)), bits(number(values, 6)));
+                let mut from_what =
+                    format!("estimate {estimate} to {high}, buffer {:.1} s", number(values, 7));
+                for one in values.get(8..).unwrap_or_default().chunks(3) {
+                    let (id, seconds, lasts) = (text(one, 0), number(one, 1), number(one, 2));
+                    // Writing to a string cannot fail.
+                    let _ = write!(from_what, "; {id}: {seconds:.2} s a segment");
+                    if lasts.is_finite() {
+                        let _ = write!(from_what, ", buffer lasts {lasts:.1} s");
+                    }
+                }
+                self.line(time, format_args!("QUALITY {from} -> {to}: {reason} ({from_what})"));
             }
             "!stall" => {
                 let known = known(&stats());

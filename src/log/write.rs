@@ -64,6 +64,7 @@ fn configuration(line: &mut impl Line, c: &Config) {
     maybe(line, c.live_latency);
     maybe_flag(line, c.catch_up);
     line.flag(c.data_saver);
+    line.text(c.rule.as_str());
 }
 
 /// An input and when it came. The bytes of a body are told by their length and [`digest`].
@@ -261,11 +262,16 @@ fn event(line: &mut impl Line, event: &Event) {
                 line.flag(track.active);
             }
         }
-        Event::QualityChange { from, to, reason, auto } => {
+        Event::QualityChange { from, to, reason, auto, choice } => {
             line.text("!qualitychange");
             maybe_text(line, from.as_deref());
             texts(line, [to, reason.as_str()]);
             line.flag(*auto);
+            numbers(line, [choice.estimate.0, choice.estimate.1, choice.buffer]);
+            for (id, seconds, lasts) in &choice.candidates {
+                line.text(id);
+                numbers(line, [*seconds, *lasts]);
+            }
         }
         Event::Stall { reason, position } => {
             texts(line, ["!stall", reason.as_str()]);

@@ -1,5 +1,6 @@
 //! The face of the core: what goes in, what comes out. The shell (browser or simulator) does nothing but carry these.
 
+use crate::abr::Rule;
 use crate::bytes::MediaBytes;
 use crate::error::PlayerError;
 use crate::manifest::ByteRange;
@@ -78,6 +79,8 @@ pub struct Config {
     pub catch_up: Option<bool>,
     /// Bytes are dear: no quality above [`Self::THRIFTY`], half as much ahead, and nothing twice.
     pub data_saver: bool,
+    /// How qualities are chosen.
+    pub rule: Rule,
 }
 
 impl Config {
@@ -103,6 +106,7 @@ impl Default for Config {
             live_latency: None,
             catch_up: None,
             data_saver: false,
+            rule: Rule::Default,
         }
     }
 }
@@ -548,6 +552,18 @@ pub struct LiveState {
     pub at_edge: bool,
 }
 
+/// What a quality was chosen from; nothing where there was no choice.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Choice {
+    /// Bit/s that count on, and what a less careful look at the same bytes gives.
+    pub estimate: (f64, f64),
+    /// Seconds ahead of the playhead.
+    pub buffer: Seconds,
+    /// Of each that is allowed, by ascending bandwidth: its id, the seconds that its next segment is expected to take, and those after
+    /// which the buffer would be down to its reserve with it (infinite: the link carries it).
+    pub candidates: Vec<(String, Seconds, Seconds)>,
+}
+
 /// What the user is told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -577,6 +593,8 @@ pub enum Event {
         reason: Reason,
         /// Whether the choice is automatic.
         auto: bool,
+        /// What it was chosen from.
+        choice: Choice,
     },
     /// Playback waits.
     Stall {

@@ -43,6 +43,7 @@ use live::Live;
 #[cfg(not(feature = "live"))]
 use on_demand::Live;
 
+pub use crate::abr::Rule;
 use crate::error::{Code, PlayerError};
 use loading::{Head, Loading, Outcome};
 use quality::Abr;

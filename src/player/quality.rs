@@ -14,9 +14,6 @@ use crate::time::Seconds;
 /// Share of the estimate that sound may take where there are pictures. Larger: better sound, later pictures.
 const AUDIO_SHARE: f64 = 0.15;
 
-/// Share of a segment's duration that it may take to come once more, in a better quality. Larger: better pictures, more stalls.
-const IMPROVING: f64 = 0.8;
-
 /// What is known of the link. It is kept from one load to the next.
 pub(super) struct Abr {
     estimator: Estimator,
@@ -111,6 +108,11 @@ impl Session {
     /// The representation for a stream's next segment.
     pub fn choose(&mut self, ctx: &mut Ctx, i: usize) -> usize {
         let forced = self.streams[i].forced.take();
+        let buffer = (self.streams[i].cursor - self.playhead.position(ctx.now)).max(0.0);
+        let (estimate, high) = ctx.abr.estimator.spread(ctx.now);
+        if i == 0 {
+            self.choice = Choice { estimate: (estimate, high), buffer, candidates: Vec::new() };
+        }
         let stream = &self.streams[i];
         let candidates = self.candidates(ctx, stream);
         let Some(lowest) = candidates.first().copied() else { return 0 };
@@ -138,27 +140,25 @@ impl Session {
             if let Some(rep) = stream.rep.filter(|r| candidates.contains(r)) {
                 return rep;
             }
-            let share = ctx.abr.estimate(ctx.now) * AUDIO_SHARE;
-            let best = ladder.iter().rposition(|b| *b as f64 <= share);
+            let best = ladder.iter().rposition(|b| *b as f64 <= estimate * AUDIO_SHARE);
             return best.and_then(|b| candidates.get(b).copied()).unwrap_or(lowest);
         }
-        let position = self.playhead.position(ctx.now);
         let current = stream.rep.and_then(|r| candidates.iter().position(|c| *c == r));
         let audio: u64 = self.streams[1..]
             .iter()
             .filter_map(|s| self.representation(RepKey { period: s.period, set: s.set, rep: s.rep? }))
             .map(|r| r.bandwidth)
             .sum();
-        let buffer = (stream.cursor - position).max(0.0);
-        let estimate = ctx.abr.estimate(ctx.now);
         let next = (stream.cursor, self.segment_duration(stream).unwrap_or(4.0));
         let sizes: Vec<u64> =
             candidates.iter().map(|r| set.get(*r).map_or(0, |r| size_at(r, next))).collect();
+        let cap = self.cap(ctx, stream, &candidates);
         let situation = Situation {
+            rule: ctx.config.rule,
             ladder: &ladder,
             next_sizes: &sizes,
             current,
-            cap: self.cap(ctx, stream, &candidates),
+            cap,
             buffer,
             buffer_target: ctx.config.buffer_ahead,
             estimate: (estimate - audio as f64).max(estimate * 0.5),
@@ -175,6 +175,11 @@ impl Session {
             abr::Reason::BufferLow => Some(Reason::BufferLow),
             abr::Reason::Cap => Some(Reason::ElementSize),
         };
+        let candidate = |(i, rep): (usize, &usize)| {
+            let (seconds, lasts) = situation.plan(i);
+            set.get(*rep).map(|rep| (rep.id.clone(), seconds, lasts))
+        };
+        let plans = candidates.iter().enumerate().take(cap + 1).filter_map(candidate).collect();
         let chosen = candidates.get(decision.index).copied().unwrap_or(lowest);
         let size = sizes.get(decision.index).copied().unwrap_or(0);
         if self.codec.is_none() {
@@ -186,6 +191,7 @@ impl Session {
                 })
                 .map(|r| family(&r.codecs).to_owned());
         }
+        self.choice.candidates = plans;
         ctx.abr.estimator.set_segment_bytes(size);
         if let Some(reason) = reason {
             self.streams[i].reason.get_or_insert(reason);
@@ -217,7 +223,10 @@ impl Session {
             let there = buffer.bandwidth_at((segment.start + end) / 2.0);
             // Where others begin elsewhere, a part of the next one would go along.
             let aligned = buffer.sync_before(end + SEAM).is_some_and(|sync| sync > end - SEAM);
-            if there.is_some_and(|b| b < rep.bandwidth) && aligned && seconds < IMPROVING * segment.duration {
+            if there.is_some_and(|b| b < rep.bandwidth)
+                && aligned
+                && seconds < abr::IMPROVING.get() * segment.duration
+            {
                 return (segment.start != stream.again_at).then_some((key, segment));
             }
             place = place.checked_sub(1)?;

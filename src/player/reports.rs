@@ -83,7 +83,14 @@ impl Session {
         let from = self.last_quality.replace(id.to_owned());
         self.stats.switches += u32::from(from.is_some());
         self.stats.quality = Some(id.to_owned());
-        ctx.event(Event::QualityChange { from, to: id.to_owned(), reason, auto: self.fixed.is_none() });
+        let choice = std::mem::take(&mut self.choice);
+        ctx.event(Event::QualityChange {
+            from,
+            to: id.to_owned(),
+            reason,
+            auto: self.fixed.is_none(),
+            choice,
+        });
     }
 
     /// Counts what was played, for the average.

@@ -120,6 +120,8 @@ pub(super) struct Session {
     pub notes: Notes,
     pub ended_signalled: bool,
     pub last_quality: Option<String>,
+    /// What the newest choice of the main stream was made from.
+    pub choice: Choice,
     pub played_weight: (f64, f64),
     pub last_stats: Now,
     pub loaded_at: Now,
@@ -177,6 +179,7 @@ impl Session {
             notes: Notes::starting(position),
             ended_signalled: false,
             last_quality: None,
+            choice: Choice::default(),
             played_weight: (0.0, 0.0),
             last_stats: ctx.now,
             loaded_at,

@@ -1,7 +1,7 @@
 //! Plain objects for the page side, and the configuration that comes from there.
 
-use crate::error::{Code, PlayerError, Result, Severity};
-use crate::player::{AudioTrack, Config, Event, Quality, Stats};
+use crate::error::{PlayerError, Severity};
+use crate::player::{AudioTrack, Choice, Config, Event, Quality, Rule, Stats};
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
 
@@ -85,9 +85,9 @@ pub(super) fn event(event: &Event) -> JsValue {
                 .with("qualities", list(qualities.iter().map(quality)))
                 .with("audio", list(audio.iter().map(audio_track))),
         ),
-        Event::QualityChange { from, to, reason, auto } => (
+        Event::QualityChange { from, to, reason, auto, choice } => (
             "qualitychange",
-            Bag::new()
+            self::choice(choice)
                 .with("from", text(from.as_deref()))
                 .with("to", to.as_str())
                 .with("reason", reason.as_str())
@@ -123,6 +123,17 @@ pub(super) fn event(event: &Event) -> JsValue {
         Event::NeedsFeature(feature) => ("needsfeature", Bag::new().with("feature", *feature)),
     };
     message("event").with("name", name).with("detail", detail).into()
+}
+
+fn choice(c: &Choice) -> Bag {
+    let candidate = |(id, seconds, lasts): &(String, f64, f64)| -> JsValue {
+        Bag::new().with("id", id.as_str()).with("seconds", *seconds).with("lasts", *lasts).into()
+    };
+    Bag::new()
+        .with("estimate", c.estimate.0)
+        .with("estimateHigh", c.estimate.1)
+        .with("buffer", c.buffer)
+        .with("candidates", list(c.candidates.iter().map(candidate)))
 }
 
 fn quality(q: &Quality) -> JsValue {
@@ -227,8 +238,8 @@ pub(super) fn describe(thrown: &JsValue) -> String {
     said.as_string().filter(|s| !s.is_empty()).unwrap_or_else(|| name(thrown))
 }
 
-/// Reads the configuration; what is not given keeps its default.
-pub(super) fn config(given: &Object) -> Result<Config> {
+/// Reads the configuration, which the page has checked (www/lib/config.ts); what is not given keeps its default.
+pub(super) fn config(given: &Object) -> Config {
     let mut config = Config::default();
     for entry in Object::entries(given).iter() {
         let entry: Array = entry.unchecked_into();
@@ -236,52 +247,28 @@ pub(super) fn config(given: &Object) -> Result<Config> {
         if value.is_undefined() {
             continue;
         }
-        let key = entry.get(0).as_string().unwrap_or_default();
-        let bad = |what: &'static str| {
-            let mut said = String::from("`");
-            said.push_str(&key);
-            said.push_str("` ");
-            said.push_str(what);
-            PlayerError::new(Code::ConfigInvalid, said)
-        };
-        let number = |min: f64| {
-            let fits = |n: &f64| n.is_finite() && *n >= min;
-            value
-                .as_f64()
-                .filter(fits)
-                .ok_or_else(|| bad("must be a number and not smaller than its minimum."))
-        };
-        match key.as_str() {
-            "bufferAhead" => config.buffer_ahead = number(1.0)?,
-            "bufferBehind" => config.buffer_behind = number(0.0)?,
-            "bufferBytes" => config.buffer_bytes = number(1_000_000.0)? as u64,
-            "maxBandwidth" if value.is_null() => config.max_bandwidth = None,
-            "maxBandwidth" => config.max_bandwidth = Some(number(1.0)? as u64),
-            "capToElement" => {
-                config.cap_to_element = value.as_bool().ok_or_else(|| bad("must be true or false."))?;
-            }
-            "initialBandwidth" => config.initial_bandwidth = number(1.0)?,
-            "language" if value.is_null() => config.language = None,
-            "language" => {
-                config.language = Some(value.as_string().ok_or_else(|| bad("must be a language tag."))?)
-            }
-            "maxAttempts" => config.max_attempts = number(1.0)? as u32,
-            "requestTimeout" => config.request_timeout = number(0.1)?,
-            "maxGap" => config.max_gap = number(0.0)?,
-            "icy" if value.as_string().is_some_and(|v| v == "auto") => config.icy = None,
-            "icy" => config.icy = Some(value.as_bool().ok_or_else(|| bad("must be true, false or 'auto'."))?),
-            "liveLatency" if value.is_null() => config.live_latency = None,
-            "liveLatency" => config.live_latency = Some(number(0.0)?),
-            "catchUp" if value.as_string().is_some_and(|v| v == "auto") => config.catch_up = None,
-            "catchUp" => {
-                config.catch_up = Some(value.as_bool().ok_or_else(|| bad("must be true, false or 'auto'."))?);
-            }
-            "dataSaver" => {
-                config.data_saver = value.as_bool().ok_or_else(|| bad("must be true or false."))?;
-            }
-            "statsInterval" => config.stats_interval = number(0.0)?,
-            _ => return Err(bad("is not an option of the player.")),
+        // `null` and `'auto'` are neither a number nor a flag.
+        let (some, flag, text) = (value.as_f64(), value.as_bool(), value.as_string());
+        let number = some.unwrap_or_default();
+        match entry.get(0).as_string().unwrap_or_default().as_str() {
+            "bufferAhead" => config.buffer_ahead = number,
+            "bufferBehind" => config.buffer_behind = number,
+            "bufferBytes" => config.buffer_bytes = number as u64,
+            "maxBandwidth" => config.max_bandwidth = some.map(|n| n as u64),
+            "capToElement" => config.cap_to_element = flag == Some(true),
+            "initialBandwidth" => config.initial_bandwidth = number,
+            "language" => config.language = text,
+            "maxAttempts" => config.max_attempts = number as u32,
+            "requestTimeout" => config.request_timeout = number,
+            "maxGap" => config.max_gap = number,
+            "icy" => config.icy = flag,
+            "liveLatency" => config.live_latency = some,
+            "catchUp" => config.catch_up = flag,
+            "dataSaver" => config.data_saver = flag == Some(true),
+            "abr" => config.rule = Rule::named(&text.unwrap_or_default()).unwrap_or_default(),
+            "statsInterval" => config.stats_interval = number,
+            _ => {}
         }
     }
-    Ok(config)
+    config
 }

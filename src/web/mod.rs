@@ -42,30 +42,23 @@ pub struct Engine {
 impl Engine {
     /// `callback(message)` gets plain objects: `{type: 'source', handle}`, `{type: 'seek', value}`, `{type: 'rate', value}`,
     /// `{type: 'event', name, detail}`. It may call back into the engine.
-    ///
-    /// # Errors
-    /// Throws `CONFIG_INVALID` as a plain object if `config` has an unknown key or a value outside its range.
     #[wasm_bindgen(constructor)]
-    pub fn new(callback: Function, config: &Object) -> Result<Engine, JsValue> {
-        let config = messages::config(config).map_err(|e| JsValue::from(messages::error(&e)))?;
+    pub fn new(callback: Function, config: &Object) -> Engine {
+        let config = messages::config(config);
         #[cfg(debug_assertions)]
         pump::explain_panics();
         let icy = config.icy;
         let shell = Shell::new(callback, config);
         shell.ask_icy.set(icy);
-        Ok(Self { shell })
+        Self { shell }
     }
 
     /// Has the session's log kept: `callback(line)` gets each line as an array (src/log/mod.rs), the first one at once. The bytes of a body follow
     /// the line that tells of them, where they are kept: those of media only with `media`. `config` is the constructor's.
-    ///
-    /// # Errors
-    /// As the constructor's.
     #[cfg(feature = "log")]
-    pub fn record(&self, callback: Function, media: bool, config: &Object) -> Result<(), JsValue> {
-        let config = messages::config(config).map_err(|e| JsValue::from(messages::error(&e)))?;
+    pub fn record(&self, callback: Function, media: bool, config: &Object) {
+        let config = messages::config(config);
         self.shell.recorder.replace(Some(log::Recorder::new(callback, media, &config)));
-        Ok(())
     }
 
     /// Starts another presentation. `prefetched` (a `Promise<Response>` for the same URL) serves its first request, unless it resolves to
@@ -126,14 +119,10 @@ impl Engine {
     }
 
     /// Replaces the configuration.
-    ///
-    /// # Errors
-    /// As the constructor's.
-    pub fn configure(&self, config: &Object) -> Result<(), JsValue> {
-        let config = messages::config(config).map_err(|e| JsValue::from(messages::error(&e)))?;
+    pub fn configure(&self, config: &Object) {
+        let config = messages::config(config);
         self.shell.ask_icy.set(config.icy);
         self.shell.input(Pending::Intent(UserIntent::Configure(Box::new(config))));
-        Ok(())
     }
 
     /// Ends the load; another may follow.

@@ -5,7 +5,7 @@ import { StatsOverlay } from './overlay.js';
 import { Plots } from './plots.js';
 import { drawLog, fileText, readLog, saveText } from './saved-log.js';
 import { listSamples, Recent, shapes } from './sources.js';
-import { bits, clock, qualityLine, rung, seconds } from './words.js';
+import { bits, choiceLine, clock, qualityLine, rung, seconds } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 const video = $('video');
@@ -123,11 +123,12 @@ function listen(made) {
     // No more can be buffered than lies between the playhead and the edge.
     plots.target = Math.min(BUFFER_AHEAD, live.latency);
   });
-  const changed = ({ from, to, reason, auto }) => {
+  const changed = (change) => {
+    const { from, to, reason, auto } = change;
     const bandwidth = (id) => made.qualities.find((one) => one.id === id)?.bandwidth ?? 0;
     const kind = from === undefined ? 'set' : bandwidth(to) >= bandwidth(from) ? 'up' : 'down';
     plots.quality(now(), to);
-    tell(kind, from === undefined ? `Quality ${nameOf(to)}` : `${nameOf(from)} → ${nameOf(to)}`, { reason, detail: auto ? undefined : 'fixed by hand' });
+    tell(kind, from === undefined ? `Quality ${nameOf(to)}` : `${nameOf(from)} → ${nameOf(to)}`, { reason, detail: auto ? choiceLine(change, nameOf) : 'fixed by hand' });
     showQuality();
   };
   on('qualitychange', (change) => { 

@@ -2,7 +2,7 @@
 //
 //     const overlay = new StatsOverlay(box, player);
 //     overlay.toggle();
-import { bits, bytes, clock, qualityLine, seconds } from './words.js';
+import { bits, bytes, choiceLine, clock, qualityLine, rung, seconds } from './words.js';
 
 const css = `
 :host { position: absolute; inset: 10px auto auto 10px; z-index: 2; max-width: calc(100% - 20px); pointer-events: none; contain: content;
@@ -11,7 +11,7 @@ const css = `
 dl { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: 0 14px; margin: 0; font-variant-numeric: tabular-nums }
 dt { color: #9db2ad } dd { margin: 0; overflow-wrap: anywhere } .warm { color: #f0b64c }
 @media (max-width: 640px) { :host { font-size: 10.5px; line-height: 1.35; padding: 5px 9px; inset: 6px auto auto 6px }
-  dl { grid-template-columns: auto 1fr auto 1fr; gap: 0 9px } dt:nth-of-type(-n+2) + dd { grid-column: span 3 } }`;
+  dl { grid-template-columns: auto 1fr auto 1fr; gap: 0 9px } dt:nth-of-type(-n+3) + dd { grid-column: span 3 } }`;
 
 /** Milliseconds between updates while it is shown. */
 const EVERY = 500;
@@ -21,7 +21,7 @@ export class StatsOverlay {
   #cells = new Map();
   #player;
   #timer;
-  #reason = '';
+  #change;
   #listening = new AbortController();
 
   /** `box`: a positioned element over the picture. */
@@ -34,7 +34,7 @@ export class StatsOverlay {
     sheet.replaceSync(css);
     root.adoptedStyleSheets = [sheet];
     const list = document.createElement('dl');
-    for (const name of ['quality', 'picture', 'buffer', 'estimate', 'average', 'start-up', 'stalls', 'switches', 'frames', 'received', 'position', 'live', 'engine']) {
+    for (const name of ['quality', 'chosen', 'picture', 'buffer', 'estimate', 'average', 'start-up', 'stalls', 'switches', 'frames', 'received', 'position', 'live', 'engine']) {
       const term = document.createElement('dt');
       const value = document.createElement('dd');
       term.textContent = name;
@@ -43,7 +43,7 @@ export class StatsOverlay {
     }
     root.append(list);
     box.append(this.#host);
-    player.addEventListener('qualitychange', ({ detail }) => { this.#reason = detail.reason; }, { signal: this.#listening.signal });
+    player.addEventListener('qualitychange', ({ detail }) => { this.#change = detail; }, { signal: this.#listening.signal });
   }
 
   get visible() { return !this.#host.hidden; }
@@ -75,7 +75,8 @@ export class StatsOverlay {
       if (cell.textContent !== text) cell.textContent = text;
       cell.classList.toggle('warm', warm);
     };
-    set('quality', quality ? `${qualityLine(quality)} (${player.auto ? 'auto' : 'fixed'}${this.#reason ? `, ${this.#reason}` : ''})` : '–');
+    set('quality', quality ? `${qualityLine(quality)} (${player.auto ? 'auto' : 'fixed'}${this.#change ? `, ${this.#change.reason}` : ''})` : '–');
+    set('chosen', this.#change ? choiceLine(this.#change, (id) => rung(player.qualities.find((one) => one.id === id))) : '–');
     const ratio = globalThis.devicePixelRatio ?? 1;
     set('picture', element?.videoWidth ? `${element.videoWidth}×${element.videoHeight} in ${Math.round(element.clientWidth * ratio)}×${Math.round(element.clientHeight * ratio)} px` : '–');
     set('buffer', `${stats.buffer.toFixed(1)} s`, stats.buffer < 3);

@@ -1,7 +1,7 @@
 // A session log that was saved, here or elsewhere, drawn: what player.log() of `millrace/log` gives. Its form is told in src/log/mod.rs.
-import { clock, rung, seconds } from './words.js';
+import { choiceLine, clock, rung, seconds } from './words.js';
 
-const VERSION = 1;
+const VERSION = 2;
 
 /** The arrays of a log; throws an error that names the line. */
 export function readLog(text) {
@@ -36,10 +36,11 @@ export function drawLog(lines, { plots, journal }) {
     journal.add({ t, position, kind, title, reason, detail, bad });
     if (!quiet) plots.mark({ t, kind, title, reason, detail });
   };
-  const changed = (from, to, reason, auto) => {
+  const changed = (from, to, reason, auto, estimate, estimateHigh, buffer, ...rest) => {
+    const candidates = Array.from({ length: rest.length / 3 }, (_, i) => ({ id: rest[3 * i], seconds: rest[3 * i + 1], lasts: rest[3 * i + 2] }));
     plots.quality(t, to);
     const kind = !from ? 'set' : (of(to)?.bandwidth ?? 0) >= (of(from)?.bandwidth ?? 0) ? 'up' : 'down';
-    tell(kind, from ? `${rung(of(from))} → ${rung(of(to))}` : `Quality ${rung(of(to))}`, { reason, detail: auto ? undefined : 'fixed by hand' });
+    tell(kind, from ? `${rung(of(from))} → ${rung(of(to))}` : `Quality ${rung(of(to))}`, { reason, detail: auto ? choiceLine({ to, estimate, estimateHigh, buffer, candidates }, (id) => rung(of(id))) : 'fixed by hand' });
   };
   const inputs = {
     '>load': (to) => { url = to; tell('start', 'Load', { detail: to, quiet: true }); },

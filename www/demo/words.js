@@ -51,3 +51,12 @@ const reasons = {
 
 /** A reason code in words; a code that this page does not know stands for itself. */
 export const because = (code) => reasons[code] ?? code;
+
+/** What a quality was chosen from (the detail of `qualitychange`), in a line. `nameOf`: how qualities are called here. */
+export function choiceLine({ to, estimate, estimateHigh, buffer, candidates }, nameOf) {
+  const rate = bits(estimate) === bits(estimateHigh) ? bits(estimate) : `${bits(estimate)} to ${bits(estimateHigh)}`;
+  const at = candidates.findIndex(({ id }) => id === to);
+  const plan = (one) => `${nameOf(one.id)} takes ${seconds(one.seconds)} a segment${one.lasts === Infinity || one.lasts === null ? '' : ` and lasts ${seconds(one.lasts)}`}`;
+  const told = [candidates[at], candidates[at + 1]].filter((one) => at >= 0 && one).map(plan);
+  return [`${rate}, ${seconds(buffer)} ahead`, ...told].join('; ');
+}

@@ -36,6 +36,9 @@ export interface PlayerConfig {
   /** Spend few bytes: no quality above 1 Mbit/s, half as much buffered ahead, nothing fetched twice for a better quality; `'auto'`: where the user has told
    * the browser so (`navigator.connection.saveData`). Default `'auto'`. */
   dataSaver?: boolean | 'auto' | undefined;
+  /** How qualities are chosen: by throughput, buffer and the sizes of what comes next (`'default'`), by the throughput alone, or by the buffer
+   * (`'bola'`: BOLA, with the throughput where little is buffered). Default `'default'`. */
+  abr?: 'default' | 'throughput' | 'bola' | undefined;
   /** Run in a worker where the browser allows it. Only the constructor heeds it. Default true. */
   worker?: boolean | undefined;
 }
@@ -157,6 +160,19 @@ export interface Metadata {
   readonly data?: Uint8Array;
 }
 
+/** What a quality was chosen from. */
+export interface Choice {
+  /** The throughput that counted, bit/s: the lower of two averages, over the newest half segment and a longer one. */
+  readonly estimate: number;
+  /** The higher of them. */
+  readonly estimateHigh: number;
+  /** Seconds ahead of the playhead. */
+  readonly buffer: number;
+  /** The qualities that were allowed, by ascending bandwidth: `seconds` that the next segment was expected to take, and those that the buffer
+   * would have lasted with it (infinite: the link carries it). Empty where there was no choice: one by hand, a failure, a hidden page. */
+  readonly candidates: readonly { readonly id: string; readonly seconds: number; readonly lasts: number }[];
+}
+
 /** What each event's `detail` holds. */
 export interface PlayerEventDetails {
   /** The manifest or the headers of the file are read and the first media is under way. `duration` is infinite for a stream without an end. */
@@ -164,7 +180,7 @@ export interface PlayerEventDetails {
   /** What can be chosen. */
   tracks: { qualities: readonly Quality[]; audio: readonly AudioTrack[] };
   /** Segments of another quality are fetched from now on. `reason`: see the API reference. */
-  qualitychange: { from?: string; to: string; reason: string; auto: boolean };
+  qualitychange: { from?: string; to: string; reason: string; auto: boolean } & Choice;
   /** Playback waits. */
   stall: { reason: string; position: number };
   /** Playback goes on after `seconds`. */
