@@ -3,8 +3,8 @@
 //! `--help` tells the options.
 
 use millrace::sim::{
-    Group, KINDS, Listing, METRICS, Metrics, Movie, Options, PeerError, Plot, Process, Random, Report, Rule,
-    Run, Session, Site, Trace, play, play_peer, synthetic_movie, synthetic_traces,
+    Field, Group, KINDS, Listing, METRICS, Metrics, Movie, Options, PeerError, Plot, Process, Random, Report,
+    Rule, Run, Sensitivity, Session, Site, Trace, play, play_peer, synthetic_movie, synthetic_traces,
 };
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -20,7 +20,8 @@ hold for it and the sets after it.
   --segments N       only the first N segments of the movie
   --first N          only the first N links of each file
   --synthetic SEED   20 links of each kind (steps, ramps, outages, markov) and a movie, made from a seed (1)
-  --rules A,B        default, lowest, highest, fixed:N (N from 0), and those of other players: hls.js, shaka, dash.js (their own code
+  --rules A,B        default, throughput, bola, lowest, highest, fixed:N (N from 0), default:NAME=VALUE:… (another value for a number that
+                     --sensitivity names), and those of other players: hls.js, shaka, dash.js (their own code
                      from node_modules in a plain loop; no --live, no --audio); the first is the one to compare with
   --buffer S         seconds that are buffered at most (25)
   --live             the movie is live: it began a minute ago
@@ -29,6 +30,7 @@ hold for it and the sets after it.
   --slow-start, --connections, --jitter MS, --cache SHARE, --seed N
                      the link: TCP's slow start after a second idle, a round trip for each new connection, random delay of each response,
                      share of responses from a cache
+  --sensitivity      instead: the default rule with each of its tuned numbers larger and smaller; and the best change with one set left out
   --against FILE     compare with an earlier --json, link by link
   --json             print JSON
   --html FILE        write a report with plots: the distribution of each set, its worst and its median session
@@ -60,6 +62,7 @@ struct Arguments {
     json: bool,
     html: Option<String>,
     story: Option<String>,
+    sensitivity: bool,
 }
 
 fn main() -> ExitCode {
@@ -131,6 +134,7 @@ impl Arguments {
                 "--cache" => all.options.link.cache = positive(&arg, &value()?)?.min(1.0),
                 "--seed" => all.options.link.seed = number(&arg, &value()?)?,
                 "--against" => all.against = Some(value()?),
+                "--sensitivity" => all.sensitivity = true,
                 "--json" => all.json = true,
                 "--html" => all.html = Some(value()?),
                 "--story" => all.story = Some(value()?),
@@ -266,6 +270,14 @@ fn simulate(arguments: &Arguments, peers: &mut Peers) -> Result<String, String> 
     let sets = sets(arguments)?;
     if let Some(name) = &arguments.story {
         return story(arguments, peers, &sets, name);
+    }
+    if arguments.sensitivity {
+        let fields: Vec<_> =
+            sets.iter().map(|s| Field { name: &s.name, site: &s.site, traces: &s.traces }).collect();
+        let done = |share: f64| eprint!("\r{:3.0} % ", share * 100.0);
+        let result = Sensitivity::of(&fields, &arguments.options, &done);
+        eprintln!("\r100 % ");
+        return Ok(if arguments.json { format!("{:#}\n", result.json()) } else { result.text() });
     }
     let mut report = Report { title: title(arguments), groups: Vec::new() };
     let mut plots = Vec::new();

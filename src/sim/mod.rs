@@ -15,6 +15,7 @@
 //! | `decider.rs` | such a rule: what it is told, what it answers, its process (www/tools/peers) |
 //! | `metrics.rs` | what a session was worth; means, percentiles, intervals |
 //! | `report.rs`, `plots.rs` | tables, JSON, pairs; HTML with plots |
+//! | `sensitivity.rs` | what each tuned number of the rule does, and with one set left out |
 
 mod decider;
 mod element;
@@ -26,6 +27,7 @@ mod peer;
 mod plots;
 mod random;
 mod report;
+mod sensitivity;
 mod session;
 mod site;
 mod synthetic;
@@ -41,6 +43,7 @@ pub use peer::play_peer;
 pub use plots::Plot;
 pub use random::Random;
 pub use report::{Group, Report, Run};
+pub use sensitivity::{Field, Sensitivity};
 pub use session::{Instant, Options, Rule, Session, Stall, play};
 pub use site::{Listing, Site};
 pub use synthetic::{KINDS, synthetic_movie, synthetic_traces};

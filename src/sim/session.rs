@@ -5,17 +5,18 @@ use super::link::{Delivery, Link, LinkOptions};
 use super::movie::Movie;
 use super::site::{Body, EPOCH, LIVE_SINCE, MANIFEST, Site};
 use super::trace::Trace;
+use crate::abr::{TUNED, tune};
 use crate::error::Severity;
-use crate::player::*;
+use crate::player::{self, *};
 use crate::time::Seconds;
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 
 /// Who chooses the quality.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Rule {
-    /// The player's own rule.
-    Default,
+    /// One of the player's own, with other values in these places of [`TUNED`].
+    Own(player::Rule, Vec<(usize, f64)>),
     /// Always this rung.
     Fixed(usize),
     /// Always the highest.
@@ -23,15 +24,29 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// Reads `default`, `lowest`, `highest` or `fixed:N` (N counts from 0).
+    /// Reads `default`, `throughput`, `bola`, `lowest`, `highest` or `fixed:N` (N counts from 0). `default:NAME=VALUE:…` is the
+    /// rule with other values for what is named in [`TUNED`].
     pub fn parse(name: &str) -> Option<Self> {
         match name {
-            "default" => Some(Self::Default),
             "lowest" => Some(Self::Fixed(0)),
             "highest" => Some(Self::Highest),
-            _ => name.strip_prefix("fixed:")?.parse().ok().map(Self::Fixed),
+            _ => match name.strip_prefix("fixed:") {
+                Some(rung) => rung.parse().ok().map(Self::Fixed),
+                None => {
+                    let mut parts = name.split(':');
+                    let rule = player::Rule::named(parts.next()?)?;
+                    parts.map(change).collect::<Option<_>>().map(|changes| Self::Own(rule, changes))
+                }
+            },
         }
     }
+}
+
+/// Reads `NAME=VALUE`.
+fn change(text: &str) -> Option<(usize, f64)> {
+    let (name, value) = text.split_once('=')?;
+    let value: f64 = value.parse().ok().filter(|v: &f64| v.is_finite() && *v >= 0.0)?;
+    Some((TUNED.iter().position(|(known, _)| *known == name)?, value))
 }
 
 /// How a session is played.
@@ -58,7 +73,7 @@ impl Default for Options {
         Self {
             buffer: 25.0,
             live: false,
-            rule: Rule::Default,
+            rule: Rule::Own(player::Rule::Default, Vec::new()),
             link: LinkOptions::default(),
             config,
             record: false,
@@ -202,7 +217,13 @@ struct World<'a> {
 /// Plays a movie over a trace.
 pub fn play(site: &Site, trace: &Trace, options: &Options) -> Session {
     let segment = site.movie().segment();
-    let config = Config { buffer_ahead: (options.buffer - segment).max(segment), ..options.config.clone() };
+    let (rule, changes) = match &options.rule {
+        Rule::Own(rule, changes) => (*rule, changes.as_slice()),
+        _ => (player::Rule::Default, &[][..]),
+    };
+    let _changed = tune(changes);
+    let buffer_ahead = (options.buffer - segment).max(segment);
+    let config = Config { buffer_ahead, rule, ..options.config.clone() };
     let mut world = World {
         site,
         options,
@@ -230,7 +251,7 @@ impl World<'_> {
         // As the page does: an element that is to play at once.
         self.input(Input::MediaState(MediaState { rate: 1.0, ..MediaState::default() }));
         let rung = match self.options.rule {
-            Rule::Default => None,
+            Rule::Own(..) => None,
             Rule::Fixed(rung) => Some(rung.min(self.site.movie().kbps.len() - 1)),
             Rule::Highest => Some(self.site.movie().kbps.len() - 1),
         };

@@ -14,7 +14,7 @@ use crate::manifest::ByteRange;
 use crate::remux::Muxer;
 use crate::time::{Seconds, Timescale};
 use std::fmt::Write;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// How the manifest tells where the segments are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(super) struct Body {
     /// HTTP status.
     pub status: u16,
     /// The bytes in front; all others are zero.
-    pub front: Rc<[u8]>,
+    pub front: Arc<[u8]>,
     /// Bytes of `front` that the range leaves out.
     pub skipped: u64,
     /// Bytes of the body.
@@ -67,13 +67,13 @@ pub struct Site {
     /// Of sound, in bit/s, in a track of its own.
     pub(super) audio: Option<u64>,
     pub(super) listing: Listing,
-    inits: Vec<Rc<[u8]>>,
-    audio_init: Rc<[u8]>,
-    indexes: Vec<Rc<[u8]>>,
+    inits: Vec<Arc<[u8]>>,
+    audio_init: Arc<[u8]>,
+    indexes: Vec<Arc<[u8]>>,
     /// Of each file: where the segments begin, and the end.
     places: Vec<Vec<u64>>,
-    manifest: Rc<[u8]>,
-    live_manifest: Rc<[u8]>,
+    manifest: Arc<[u8]>,
+    live_manifest: Arc<[u8]>,
 }
 
 /// As a live presentation the movie began so many seconds before the session: what is older than a few segments is there at once.
@@ -87,7 +87,7 @@ impl Site {
     /// A site with this movie, and sound of so many kbit/s if it is to have any.
     pub fn new(movie: Movie, audio_kbps: Option<f64>, listing: Listing) -> Self {
         let rungs = movie.kbps.len();
-        let inits: Vec<Rc<[u8]>> = vec![init(TrackKind::Video).unwrap_or_default().into(); rungs];
+        let inits: Vec<Arc<[u8]>> = vec![init(TrackKind::Video).unwrap_or_default().into(); rungs];
         let mut site = Self {
             audio: audio_kbps.map(|k| (k * 1000.0) as u64),
             listing,
@@ -95,8 +95,8 @@ impl Site {
             audio_init: init(TrackKind::Audio).unwrap_or_default().into(),
             indexes: Vec::new(),
             places: Vec::new(),
-            manifest: Rc::from(&[][..]),
-            live_manifest: Rc::from(&[][..]),
+            manifest: Arc::from(&[][..]),
+            live_manifest: Arc::from(&[][..]),
             movie,
         };
         site.indexes = (0..rungs).map(|r| site.sidx(r).into()).collect();
@@ -227,7 +227,7 @@ impl Site {
     pub(super) fn answer(&self, url: &str, range: Option<ByteRange>, live: bool, now: Seconds) -> Body {
         self.find(url, range, live, now).unwrap_or_else(|| Body {
             status: 404,
-            front: Rc::from(&[][..]),
+            front: Arc::from(&[][..]),
             skipped: 0,
             length: 0,
             wire: 0,
@@ -333,13 +333,13 @@ impl Site {
 
 impl Body {
     /// What a range asks for of a whole that is known.
-    fn small(bytes: Rc<[u8]>, range: Option<ByteRange>) -> Self {
+    fn small(bytes: Arc<[u8]>, range: Option<ByteRange>) -> Self {
         let size = bytes.len() as u64;
         Self::media(bytes, size, 0, range)
     }
 
     /// What a range asks for of `size` bytes at a place in a file.
-    fn media(front: Rc<[u8]>, size: u64, place: u64, range: Option<ByteRange>) -> Self {
+    fn media(front: Arc<[u8]>, size: u64, place: u64, range: Option<ByteRange>) -> Self {
         let (from, to) = span(range, place, size);
         let status = if range.is_some() { 206 } else { 200 };
         Self { status, front, skipped: from, length: to - from, wire: to - from, cacheable: true }

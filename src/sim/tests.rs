@@ -257,7 +257,22 @@ fn rules_are_obeyed() {
         let session = play(&site, &link, &options);
         assert!(session.played.iter().all(|p| p.rung == rung), "{name}: {:?}", session.played);
     }
-    assert_eq!(Rule::parse("bola-e"), None);
+    for unknown in ["bola-e", "default:up", "default:upp=1", "default:up=much", "lowest:up=1", "fixed:x"] {
+        assert_eq!(Rule::parse(unknown), None, "{unknown}");
+    }
+}
+
+#[test]
+fn a_rule_is_tuned_for_its_session_alone() {
+    let site = site(even_movie(&[500.0, 1000.0, 2000.0], 10));
+    let link = trace(0.05, &[(60.0, 1300.0)]);
+    let rung = |name: &str| {
+        let options = Options { rule: Rule::parse(name).unwrap(), ..Options::default() };
+        play(&site, &link, &options).played.last().map(|p| p.rung)
+    };
+    assert_eq!(rung("default"), Some(1));
+    assert_eq!(rung("default:up=0.3:keep=0.3"), Some(0));
+    assert_eq!(rung("throughput"), Some(1));
 }
 
 #[test]
