@@ -72,6 +72,26 @@ test('other players decide by their own code: the top on a fast link, the lowest
   assert.deepEqual(runs.map(({ sessions }) => sessions.length), [2, 2, 2]);
 });
 
+test('the sensitivity to each tuned number is told, and what would be chosen with a set left out', { timeout: 120_000 }, () => {
+  const slow = file('slow.jsonl', `${trace('slow/a', 1300)}\n`);
+  const args = ['--traces', traces, '--movie', movie, '--traces', slow, '--sensitivity'];
+  const { status, stdout, stderr } = simulate(...args, '--json');
+  assert.equal(status, 0, stderr);
+  const { base, variants } = JSON.parse(stdout);
+  const names = new Set(variants.map(({ name }) => name));
+  assert.ok(names.has('up') && names.has('horizon') && variants.length === names.size * 4, stdout);
+  assert.deepEqual(Object.keys(base), ['home', 'slow']);
+  const { value, sets } = variants.find(({ name }) => name === 'up');
+  // The same by hand.
+  const [{ runs }] = JSON.parse(simulate('--traces', slow, '--movie', movie, '--rules', `default,default:up=${value}`, '--json').stdout).groups;
+  const close = (a, b) => assert.ok(Math.abs(a - b) < 1e-9, `${a} ${b}`);
+  close(runs[0].summary.qoe_log.mean, base.slow.qoe_log);
+  close(runs[1].summary.qoe_log.mean, sets.slow.qoe_log);
+  const text = simulate(...args).stdout;
+  assert.match(text, /^up +0\.8 /m);
+  assert.match(text, /left out[\s\S]*^home [\s\S]*^slow /m);
+});
+
 test('another player that cannot be asked is told at once', () => {
   const args = ['--traces', traces, '--movie', movie, '--rules', 'hls.js'];
   const tool = path.join(process.env.CARGO_TARGET_DIR ?? path.join(root, 'target'), 'simulate/millrace-simulate');
