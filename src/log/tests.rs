@@ -142,7 +142,10 @@ fn what_is_no_record_is_refused_with_its_line() {
     assert_eq!(fault("#EXTM3U\n"), (1, Fault::NotALog));
     assert_eq!(fault("[\"another-log\",1]\n"), (1, Fault::NotALog));
     assert_eq!(fault("[\"millrace-log\",99,\"9.9\",{}]\n"), (1, Fault::Version("99".into())));
-    assert_eq!(fault(&format!("[\"millrace-log\",{VERSION},\"0.1.0\",30]\n")), (1, Fault::Malformed("a number is missing")));
+    assert_eq!(
+        fault(&format!("[\"millrace-log\",{VERSION},\"0.1.0\",30]\n")),
+        (1, Fault::Malformed("a number is missing"))
+    );
     let whole = log(&refused());
     assert_eq!(fault(&whole[..whole.len() - 20]), (whole.lines().count(), Fault::CutShort));
     let wrong = |line: &str| fault(&format!("{}{line}\n", log(&[])));
