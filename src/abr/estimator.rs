@@ -35,6 +35,10 @@ const IMPLAUSIBLE: f64 = 5.0;
 /// smaller: a replayed start is taken for a fast link.
 const PATIENCE: u32 = 3;
 
+/// How many times what comes at the pace of its making counts: most of it comes too fast to be measured. Larger: the link is believed
+/// sooner, as fast and as slow.
+const WEIGHT: f64 = 3.0;
+
 /// Estimates throughput. Times are on the player's clock, in seconds.
 #[derive(Clone, Debug)]
 pub struct Estimator {
@@ -46,6 +50,8 @@ pub struct Estimator {
     requests: Vec<Request>,
     last: Seconds,
     suspects: u32,
+    /// Bytes of chunks that are too few by themselves, and the seconds that they took.
+    chunks: (f64, Seconds),
 }
 
 /// Bytes and seconds, both forgotten at the same pace: their quotient is a mean over the recent past.
@@ -83,6 +89,7 @@ impl Estimator {
             requests: Vec::new(),
             last: 0.0,
             suspects: 0,
+            chunks: (0.0, 0.0),
         }
     }
 
@@ -155,10 +162,22 @@ impl Estimator {
         self.add(r.bytes, r.seconds.max(1e-4));
     }
 
-    /// Bytes that came in one go, and how long they took, of a response that waits for its source in between.
-    pub fn chunk(&mut self, bytes: usize, seconds: Seconds) {
-        if bytes as f64 >= TINY && seconds >= INSTANT {
-            self.add(bytes as f64, seconds);
+    /// So many bytes came in one go, of a response that waits for its source in between, and all of them but the first ones, of which nobody
+    /// knows how long they were on their way, in so many seconds. Small chunks count together.
+    pub fn chunk(&mut self, bytes: usize, (rest, seconds): (usize, Seconds)) {
+        if rest == 0 {
+            return;
+        }
+        self.chunks.0 += bytes as f64;
+        self.chunks.1 += seconds * bytes as f64 / rest as f64;
+        if self.chunks.0 < TINY {
+            return;
+        }
+        let (bytes, seconds) = std::mem::take(&mut self.chunks);
+        self.suspects = if seconds < INSTANT { self.suspects + 1 } else { 0 };
+        // They were waiting in a buffer, or the link is that fast.
+        if seconds >= INSTANT || self.suspects >= PATIENCE {
+            self.add(bytes * WEIGHT, seconds.max(INSTANT) * WEIGHT);
         }
     }
 

@@ -44,6 +44,16 @@ pub(super) static FULL: Tuned = Tuned::new(0.8);
 /// Share of a segment's duration that it may take to come once more, in a better quality. Larger: better pictures, more stalls.
 pub static IMPROVING: Tuned = Tuned::new(0.8);
 
+/// [`UP`] where segments come as they are made. Larger: better pictures, more stalls.
+const UP_AT_EDGE: f64 = 0.75;
+
+/// [`KEEP`] where segments come as they are made. Larger: fewer switches, more stalls.
+const KEEP_AT_EDGE: f64 = 0.8;
+
+/// Share of the distance to the edge below which the buffer tells that the link is slower than what is measured. Larger: quality is given away
+/// where the server was late once.
+const LOW_AT_EDGE: f64 = 0.2;
+
 /// Decisions without a switch up after a download was given up: the estimate still holds bytes from before the drop. Larger: slower
 /// recovery.
 const HOLD: u8 = 2;
@@ -125,6 +135,8 @@ pub struct Situation<'a> {
     pub estimate: f64,
     /// `playbackRate` (1 while paused: that will end).
     pub rate: f64,
+    /// What comes next is being made: there will never be more buffered than there is.
+    pub paced: bool,
     /// Nothing plays yet, or nothing is buffered after a seek: the next segment is waited for.
     pub startup: bool,
 }
@@ -172,6 +184,9 @@ impl Selector {
             };
             return Decision { index, reason };
         }
+        if s.paced && !s.startup {
+            return s.choose_at_edge(top, current, hold);
+        }
         let up = s.highest(top, |i| s.load(i) <= UP.get() && s.in_time(i));
         if up > current {
             let allowed = !hold && !s.startup;
@@ -205,6 +220,23 @@ impl Selector {
 }
 
 impl Situation<'_> {
+    /// The rule where segments come as they are made: a buffer of a second carries nothing, and a segment takes its own duration to come
+    /// however fast the link is.
+    fn choose_at_edge(&self, top: usize, current: usize, hold: bool) -> Decision {
+        let fits = self.highest(top, |i| self.load(i) <= UP_AT_EDGE);
+        let low = self.buffer < LOW_AT_EDGE * self.buffer_target;
+        let (index, reason) = if fits > current && !hold && !low {
+            (fits, Reason::ThroughputUp)
+        } else if fits < current && self.load(current) > KEEP_AT_EDGE {
+            (fits, Reason::ThroughputDown)
+        } else if low && current > 0 {
+            (fits.min(current - 1), Reason::BufferLow)
+        } else {
+            (current, Reason::Keep)
+        };
+        Decision { index, reason }
+    }
+
     /// Seconds that the next segment of this quality is expected to take, and those after which fetching it would have the buffer down to
     /// its reserve.
     pub fn plan(&self, i: usize) -> (Seconds, Seconds) {

@@ -241,6 +241,7 @@ fn play(trace: Trace, seconds: f64, duration: f64, target: f64) -> Session {
             buffer_target: target,
             estimate: estimator.estimate(now),
             rate: 1.0,
+            paced: false,
             startup: !playing,
         };
         let mut decision = selector.choose(&situation);
@@ -384,6 +385,7 @@ fn choices_obey_the_cap_and_the_hold() {
         buffer_target: 30.0,
         estimate: 10e6,
         rate: 1.0,
+        paced: false,
         startup: false,
     };
     let mut selector = Selector::new();
@@ -415,6 +417,7 @@ fn the_throughput_rule_looks_at_nothing_else() {
         buffer_target: 30.0,
         estimate: LADDER[1] as f64 / 0.79,
         rate: 1.0,
+        paced: false,
         startup: false,
     };
     let mut selector = Selector::new();
@@ -436,6 +439,7 @@ fn bola_climbs_with_the_buffer_to_what_the_throughput_carries_and_keeps_what_is_
         buffer_target: 30.0,
         estimate,
         rate: 1.0,
+        paced: false,
         startup: false,
     };
     let mut selector = Selector::new();
@@ -464,6 +468,7 @@ fn a_plan_tells_how_long_the_buffer_carries() {
         buffer_target: 30.0,
         estimate: 1_000_000.0,
         rate: 1.0,
+        paced: false,
         startup: false,
     };
     assert_eq!(situation.plan(0), (4.0, f64::INFINITY));

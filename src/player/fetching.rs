@@ -478,8 +478,8 @@ impl Session {
                 job.first_byte.get_or_insert(ctx.now);
                 // What came first was on its way for an unknown time.
                 match &mut job.chunk {
-                    Some((_, bytes)) => *bytes += data.len(),
-                    None => job.chunk = Some((ctx.now, 0)),
+                    Some((_, _, rest)) => *rest += data.len(),
+                    None => job.chunk = Some((ctx.now, data.len(), 0)),
                 }
                 if job.init.is_some() {
                     job.held.extend_from_slice(data);
@@ -489,10 +489,10 @@ impl Session {
                 self.feed(ctx, i, data)?;
                 if let Activity::Segment(job) = &mut self.streams[i].activity
                     && job.pieces > before
-                    && let Some((since, bytes)) = job.chunk.take()
+                    && let Some((since, first, rest)) = job.chunk.take()
                     && job.is_paced()
                 {
-                    ctx.abr.chunk(bytes, ctx.now - since);
+                    ctx.abr.chunk(first + rest, (rest, ctx.now - since));
                 }
                 self.skip_ahead(ctx, i);
                 self.consider_abandoning(ctx, i);

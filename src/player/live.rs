@@ -365,6 +365,12 @@ impl Session {
         }
     }
 
+    /// Whether what is to be fetched is still being made, as in low latency.
+    pub fn at_live_edge(&self) -> bool {
+        let low = self.presentation.live.as_deref().is_some_and(|l| l.low_latency) || self.list_low_latency();
+        low && self.live.as_ref().is_some_and(|l| !l.shifted)
+    }
+
     /// Whether the distance is kept by the rate.
     fn catches_up(&self, ctx: &Ctx) -> bool {
         let told = self.presentation.live.as_deref();

@@ -44,6 +44,8 @@ use live::Live;
 use on_demand::Live;
 
 pub use crate::abr::Rule;
+#[cfg(feature = "simulate")]
+pub use crate::abr::{TUNED, Tuned, tune};
 use crate::error::{Code, PlayerError};
 use loading::{Head, Loading, Outcome};
 use quality::Abr;

@@ -22,6 +22,10 @@ impl Session {
         false
     }
 
+    pub fn at_live_edge(&self) -> bool {
+        false
+    }
+
     pub fn edge(&self, _: &Ctx) -> Option<Seconds> {
         None
     }

@@ -39,8 +39,8 @@ impl Abr {
     }
 
     /// Part of a segment that comes as it is made: it was made at once, and so its bytes came as fast as the link has them.
-    pub fn chunk(&mut self, bytes: usize, seconds: f64) {
-        self.estimator.chunk(bytes, seconds);
+    pub fn chunk(&mut self, bytes: usize, rest: (usize, Seconds)) {
+        self.estimator.chunk(bytes, rest);
     }
 
     /// Complete, failed or cancelled: what had arrived counts all the same.
@@ -160,9 +160,13 @@ impl Session {
             current,
             cap,
             buffer,
-            buffer_target: ctx.config.buffer_ahead,
+            // At the live edge no more can be buffered than the distance from it.
+            buffer_target: self.edge(ctx).map_or(ctx.config.buffer_ahead, |edge| {
+                ctx.config.buffer_ahead.min((edge - self.playhead.position(ctx.now)).max(0.1))
+            }),
             estimate: (estimate - audio as f64).max(estimate * 0.5),
             rate: self.playhead.media().rate.max(0.1),
+            paced: self.at_live_edge(),
             startup: !stream.has_media || buffer <= 0.0,
         };
         let decision = ctx.abr.selector.choose(&situation);

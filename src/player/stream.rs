@@ -47,8 +47,8 @@ pub(super) struct Job {
     pub wanted_from: Option<Seconds>,
     /// The media before this place was left out; another request fetches the rest of the segment.
     pub skipped_to: Option<Seconds>,
-    /// Of a segment that comes as it is made: when the chunk began to come that is on its way, and the bytes since.
-    pub chunk: Option<(Now, usize)>,
+    /// Of a segment that comes as it is made: when the chunk began to come that is on its way, the bytes that came then, and those since.
+    pub chunk: Option<(Now, usize, usize)>,
     /// Pieces that came out of it.
     pub pieces: usize,
     /// Where its media began, per buffer, on the presentation's timeline.
@@ -77,7 +77,7 @@ impl Job {
 
     /// Whether it comes at the pace of its making, which tells nothing of the link.
     pub fn is_paced(&self) -> bool {
-        cfg!(feature = "live") && self.segment.ahead && (self.segment.part.is_none() || self.is_open())
+        cfg!(feature = "live") && self.segment.ahead
     }
 
     /// What was fed, now that all of it has come.

@@ -5,7 +5,6 @@ use super::link::{Delivery, Link, LinkOptions};
 use super::movie::Movie;
 use super::site::{Body, EPOCH, LIVE_SINCE, MANIFEST, Site};
 use super::trace::Trace;
-use crate::abr::{TUNED, tune};
 use crate::error::Severity;
 use crate::player::{self, *};
 use crate::time::Seconds;

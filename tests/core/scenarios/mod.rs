@@ -12,6 +12,7 @@ mod lifecycle;
 mod live;
 mod live_dash;
 mod live_hls;
+mod live_quality;
 mod live_random;
 mod live_watch;
 mod memory;
