@@ -96,10 +96,11 @@ impl Session {
         }
         let media = self.playhead.media();
         if ctx.config.cap_to_element && media.width > 0 && media.height > 0 {
-            // The first that fills the element: anything larger is thrown away when it is drawn.
+            // The best of the first size that fills the element: anything larger is thrown away when it is drawn.
             let fills = |r: &Representation| r.width >= media.width || r.height >= media.height;
+            let size = |i: usize| rep(i).map(|r| (r.width, r.height));
             if let Some(first) = (0..=top).find(|i| rep(*i).is_some_and(fills)) {
-                cap = cap.min(first);
+                cap = (first..=cap).rev().find(|i| size(*i) == size(first)).unwrap_or(cap.min(first));
             }
         }
         cap

@@ -313,6 +313,18 @@ fn the_size_of_the_element_caps_the_quality() {
 }
 
 #[test]
+fn of_qualities_of_one_size_the_element_allows_the_best() {
+    let ladder = ladder().with(|s| s.one_size = true);
+    for (url, site) in [(MPD, ladder.dash(Addressing::Number)), (M3U8, ladder.hls(Container::Fmp4))] {
+        let mut w = World::new(site);
+        (w.element.width, w.element.height) = (320, 180);
+        w.load(url);
+        w.run_for(60.0);
+        assert_eq!(rungs(&w).last(), Some(&2), "{}", w.story());
+    }
+}
+
+#[test]
 fn a_bandwidth_limit_holds() {
     let config = Config { max_bandwidth: Some(900_000), stats_interval: 0.0, ..Config::default() };
     let mut w = World::configured(ladder().dash(Addressing::Number), config);

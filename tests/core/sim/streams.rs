@@ -37,6 +37,8 @@ pub struct Stream {
     pub parts: Vec<Part>,
     /// Bit/s of the video rungs; empty: audio alone.
     pub ladder: Vec<u64>,
+    /// The manifest gives all rungs the size of the lowest.
+    pub one_size: bool,
     /// Languages of separate audio; empty: none.
     pub languages: Vec<&'static str>,
     /// HLS-TS: audio in the same segments as video.
@@ -95,6 +97,7 @@ impl Stream {
                 hole: None,
             }],
             ladder: vec![300_000, 800_000, 2_000_000],
+            one_size: false,
             languages: vec!["en"],
             muxed: false,
             segment: 4.0,
@@ -105,6 +108,10 @@ impl Stream {
             silence: None,
             asides: Vec::new(),
         }
+    }
+
+    fn doublings(&self, rung: usize) -> usize {
+        if self.one_size { 0 } else { rung }
     }
 
     /// The same with one rung.
@@ -336,8 +343,8 @@ impl Stream {
                         "<Representation id=\"v{rung}\" bandwidth=\"{bandwidth}\" codecs=\"{}\" width=\"{}\" \
                          height=\"{}\" frameRate=\"{}\">",
                         p.video.name(),
-                        320 << rung,
-                        180 << rung,
+                        320 << self.doublings(rung),
+                        180 << self.doublings(rung),
                         self.fps
                     );
                     self.addresses(&mut x, addressing, &format!("v{rung}/{part}/"), &self.video(part, rung));
@@ -629,8 +636,8 @@ impl Stream {
                 x,
                 "#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},RESOLUTION={}x{},FRAME-RATE={}.000,CODECS=\"{codecs}\"{group}\n\
                  v{rung}.m3u8",
-                320 << rung,
-                180 << rung,
+                320 << self.doublings(rung),
+                180 << self.doublings(rung),
                 self.fps
             );
         }
