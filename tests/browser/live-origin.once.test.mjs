@@ -279,3 +279,24 @@ test('faults are as ordered, and everything may be read across origins', async (
   const preflight = await get(mediaUrl('video', '1.m4s'), { method: 'OPTIONS', headers: { 'Access-Control-Request-Headers': 'range' } });
   assert.deepEqual([preflight.status, preflight.headers.get('access-control-allow-headers')], [204, '*']);
 });
+
+test('several qualities are listed, cut alike and told apart by their size', async () => {
+  const many = await startLiveOrigin({ ...fast, rungs: [150, 600] });
+  try {
+    const master = await text(many.hls);
+    const listed = [...master.matchAll(/BANDWIDTH=(\d+).*\n(.+)\/media\.m3u8/g)].map(([, bandwidth, name]) => [name, bandwidth > 0]);
+    assert.deepEqual(listed, [['video150', true], ['video600', true]]);
+    const mpd = await text(many.dash);
+    assert.deepEqual([...mpd.matchAll(/<Representation id="(video\d+)"[^>]*bandwidth="(\d+)"/g)].map(([, name, bandwidth]) => [name, Number(bandwidth)]), [['video150', 175_000], ['video600', 700_000]]);
+    const msn = Math.min(...['video150', 'video600'].map((name) => many.state().tracks[name].msn)) - 1;
+    const reports = parse(await text(playlistUrl('video150', '', many))).reports.map(({ URI }) => URI);
+    assert.deepEqual(reports, ['../video600/media.m3u8', '../audio/media.m3u8']);
+    const [low, high] = await Promise.all(['video150', 'video600'].map(async (name) => {
+      const { bytes, status, headers } = await get(mediaUrl(name, `${msn}.m4s`, many));
+      assert.deepEqual([status, headers.get('content-type')], [200, 'video/mp4']);
+      return bytes.length;
+    }));
+    assert.ok(high > 2 * low, `${low} ${high}`);
+    for (const name of ['video', 'video1', 'toString', 'constructor']) assert.equal((await get(playlistUrl(name, '', many))).status, 404, name);
+  } finally { await many.close(); }
+});

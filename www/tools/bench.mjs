@@ -7,6 +7,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { build, buildWasm, peerSizes, pkgDir, readConfig, sizeTable } from '../build.mjs';
 import { abr, abrOptions, usage } from './bench-abr.mjs';
+import { edge } from './bench-edge.mjs';
 import { buildNative, makeInputs, timeProcess } from './bench-inputs.mjs';
 import { launch } from './browsers.mjs';
 import { startLiveOrigin } from './live-origin.mjs';
@@ -25,7 +26,7 @@ const liveSeconds = 60;
 const settledAfter = 15;
 const besideSeconds = 600;
 /** Sections that run when none is named; what takes ten minutes and more by itself is asked for. */
-const usual = (name) => !['beside', 'abr'].includes(name);
+const usual = (name) => !['beside', 'edge', 'abr'].includes(name);
 /** Of each input that is rewritten. */
 let megabytes = 50;
 /** Of the section abr. */
@@ -227,6 +228,8 @@ const sections = {
     } finally { await origin.close(); }
   },
 
+  edge: () => edge({ server, stay, ...abrs }),
+
   abr: () => abr({ server, withPage, options: abrs }),
 
   async thread(runs) {
@@ -363,17 +366,17 @@ await main(async () => {
   if (size >= 0) megabytes = Number(args.splice(size, 2)[1]);
   abrs = abrOptions(args);
   const unknown = args.find((name) => !Object.hasOwn(sections, name));
-  if (unknown || !(runs >= 1) || !(megabytes >= 1)) throw new Told(`Usage: npm run bench -- [${Object.keys(sections).join('|')}]… [--runs N] [--mb N]\n       ${usage}`);
+  if (unknown || !(runs >= 1) || !(megabytes >= 1)) throw new Told(`Usage: npm run bench -- [${Object.keys(sections).join('|')}]… [--runs N] [--mb N]\n       npm run bench -- edge [--traces FILE… [--first N]]\n       ${usage}`);
   const chosen = args.length ? args : Object.keys(sections).filter(usual);
   await ensure([...(abrs.noBuild ? [] : ['build']), 'samples', 'chromium']);
   // What is only read or rewritten needs no streams and no player.
-  const plays = chosen.some((name) => ['start', 'cold', 'seek', 'live', 'beside', 'thread', 'abr'].includes(name));
+  const plays = chosen.some((name) => ['start', 'cold', 'seek', 'live', 'beside', 'edge', 'thread', 'abr'].includes(name));
   if (plays) {
     await makeSamples();
     if (!abrs.noBuild) await build({ gate: false });
   }
   mkdirSync(path.join(cache, 'bench'), { recursive: true });
-  server = await startServer({ compress: true,
+  server = await startServer({ compress: true, proxies: {},
     mounts: { '/dist': path.join(root, 'dist'), '/bench': path.join(cache, 'bench'), '/samples': samplesDir, '/peers': path.join(root, 'node_modules') },
     pages: { ...playerPages(), '/bench.html': html('/bench-page.js'), '/parse.html': html('/bench/parse.js'), '/remux.html': html('/bench/remux.js'),
       '/bench-page.js': { type: 'text/javascript', body: readFileSync(path.join(root, 'www/tools/bench-page.js'), 'utf8') } } });

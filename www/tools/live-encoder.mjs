@@ -75,12 +75,15 @@ function codecOf(init) {
   return at < 0 ? 'mp4a.40.2' : `avc1.${init.toString('hex', at + 5, at + 8).toUpperCase()}`;
 }
 
+/** The most that a track of so many kbit/s has in a second. */
+export const peak = (kbps) => Math.round((kbps * 7) / 6);
+
 // ---- What ffmpeg is told ------------------------------------------------------------------------------------------
 
 const mp4 = ['-movflags', '+frag_every_frame+empty_moov+default_base_moof', '-use_editlist', '0', '-flush_packets', '1', '-f', 'mp4', 'pipe:1'];
 
-/** A moving picture with its time and its frame number, each in words and as a strip of blocks (frame-strip.mjs reads them). */
-function videoArgs(epoch, gop) {
+/** A moving picture of so many kbit/s with its time and its frame number, each in words and as a strip of blocks (frame-strip.mjs reads them). */
+function videoArgs(epoch, gop, kbps) {
   const { bits, height: share } = strip;
   const stripHeight = Math.round(height * share);
   const block = `if(eq(X,0),255,if(eq(X,${bits + 1}),0,255*mod(floor(N/pow(2,${bits}-X)),2)))`.replaceAll(',', '\\,');
@@ -89,7 +92,7 @@ function videoArgs(epoch, gop) {
     + `nullsrc=s=${bits + 2}x1:r=${fps},format=gray,geq=lum=${block},scale=${width}:${stripHeight}:flags=neighbor[strip];`
     + `[picture][strip]overlay=0:${height - stripHeight},format=yuv420p[out]`;
   return ['-filter_complex', graph, '-map', '[out]', '-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-threads', '1', '-g', String(gop), '-keyint_min', String(gop),
-    '-sc_threshold', '0', '-b:v', '600k', '-maxrate', '700k', '-bufsize', '700k', '-video_track_timescale', '90000', ...mp4];
+    '-sc_threshold', '0', '-b:v', `${kbps}k`, '-maxrate', `${peak(kbps)}k`, '-bufsize', `${peak(kbps)}k`, '-video_track_timescale', '90000', ...mp4];
 }
 
 /** A tone that steps every second. Its times begin with the encoder's delay, so that the first packet is at 0. */
@@ -140,11 +143,11 @@ export class Track extends EventEmitter {
   #until = 0;
   #timer;
 
-  /** `frame`: seconds of a frame; `partFrames`, `chunkFrames`: frames of a part and of a chunk; `keep`: segments that stay. */
-  constructor(name, { timescale, frame, epoch, segmentDuration, partFrames, chunkFrames, keep }) {
+  /** `kbps`: of pictures; `frame`: seconds of a frame; `partFrames`, `chunkFrames`: frames of a part and of a chunk; `keep`: segments that stay. */
+  constructor(name, { kbps, timescale, frame, epoch, segmentDuration, partFrames, chunkFrames, keep }) {
     super();
     this.setMaxListeners(0);
-    Object.assign(this, { name, timescale, frame, epoch, segmentDuration, partFrames, chunkFrames, keep });
+    Object.assign(this, { name, kbps, kind: kbps ? 'video' : 'audio', timescale, frame, epoch, segmentDuration, partFrames, chunkFrames, keep });
     this.initialized = new Promise((resolve) => { this.once('init', resolve); });
   }
 
@@ -164,7 +167,7 @@ export class Track extends EventEmitter {
   stall(seconds) { this.#until = Date.now() + seconds * 1000; }
 
   run(household) {
-    const args = this.name === 'video' ? videoArgs(this.epoch, Math.round(this.segmentDuration * fps)) : audioArgs;
+    const args = this.kbps ? videoArgs(this.epoch, Math.round(this.segmentDuration * fps), this.kbps) : audioArgs;
     this.child = household.spawn(tool('ffmpeg'), ['-hide_banner', '-loglevel', 'error', '-nostdin', ...args], { binary: true });
     this.child.stdout.on('data', (bytes) => this.#read(bytes));
   }

@@ -1,6 +1,6 @@
 // A low-latency live origin: LL-HLS (RFC 8216bis) and LL-DASH of one encoder, with faults on request. `node www/tools/live-origin.mjs --help`
 import { createServer } from 'node:http';
-import { Track, fps } from './live-encoder.mjs';
+import { Track, fps, peak } from './live-encoder.mjs';
 import { Household } from './processes.mjs';
 import { Told, isMain, main } from './steps.mjs';
 
@@ -11,6 +11,8 @@ const defaults = {
   segmentDuration: 2,
   partDuration: 0.33,
   chunkDuration: undefined,
+  /** kbit/s of each quality of the pictures, from the lowest up. */
+  rungs: [600],
   /** Segments in a playlist. */
   window: 12,
   /** How many segments exist at the start; more than the window if undefined: ffmpeg's DASH reader cannot read a stream that is younger than its time shift buffer. */
@@ -64,14 +66,16 @@ class Origin {
     const audioFrame = 1024 / 48_000;
     const frames = (seconds, frame) => Math.max(1, Math.floor(seconds / frame + 1e-6));
     const chunk = Math.min(this.chunkDuration ?? this.partDuration, this.partDuration);
-    const track = (name, timescale, frame) => new Track(name, { timescale, frame, epoch: this.epoch, segmentDuration: this.segmentDuration,
+    const track = (name, timescale, frame, kbps) => new Track(name, { kbps, timescale, frame, epoch: this.epoch, segmentDuration: this.segmentDuration,
       partFrames: frames(this.partDuration, frame), chunkFrames: frames(chunk, frame), keep: 2 * this.window + 2 });
-    this.tracks = { video: track('video', 90_000, 1 / fps), audio: track('audio', 48_000, audioFrame) };
+    const names = this.rungs.map((kbps) => [this.rungs.length > 1 ? `video${kbps}` : 'video', kbps]);
+    this.pictures = names.map(([name, kbps]) => track(name, 90_000, 1 / fps, kbps));
+    this.tracks = Object.fromEntries([...this.pictures, track('audio', 48_000, audioFrame)].map((one) => [one.name, one]));
     const all = Object.values(this.tracks);
     // The same in all playlists: a part has at least 0.85 of it, and none is longer (§4.4.4.9).
     this.partTarget = Math.max(...all.map(({ partFrames, frame }) => partFrames * frame));
     // An audio segment begins up to a frame after its nominal time.
-    this.chunkLate = Math.max(...all.map(({ chunkFrames, frame, name }) => (chunkFrames + (name === 'audio' ? 1 : 0)) * frame));
+    this.chunkLate = Math.max(...all.map(({ chunkFrames, frame, kind }) => (chunkFrames + (kind === 'audio' ? 1 : 0)) * frame));
     this.target = Math.round(this.segmentDuration);
     this.advance = this.partTarget >= 1 ? 3 : Math.ceil(3 / this.partTarget);
   }
@@ -123,11 +127,12 @@ class Origin {
   edge(track) { return this.frozen && Date.now() < this.frozen.until ? this.frozen.edges[track.name] : track.edge; }
 
   master() {
-    const { video, audio } = this.tracks;
+    const { audio } = this.tracks;
     return ['#EXTM3U', '#EXT-X-VERSION:9', '#EXT-X-INDEPENDENT-SEGMENTS',
       '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="sound",NAME="Tone",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="audio/media.m3u8"',
-      `#EXT-X-STREAM-INF:BANDWIDTH=900000,AVERAGE-BANDWIDTH=720000,CODECS="${video.codec},${audio.codec}",RESOLUTION=640x360,FRAME-RATE=${fps.toFixed(3)},AUDIO="sound"`,
-      'video/media.m3u8', ''].join('\n');
+      ...this.pictures.flatMap(({ name, kbps, codec }) => [
+        `#EXT-X-STREAM-INF:BANDWIDTH=${(peak(kbps) + 80) * 1000},AVERAGE-BANDWIDTH=${(kbps + 80) * 1000},CODECS="${codec},${audio.codec}",RESOLUTION=640x360,FRAME-RATE=${fps.toFixed(3)},AUDIO="sound"`,
+        `${name}/media.m3u8`]), ''].join('\n');
   }
 
   /** The playlist up to `edge`; `delta`: segments that the client has are left out. */
@@ -218,10 +223,11 @@ class Origin {
   // ---- DASH ----
 
   manifest(url) {
-    const { video, audio } = this.tracks;
+    const { audio } = this.tracks;
     const offset = Math.max(0, Math.floor((this.segmentDuration - this.chunkLate) * 1000) / 1000);
-    const template = ({ name, timescale }) => `<SegmentTemplate timescale="${timescale}" duration="${Math.round(this.segmentDuration * timescale)}" startNumber="0" `
-      + `availabilityTimeOffset="${offset}" availabilityTimeComplete="false" initialization="${name}/init.mp4" media="${name}/$Number$.m4s"/>`;
+    // `$RepresentationID$` is the name of the track.
+    const template = ({ timescale }) => `<SegmentTemplate timescale="${timescale}" duration="${Math.round(this.segmentDuration * timescale)}" startNumber="0" `
+      + `availabilityTimeOffset="${offset}" availabilityTimeComplete="false" initialization="$RepresentationID$/init.mp4" media="$RepresentationID$/$Number$.m4s"/>`;
     const epoch = new Date(this.epoch).toISOString();
     const timing = `<UTCTiming schemeIdUri="urn:mpeg:dash:utc:http-iso:2014" value="${url}/time"/>`;
     const produced = (id) => (this.producerTime ? `<ProducerReferenceTime id="${id}" type="encoder" wallClockTime="${epoch}" presentationTime="0">${timing}</ProducerReferenceTime>` : '');
@@ -236,8 +242,8 @@ class Origin {
   <Period id="0" start="PT0S">
     <AdaptationSet id="0" contentType="video" mimeType="video/mp4" startWithSAP="1" segmentAlignment="true">
       ${produced(0)}
-      ${template(video)}
-      <Representation id="video" codecs="${video.codec}" bandwidth="700000" width="640" height="360" frameRate="${fps}"/>
+      ${template(this.pictures[0])}
+      ${this.pictures.map(({ name, kbps, codec }) => `<Representation id="${name}" codecs="${codec}" bandwidth="${peak(kbps) * 1000}" width="640" height="360" frameRate="${fps}"/>`).join('\n      ')}
     </AdaptationSet>
     <AdaptationSet id="1" contentType="audio" mimeType="audio/mp4" lang="en" startWithSAP="1" segmentAlignment="true">
       ${produced(1)}
@@ -280,7 +286,7 @@ class Origin {
   /** A segment as it is made, or a range of it. */
   async sendSegment(track, segment, request, response) {
     const range = /^bytes=(\d{1,16})-(\d{0,16})$/.exec(request.headers.range ?? '');
-    const head = { 'Content-Type': `${track.name}/mp4`, 'Accept-Ranges': 'bytes' };
+    const head = { 'Content-Type': `${track.kind}/mp4`, 'Accept-Ranges': 'bytes' };
     const from = range ? Number(range[1]) : 0;
     let to = range?.[2] ? Math.min(Number(range[2]), ENDLESS) : ENDLESS;
     // A closed range is answered once all of it exists, with its length; what has no end is sent as it is made.
@@ -332,10 +338,10 @@ class Origin {
     if (url.pathname === '/time') { send('text/plain', new Date().toISOString()); return; }
     if (url.pathname === '/hls/master.m3u8') { send('application/vnd.apple.mpegurl', this.master()); return; }
     if (url.pathname === '/dash/manifest.mpd') { send('application/dash+xml', this.manifest(this.url)); return; }
-    const [, kind, name, file, msn, part] = /^\/(hls|dash)\/(video|audio)\/(init\.mp4|media\.m3u8|(\d{1,15})(?:\.(\d{1,6}))?\.m4s)$/.exec(url.pathname) ?? [];
-    const track = this.tracks[name];
+    const [, kind, name, file, msn, part] = /^\/(hls|dash)\/(video\d*|audio)\/(init\.mp4|media\.m3u8|(\d{1,15})(?:\.(\d{1,6}))?\.m4s)$/.exec(url.pathname) ?? [];
+    const track = Object.hasOwn(this.tracks, name ?? '') ? this.tracks[name] : undefined;
     if (!track) throw new Refused(404, 'not found');
-    if (file === 'init.mp4') { send(`${name}/mp4`, track.init); return; }
+    if (file === 'init.mp4') { send(`${track.kind}/mp4`, track.init); return; }
     if (file === 'media.m3u8') {
       if (kind !== 'hls') throw new Refused(404, 'not found');
       const text = await this.reload(track, url.searchParams, gone);
@@ -345,7 +351,7 @@ class Origin {
     const fault = this.hit(track, 'status', 'late');
     if (fault?.fault === 'status') throw new Refused(fault.status, 'as ordered');
     if (fault) await sleep(fault.seconds * 1000);
-    if (part !== undefined) send(`${name}/mp4`, await this.part(track, Number(msn), Number(part), gone));
+    if (part !== undefined) send(`${track.kind}/mp4`, await this.part(track, Number(msn), Number(part), gone));
     else await this.sendSegment(track, await this.find(track, Number(msn), gone), request, response);
   }
 }
@@ -398,7 +404,7 @@ export async function startLiveOrigin(options = {}) {
   };
 }
 
-const usage = `Usage: node www/tools/live-origin.mjs [--port N] [--part SECONDS] [--segment SECONDS] [--chunk SECONDS] [--window SEGMENTS] [--latency SECONDS]
+const usage = `Usage: node www/tools/live-origin.mjs [--port N] [--part SECONDS] [--segment SECONDS] [--chunk SECONDS] [--window SEGMENTS] [--latency SECONDS] [--rungs KBPS,KBPS…]
   [--no-parts] [--no-block] [--no-skip] [--no-hints] [--no-reports] [--no-dates] [--byte-ranges]`;
 
 function readArgs(args) {
@@ -409,6 +415,7 @@ function readArgs(args) {
     const off = /^no-(parts|block|skip|hints|reports|dates)$/.exec(flag ?? '')?.[1];
     if (off) options[off] = false;
     else if (flag === 'byte-ranges') options.byteRanges = true;
+    else if (flag === 'rungs' && /^[1-9]\d*(,[1-9]\d*)*$/.test(args[at + 1] ?? '')) options.rungs = [...new Set(args[++at].split(',').map(Number))].sort((a, b) => a - b);
     else if (names[flag] && args[at + 1] !== undefined) {
       const value = args[++at];
       options[names[flag]] = flag === 'host' ? value : Number(value);

@@ -256,7 +256,7 @@ export async function startServer({ mounts = { '/': path.join(root, 'www/demo'),
   });
   const actual = server.address().port;
   return {
-    url: `http://127.0.0.1:${actual}`, port: actual, log, rules, pages, mounts,
+    url: `http://127.0.0.1:${actual}`, port: actual, log, rules, pages, mounts, proxies,
     /** Links by the first part of a shaped path, without its tilde: one that is put here needs not be told in the path. */
     links,
     /** The same server under another origin. */
