@@ -35,10 +35,6 @@ const IMPLAUSIBLE: f64 = 5.0;
 /// smaller: a replayed start is taken for a fast link.
 const PATIENCE: u32 = 3;
 
-/// How many times what comes at the pace of its making counts: most of it comes too fast to be measured. Larger: the link is believed
-/// sooner, as fast and as slow.
-const WEIGHT: f64 = 3.0;
-
 /// Estimates throughput. Times are on the player's clock, in seconds.
 #[derive(Clone, Debug)]
 pub struct Estimator {
@@ -164,7 +160,7 @@ impl Estimator {
 
     /// So many bytes came in one go, of a response that waits for its source in between, and all of them but the first ones, of which nobody
     /// knows how long they were on their way, in so many seconds. Small chunks count together.
-    pub fn chunk(&mut self, bytes: usize, (rest, seconds): (usize, Seconds)) {
+    pub fn chunk(&mut self, bytes: u64, (rest, seconds): (u64, Seconds)) {
         if rest == 0 {
             return;
         }
@@ -177,7 +173,7 @@ impl Estimator {
         self.suspects = if seconds < INSTANT { self.suspects + 1 } else { 0 };
         // They were waiting in a buffer, or the link is that fast.
         if seconds >= INSTANT || self.suspects >= PATIENCE {
-            self.add(bytes * WEIGHT, seconds.max(INSTANT) * WEIGHT);
+            self.add(bytes, seconds.max(INSTANT));
         }
     }
 

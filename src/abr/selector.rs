@@ -44,15 +44,8 @@ pub(super) static FULL: Tuned = Tuned::new(0.8);
 /// Share of a segment's duration that it may take to come once more, in a better quality. Larger: better pictures, more stalls.
 pub static IMPROVING: Tuned = Tuned::new(0.8);
 
-/// [`UP`] where segments come as they are made. Larger: better pictures, more stalls.
-const UP_AT_EDGE: f64 = 0.75;
-
 /// [`KEEP`] where segments come as they are made. Larger: fewer switches, more stalls.
-const KEEP_AT_EDGE: f64 = 0.8;
-
-/// Share of the distance to the edge below which the buffer tells that the link is slower than what is measured. Larger: quality is given away
-/// where the server was late once.
-const LOW_AT_EDGE: f64 = 0.2;
+const KEEP_AT_EDGE: f64 = 0.9;
 
 /// Decisions without a switch up after a download was given up: the estimate still holds bytes from before the drop. Larger: slower
 /// recovery.
@@ -223,14 +216,11 @@ impl Situation<'_> {
     /// The rule where segments come as they are made: a buffer of a second carries nothing, and a segment takes its own duration to come
     /// however fast the link is.
     fn choose_at_edge(&self, top: usize, current: usize, hold: bool) -> Decision {
-        let fits = self.highest(top, |i| self.load(i) <= UP_AT_EDGE);
-        let low = self.buffer < LOW_AT_EDGE * self.buffer_target;
-        let (index, reason) = if fits > current && !hold && !low {
+        let fits = self.highest(top, |i| self.load(i) <= UP.get());
+        let (index, reason) = if fits > current && !hold {
             (fits, Reason::ThroughputUp)
         } else if fits < current && self.load(current) > KEEP_AT_EDGE {
             (fits, Reason::ThroughputDown)
-        } else if low && current > 0 {
-            (fits.min(current - 1), Reason::BufferLow)
         } else {
             (current, Reason::Keep)
         };

@@ -477,10 +477,7 @@ impl Session {
                 let data = &data[again.min(data.len())..];
                 job.first_byte.get_or_insert(ctx.now);
                 // What came first was on its way for an unknown time.
-                match &mut job.chunk {
-                    Some((_, _, rest)) => *rest += data.len(),
-                    None => job.chunk = Some((ctx.now, data.len(), 0)),
-                }
+                job.chunk.get_or_insert((ctx.now, data.len() as u64, self.stats.bytes));
                 if job.init.is_some() {
                     job.held.extend_from_slice(data);
                     return Ok(());
@@ -489,9 +486,11 @@ impl Session {
                 self.feed(ctx, i, data)?;
                 if let Activity::Segment(job) = &mut self.streams[i].activity
                     && job.pieces > before
-                    && let Some((since, first, rest)) = job.chunk.take()
+                    && let Some((since, first, before)) = job.chunk.take()
                     && job.is_paced()
                 {
+                    // Whatever else came meanwhile has taken its part of the link.
+                    let rest = self.stats.bytes - before;
                     ctx.abr.chunk(first + rest, (rest, ctx.now - since));
                 }
                 self.skip_ahead(ctx, i);

@@ -18,11 +18,13 @@ const AUDIO_SHARE: f64 = 0.15;
 pub(super) struct Abr {
     estimator: Estimator,
     selector: Selector,
+    /// Part of the bandwidth that their manifest tells which segments really have.
+    fill: f64,
 }
 
 impl Abr {
     pub fn new(initial_bandwidth: f64) -> Self {
-        Self { estimator: Estimator::new(initial_bandwidth), selector: Selector::new() }
+        Self { estimator: Estimator::new(initial_bandwidth), selector: Selector::new(), fill: 1.0 }
     }
 
     /// Bit/s.
@@ -39,7 +41,7 @@ impl Abr {
     }
 
     /// Part of a segment that comes as it is made: it was made at once, and so its bytes came as fast as the link has them.
-    pub fn chunk(&mut self, bytes: usize, rest: (usize, Seconds)) {
+    pub fn chunk(&mut self, bytes: u64, rest: (u64, Seconds)) {
         self.estimator.chunk(bytes, rest);
     }
 
@@ -50,7 +52,17 @@ impl Abr {
 
     /// A new load: its choices do not depend on the last one's.
     pub fn begin_load(&mut self) {
-        self.selector = Selector::new();
+        (self.selector, self.fill) = (Selector::new(), 1.0);
+    }
+
+    /// A segment of so many seconds has come.
+    pub fn came(&mut self, bytes: u64, bandwidth: u64, seconds: Seconds) {
+        /// Seconds of media that count as much as the next ones. Larger: steadier, and later where the encoder changes.
+        const REMEMBERED: Seconds = 8.0;
+        if bandwidth > 0 && seconds > 0.0 {
+            let fill = bytes as f64 * 8.0 / (bandwidth as f64 * seconds);
+            self.fill += (fill - self.fill) * seconds / (seconds + REMEMBERED);
+        }
     }
 }
 
@@ -135,7 +147,12 @@ impl Session {
             }
             return lowest;
         }
-        let ladder: Vec<u64> = candidates.iter().map(|r| set.get(*r).map_or(0, |r| r.bandwidth)).collect();
+        // Where a second is buffered, a bandwidth that is the highest of any second would leave much of the link unused.
+        const LEAST_FILL: f64 = 0.6;
+        let paced = self.at_live_edge();
+        let fill = if paced { ctx.abr.fill.clamp(LEAST_FILL, 1.0) } else { 1.0 };
+        let bandwidth = |r: &Representation| (r.bandwidth as f64 * fill) as u64;
+        let ladder: Vec<u64> = candidates.iter().map(|r| set.get(*r).map_or(0, bandwidth)).collect();
         if i > 0 {
             // Sound is chosen once and then kept: a change is heard sooner than it helps.
             if let Some(rep) = stream.rep.filter(|r| candidates.contains(r)) {
@@ -167,7 +184,7 @@ impl Session {
             }),
             estimate: (estimate - audio as f64).max(estimate * 0.5),
             rate: self.playhead.media().rate.max(0.1),
-            paced: self.at_live_edge(),
+            paced,
             startup: !stream.has_media || buffer <= 0.0,
         };
         let decision = ctx.abr.selector.choose(&situation);
@@ -273,7 +290,7 @@ impl Session {
         }
         let candidates = self.candidates(ctx, stream);
         let Some(current) = candidates.iter().position(|c| *c == job.key.rep) else { return };
-        let (starts, number) = (job.starts.clone(), job.segment.number);
+        let (starts, number, came) = (job.starts.clone(), job.segment.number, job.media);
         let place = (job.segment.start, job.segment.duration);
         let bytes =
             |rep: usize| self.representation(RepKey { rep, ..job.key }).map_or(0, |r| size_at(r, place));
@@ -297,7 +314,9 @@ impl Session {
             current,
             lower: &lower,
         };
-        if let Some(to) = abr::abandon(&download) {
+        // A frame or two that others replace would be taken for a seam, and their decoder would not be told.
+        let hidden = download.shown && came < 2.0 * SEAM;
+        if let Some(to) = abr::abandon(&download).filter(|_| !hidden) {
             let forced = candidates.get(to).copied();
             let cursor = stream.cursor;
             ctx.abr.selector.abandoned();

@@ -47,8 +47,9 @@ pub(super) struct Job {
     pub wanted_from: Option<Seconds>,
     /// The media before this place was left out; another request fetches the rest of the segment.
     pub skipped_to: Option<Seconds>,
-    /// Of a segment that comes as it is made: when the chunk began to come that is on its way, the bytes that came then, and those since.
-    pub chunk: Option<(Now, usize, usize)>,
+    /// Of a segment that comes as it is made: when the chunk began to come that is on its way, the bytes that came then, and all that
+    /// had come for the player by then.
+    pub chunk: Option<(Now, u64, u64)>,
     /// Pieces that came out of it.
     pub pieces: usize,
     /// Where its media began, per buffer, on the presentation's timeline.

@@ -59,17 +59,17 @@ fn watch(dash: bool, link: &[(f64, f64)]) -> Seen {
 #[test]
 fn what_the_link_carries_is_played_a_second_behind_live() {
     let dip = [(5.0, 1300.0), (0.25, 450.0)];
-    for (dash, link, least) in [
-        (true, &[(60.0, 5000.0)][..], 980.0),
-        (false, &[(60.0, 5000.0)], 980.0),
+    for (dash, link, least, most) in [
+        (true, &[(60.0, 5000.0)][..], 980.0, 2),
+        (false, &[(60.0, 5000.0)], 980.0, 2),
         // A rung that needs five sixths of the link does not go with so little buffered.
-        (true, &[(60.0, 1200.0)], 590.0),
-        (false, &[(60.0, 1200.0)], 590.0),
-        (true, &dip, 590.0),
-        (false, &dip, 590.0),
+        (true, &[(60.0, 1200.0)], 590.0, 3),
+        (false, &[(60.0, 1200.0)], 590.0, 3),
+        (true, &dip, 590.0, 10),
+        (false, &dip, 590.0, 10),
     ] {
         let seen = watch(dash, link);
-        assert!(seen.rate > least && seen.stalls == 0 && seen.switches <= 3, "{dash} {link:?}: {seen:?}");
+        assert!(seen.rate > least && seen.stalls == 0 && seen.switches <= most, "{dash} {link:?}: {seen:?}");
         assert!(seen.late.abs() < 0.2, "{dash} {link:?}: {seen:?}");
     }
 }
@@ -78,10 +78,11 @@ fn what_the_link_carries_is_played_a_second_behind_live() {
 fn steps_of_the_link_are_followed_down_and_up_a_second_behind_live() {
     let stairs = [(30.0, 1300.0), (30.0, 850.0), (30.0, 430.0), (30.0, 850.0)];
     let seen = watch(true, &stairs);
-    assert!(seen.rate > 430.0 && seen.stalls == 0 && seen.switches <= 7, "{seen:?}");
-    // Playlists change their quality where a segment begins, and this link is half as fast as the segment that is under way needs.
+    // The segment that is under way needs half as much again as the link has.
+    assert!(seen.rate > 500.0 && seen.stalled < 0.5 && seen.switches <= 7, "{seen:?}");
+    // Playlists change their quality where a segment begins.
     let seen = watch(false, &stairs);
-    assert!(seen.rate > 430.0 && seen.stalled < 3.0 && seen.switches <= 7, "{seen:?}");
+    assert!(seen.rate > 480.0 && seen.stalled < 2.0 && seen.switches <= 7, "{seen:?}");
     // Where a step comes and goes before it is noticed, nothing is risked.
     for link in [[(5.0, 500.0), (5.0, 1300.0)], [(8.0, 1300.0), (8.0, 320.0)]] {
         let seen = watch(true, &link);
