@@ -149,7 +149,13 @@ impl Session {
         }
         // Where a second is buffered, a bandwidth that is the highest of any second would leave much of the link unused.
         const LEAST_FILL: f64 = 0.6;
-        let paced = self.at_live_edge();
+        /// Seconds that can be buffered up to the live edge below which there is no plan to make.
+        const SHORT: Seconds = 4.0;
+        // At the live edge no more can be buffered than the distance from it.
+        let most = ctx.config.buffer_ahead;
+        let position = self.playhead.position(ctx.now);
+        let target = self.edge(ctx).map_or(most, |edge| most.min((edge - position).max(0.1)));
+        let paced = self.at_live_edge() && target < SHORT;
         let fill = if paced { ctx.abr.fill.clamp(LEAST_FILL, 1.0) } else { 1.0 };
         let bandwidth = |r: &Representation| (r.bandwidth as f64 * fill) as u64;
         let ladder: Vec<u64> = candidates.iter().map(|r| set.get(*r).map_or(0, bandwidth)).collect();
@@ -178,10 +184,7 @@ impl Session {
             current,
             cap,
             buffer,
-            // At the live edge no more can be buffered than the distance from it.
-            buffer_target: self.edge(ctx).map_or(ctx.config.buffer_ahead, |edge| {
-                ctx.config.buffer_ahead.min((edge - self.playhead.position(ctx.now)).max(0.1))
-            }),
+            buffer_target: target,
             estimate: (estimate - audio as f64).max(estimate * 0.5),
             rate: self.playhead.media().rate.max(0.1),
             paced,
