@@ -89,7 +89,7 @@ impl Page {
                 .expect("a plain object takes any property");
         }
         let function: Function = callback.as_ref().clone().unchecked_into();
-        let engine = Engine::new(function, &config).expect("the options are right");
+        let engine = Engine::new(function, &config);
         Self { engine, video, events, _callback: callback }
     }
 
