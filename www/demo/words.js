@@ -56,7 +56,7 @@ export const because = (code) => reasons[code] ?? code;
 export function choiceLine({ to, estimate, estimateHigh, buffer, candidates }, nameOf) {
   const rate = bits(estimate) === bits(estimateHigh) ? bits(estimate) : `${bits(estimate)} to ${bits(estimateHigh)}`;
   const at = candidates.findIndex(({ id }) => id === to);
-  const plan = (one) => `${nameOf(one.id)} takes ${seconds(one.seconds)} a segment${one.lasts === Infinity || one.lasts === null ? '' : ` and lasts ${seconds(one.lasts)}`}`;
+  const plan = (one) => `${nameOf(one.id)}: ${seconds(one.seconds)} a segment${one.lasts === Infinity || one.lasts === null ? '' : `, lasts ${seconds(one.lasts)}`}`;
   const told = [candidates[at], candidates[at + 1]].filter((one) => at >= 0 && one).map(plan);
   return [`${rate}, ${seconds(buffer)} ahead`, ...told].join('; ');
 }
