@@ -148,12 +148,12 @@ impl Session {
         if self.is_asking(i) {
             return Ok(());
         }
+        self.note_fill(ctx, i);
         let stream = &mut self.streams[i];
         if !matches!(stream.activity, Activity::Segment(_)) {
             return Ok(());
         }
         let fruitful = stream.job().is_some_and(|job| job.fruitful);
-        let came = stream.job().map(|job| (job.received, job.media));
         let fed = stream.job().map(Job::fed);
         if stream.buffers.is_empty() || !fruitful {
             // A page of HTML can pass for boxes to be skipped: what counts is that samples came.
@@ -174,14 +174,6 @@ impl Session {
         }
         stream.skipped = 0;
         stream.blocked = 0;
-        if i == 0
-            && let Some((bytes, seconds)) = came
-        {
-            let set = self.presentation.periods.get(key.period).and_then(|p| p.sets.get(key.set));
-            let bandwidth = set.and_then(|s| s.representations.get(key.rep)).map_or(0, |r| r.bandwidth);
-            ctx.abr.came(bytes, bandwidth, seconds);
-        }
-        let stream = &mut self.streams[i];
         // What gives media is not to be avoided, whatever was before.
         stream.failed.retain(|(failed, _)| *failed != key);
         #[cfg(feature = "dash")]

@@ -365,17 +365,20 @@ impl Session {
         }
     }
 
+    fn is_low_latency(&self) -> bool {
+        self.presentation.live.as_deref().is_some_and(|l| l.low_latency) || self.list_low_latency()
+    }
+
     /// Whether what is to be fetched is still being made, as in low latency.
     pub fn at_live_edge(&self) -> bool {
-        let low = self.presentation.live.as_deref().is_some_and(|l| l.low_latency) || self.list_low_latency();
-        low && self.live.as_ref().is_some_and(|l| !l.shifted)
+        self.is_low_latency() && self.live.as_ref().is_some_and(|l| !l.shifted)
     }
 
     /// Whether the distance is kept by the rate.
     fn catches_up(&self, ctx: &Ctx) -> bool {
         let told = self.presentation.live.as_deref();
-        let low = told.is_some_and(|l| l.low_latency || l.rates.is_some()) || self.list_low_latency();
-        ctx.config.catch_up.unwrap_or(low)
+        let wanted = self.is_low_latency() || told.is_some_and(|l| l.rates.is_some());
+        ctx.config.catch_up.unwrap_or(wanted)
     }
 
     /// The rate that leads to the target; 1 where it is near, or where rates are left alone.

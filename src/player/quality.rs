@@ -56,7 +56,7 @@ impl Abr {
     }
 
     /// A segment of so many seconds has come.
-    pub fn came(&mut self, bytes: u64, bandwidth: u64, seconds: Seconds) {
+    fn came(&mut self, bytes: u64, bandwidth: u64, seconds: Seconds) {
         /// Seconds of media that count as much as the next ones. Larger: steadier, and later where the encoder changes.
         const REMEMBERED: Seconds = 8.0;
         if bandwidth > 0 && seconds > 0.0 {
@@ -118,6 +118,16 @@ impl Session {
         cap
     }
 
+    /// Notes how much of the bandwidth that the manifest tells the main stream's segment has, now that it is there.
+    pub fn note_fill(&self, ctx: &mut Ctx, i: usize) {
+        if i == 0
+            && let Some(job) = self.streams[i].job()
+            && let Some(rep) = self.representation(job.key)
+        {
+            ctx.abr.came(job.received, rep.bandwidth, job.media);
+        }
+    }
+
     /// The representation for a stream's next segment.
     pub fn choose(&mut self, ctx: &mut Ctx, i: usize) -> usize {
         let forced = self.streams[i].forced.take();
@@ -147,9 +157,19 @@ impl Session {
             }
             return lowest;
         }
-        // Where a second is buffered, a bandwidth that is the highest of any second would leave much of the link unused.
+        if i > 0 {
+            // Sound is chosen once and then kept: a change is heard sooner than it helps.
+            if let Some(rep) = stream.rep.filter(|r| candidates.contains(r)) {
+                return rep;
+            }
+            let fits =
+                |r: &&usize| set.get(**r).is_some_and(|r| r.bandwidth as f64 <= estimate * AUDIO_SHARE);
+            return candidates.iter().rev().find(fits).copied().unwrap_or(lowest);
+        }
+        /// Least part of their bandwidth that segments are taken to have, where a bandwidth that is the highest of any second would leave much of
+        /// the link unused. Smaller: stalls after scenes that are easy to encode.
         const LEAST_FILL: f64 = 0.6;
-        /// Seconds that can be buffered up to the live edge below which there is no plan to make.
+        /// Seconds that can be buffered up to the live edge below which there is no plan to make. Larger: short buffers are not made use of.
         const SHORT: Seconds = 4.0;
         // At the live edge no more can be buffered than the distance from it.
         let most = ctx.config.buffer_ahead;
@@ -159,14 +179,6 @@ impl Session {
         let fill = if paced { ctx.abr.fill.clamp(LEAST_FILL, 1.0) } else { 1.0 };
         let bandwidth = |r: &Representation| (r.bandwidth as f64 * fill) as u64;
         let ladder: Vec<u64> = candidates.iter().map(|r| set.get(*r).map_or(0, bandwidth)).collect();
-        if i > 0 {
-            // Sound is chosen once and then kept: a change is heard sooner than it helps.
-            if let Some(rep) = stream.rep.filter(|r| candidates.contains(r)) {
-                return rep;
-            }
-            let best = ladder.iter().rposition(|b| *b as f64 <= estimate * AUDIO_SHARE);
-            return best.and_then(|b| candidates.get(b).copied()).unwrap_or(lowest);
-        }
         let current = stream.rep.and_then(|r| candidates.iter().position(|c| *c == r));
         let audio: u64 = self.streams[1..]
             .iter()
@@ -200,12 +212,17 @@ impl Session {
             abr::Reason::BufferLow => Some(Reason::BufferLow),
             abr::Reason::Cap => Some(Reason::ElementSize),
         };
+        let chosen = candidates.get(decision.index).copied().unwrap_or(lowest);
         let candidate = |(i, rep): (usize, &usize)| {
             let (seconds, lasts) = situation.plan(i);
             set.get(*rep).map(|rep| (rep.id.clone(), seconds, lasts))
         };
-        let plans = candidates.iter().enumerate().take(cap + 1).filter_map(candidate).collect();
-        let chosen = candidates.get(decision.index).copied().unwrap_or(lowest);
+        // They are told with a change alone.
+        let plans = if stream.rep == Some(chosen) {
+            Vec::new()
+        } else {
+            candidates.iter().enumerate().take(cap + 1).filter_map(candidate).collect()
+        };
         let size = sizes.get(decision.index).copied().unwrap_or(0);
         if self.codec.is_none() {
             self.codec = self
@@ -293,12 +310,17 @@ impl Session {
         }
         let candidates = self.candidates(ctx, stream);
         let Some(current) = candidates.iter().position(|c| *c == job.key.rep) else { return };
-        let (starts, number, came) = (job.starts.clone(), job.segment.number, job.media);
+        let (starts, number) = (job.starts.clone(), job.segment.number);
         let place = (job.segment.start, job.segment.duration);
         let bytes =
             |rep: usize| self.representation(RepKey { rep, ..job.key }).map_or(0, |r| size_at(r, place));
         let lower: Vec<u64> = candidates[..current].iter().map(|r| bytes(*r)).collect();
         let position = self.playhead.position(ctx.now);
+        let shown = starts.iter().any(|(_, start)| *start < position + DECODED_AHEAD);
+        if shown && job.media < 2.0 * SEAM {
+            // A frame or two that others replace would be taken for a seam, and their decoder would not be told.
+            return;
+        }
         let media = self.playhead.media();
         // The first picture is waited for, whether it plays then or not.
         let rate = if media.paused && stream.has_media { 0.0 } else { media.rate };
@@ -311,15 +333,13 @@ impl Session {
             // What arrives plays at once, so the buffer lasts until the end of this segment has to be there.
             buffer: (end - position).max(0.0),
             duration: job.segment.duration,
-            shown: starts.iter().any(|(_, start)| *start < position + DECODED_AHEAD),
+            shown,
             rate,
             estimate: ctx.abr.estimate(ctx.now),
             current,
             lower: &lower,
         };
-        // A frame or two that others replace would be taken for a seam, and their decoder would not be told.
-        let hidden = download.shown && came < 2.0 * SEAM;
-        if let Some(to) = abr::abandon(&download).filter(|_| !hidden) {
+        if let Some(to) = abr::abandon(&download) {
             let forced = candidates.get(to).copied();
             let cursor = stream.cursor;
             ctx.abr.selector.abandoned();
