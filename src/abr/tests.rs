@@ -373,21 +373,27 @@ fn an_outage_ends_on_the_lowest_and_is_left_again() {
     assert!(s.stalls <= 1 && s.stall_time < 4.0, "{s:?}");
 }
 
-#[test]
-fn choices_obey_the_cap_and_the_hold() {
-    let situation = Situation {
+/// Playing the top quality from a full enough buffer, on a link that carries more.
+fn calm() -> Situation<'static> {
+    const SIZES: [u64; 4] = [LADDER[0] / 2, LADDER[1] / 2, LADDER[2] / 2, LADDER[3] / 2];
+    Situation {
         rule: Rule::Default,
         ladder: &LADDER,
-        next_sizes: &LADDER.map(|b| b / 2),
+        next_sizes: &SIZES,
         current: Some(3),
-        cap: 1,
+        cap: 3,
         buffer: 20.0,
         buffer_target: 30.0,
         estimate: 10e6,
         rate: 1.0,
         paced: false,
         startup: false,
-    };
+    }
+}
+
+#[test]
+fn choices_obey_the_cap_and_the_hold() {
+    let situation = Situation { cap: 1, ..calm() };
     let mut selector = Selector::new();
     assert_eq!(selector.choose(&situation), Decision { index: 1, reason: Reason::Cap });
     let low = Situation { current: Some(0), cap: 9, ..situation };
@@ -407,19 +413,8 @@ fn choices_obey_the_cap_and_the_hold() {
 
 #[test]
 fn the_throughput_rule_looks_at_nothing_else() {
-    let situation = Situation {
-        rule: Rule::Throughput,
-        ladder: &LADDER,
-        next_sizes: &LADDER.map(|b| b / 2),
-        current: Some(3),
-        cap: 3,
-        buffer: 28.0,
-        buffer_target: 30.0,
-        estimate: LADDER[1] as f64 / 0.79,
-        rate: 1.0,
-        paced: false,
-        startup: false,
-    };
+    let situation =
+        Situation { rule: Rule::Throughput, buffer: 28.0, estimate: LADDER[1] as f64 / 0.79, ..calm() };
     let mut selector = Selector::new();
     assert_eq!(selector.choose(&situation), Decision { index: 1, reason: Reason::ThroughputDown });
     let fast = Situation { current: Some(0), estimate: 100e6, buffer: 0.5, ..situation };
@@ -428,19 +423,12 @@ fn the_throughput_rule_looks_at_nothing_else() {
 
 #[test]
 fn bola_climbs_with_the_buffer_to_what_the_throughput_carries_and_keeps_what_is_there() {
-    let sizes = LADDER.map(|b| b / 2);
     let situation = |buffer: f64, current: usize, estimate: f64| Situation {
         rule: Rule::Bola,
-        ladder: &LADDER,
-        next_sizes: &sizes,
         current: Some(current),
-        cap: 3,
         buffer,
-        buffer_target: 30.0,
         estimate,
-        rate: 1.0,
-        paced: false,
-        startup: false,
+        ..calm()
     };
     let mut selector = Selector::new();
     let mut choose = |s: Situation| selector.choose(&s).index;
@@ -459,17 +447,11 @@ fn bola_climbs_with_the_buffer_to_what_the_throughput_carries_and_keeps_what_is_
 #[test]
 fn a_plan_tells_how_long_the_buffer_carries() {
     let situation = Situation {
-        rule: Rule::Default,
         ladder: &[1_000_000, 2_000_000],
         next_sizes: &[500_000, 1_000_000],
-        current: None,
-        cap: 1,
         buffer: 18.0,
-        buffer_target: 30.0,
         estimate: 1_000_000.0,
-        rate: 1.0,
-        paced: false,
-        startup: false,
+        ..calm()
     };
     assert_eq!(situation.plan(0), (4.0, f64::INFINITY));
     assert_eq!(situation.plan(1), (8.0, 20.0), "half a second is lost in each, and 8 s are kept");
