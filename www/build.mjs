@@ -47,8 +47,8 @@ function guardTraps(out) {
 }
 
 /**
- * The order of functions in which they compress best; and short names for imports and exports, in the module and in its glue alike: wasm-bindgen's end in hashes, which no compressor shrinks
- * (2.5 kB on the wire).
+ * The order of functions in which they compress best; and short names for imports and exports, in the module and in its glue alike:
+ * wasm-bindgen's end in hashes, which no compressor shrinks (2.5 kB on the wire).
  */
 async function pack(out) {
   const file = path.join(out, wasmFile);

@@ -121,14 +121,14 @@ function madeUp() {
   return Object.entries({ steps, ramps, outages }).map(([kind, list]) => ({ id: `${kind}/made-up`, rtt_ms: 60, ms: list.map(([ms]) => ms), kbps: list.map(([, rate]) => rate) }));
 }
 
+/** The first links of a file, one a line. */
+export const linksIn = (file, first) => readFileSync(file, 'utf8').split('\n').filter((line) => line.trim()).slice(0, first).map((line) => JSON.parse(line));
+
 /** The links of each file, and the files: what is made up has one, too. */
 function readLinks({ files, first }) {
   const used = files.length ? files : [path.join(cache, 'bench', 'abr-links.jsonl')];
   if (!files.length) writeFileSync(used[0], madeUp().map((trace) => `${JSON.stringify(trace)}\n`).join(''));
-  return used.map((file) => {
-    const lines = readFileSync(file, 'utf8').split('\n').filter((line) => line.trim());
-    return { file, traces: lines.slice(0, first).map((line) => JSON.parse(line)) };
-  });
+  return used.map((file) => ({ file, traces: linksIn(file, first) }));
 }
 
 // ---- Both tables --------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 // npm run bench -- edge: low-latency players beside each other over links that change, each with a link of its own to an origin that has three qualities.
-import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { linksIn } from './bench-abr.mjs';
 import { startLiveOrigin } from './live-origin.mjs';
 import { step } from './steps.mjs';
 
@@ -14,8 +13,6 @@ const madeUp = [
   { id: 'stairs', rtt_ms: 20, ms: [30_000, 30_000, 30_000, 30_000], kbps: [1500, 950, 500, 950] },
   { id: 'dips', rtt_ms: 20, ms: [6_000, 300], kbps: [1500, 500] },
 ];
-
-const linksOf = (files) => (files.length ? files.flatMap((file) => readFileSync(file, 'utf8').split('\n').filter((line) => line.trim()).map((line) => JSON.parse(line))) : madeUp);
 
 /** kbit/s of the pictures that were asked for, by their length. */
 function asked(server, spec, origin) {
@@ -33,7 +30,8 @@ function asked(server, spec, origin) {
 /** `stay(player, protocol, url, seconds, { alone })` plays in a browser of its own, and tells what was seen. */
 export async function edge({ server, stay, files, first }) {
   const rows = [];
-  for (const { id, rtt_ms: rtt, ms, kbps } of linksOf(files).slice(0, first)) {
+  const links = files.length ? files.flatMap((file) => linksIn(file, first)) : madeUp.slice(0, first);
+  for (const { id, rtt_ms: rtt, ms, kbps } of links) {
     for (const [protocol, names] of Object.entries(players)) {
       const origin = await startLiveOrigin({ rungs, latency, chunkDuration: 0.04 });
       server.proxies['/edge'] = { open: async () => origin.url };
@@ -45,7 +43,6 @@ export async function edge({ server, stay, files, first }) {
           rows.push({ link: id, protocol, player, kbps: asked(server, spec, origin.state()), ...seen });
         })));
       } finally { await origin.close(); }
-      await sleep(500);
     }
   }
   const line = (cells) => cells.map((cell, i) => (i < 3 ? String(cell).padEnd([26, 6, 10][i]) : String(cell).padStart(10))).join('');

@@ -376,7 +376,7 @@ await main(async () => {
     if (!abrs.noBuild) await build({ gate: false });
   }
   mkdirSync(path.join(cache, 'bench'), { recursive: true });
-  server = await startServer({ compress: true, proxies: {},
+  server = await startServer({ compress: true,
     mounts: { '/dist': path.join(root, 'dist'), '/bench': path.join(cache, 'bench'), '/samples': samplesDir, '/peers': path.join(root, 'node_modules') },
     pages: { ...playerPages(), '/bench.html': html('/bench-page.js'), '/parse.html': html('/bench/parse.js'), '/remux.html': html('/bench/remux.js'),
       '/bench-page.js': { type: 'text/javascript', body: readFileSync(path.join(root, 'www/tools/bench-page.js'), 'utf8') } } });
