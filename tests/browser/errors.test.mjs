@@ -147,9 +147,10 @@ describe(`errors in ${engine}`, () => {
       const { Player } = window.page.module;
       const thrown = (make) => { try { make(); return null; } catch (error) { return [error.name, error.code, error.message]; } };
       return [thrown(() => new Player({ bufferAheda: 3 })), thrown(() => new Player({ bufferAhead: -1 })), thrown(() => new Player({ language: 5 })), thrown(() => new Player({ abr: 'best' })),
+        thrown(() => new Player({ maxGap: '2' })), thrown(() => new Player({ maxAttempts: 0 })), thrown(() => new Player({ bufferAhed: 3 })),
         thrown(() => window.page.player.configure({ nonsense: true })), thrown(() => window.page.player.selectQuality('none such'))];
     });
-    for (const [index, word] of ['bufferAheda', 'bufferAhead', 'language', 'abr', 'nonsense', 'none such'].entries()) {
+    for (const [index, word] of ['bufferAheda', 'bufferAhead', 'language', 'abr', 'maxGap', 'maxAttempts', 'bufferAhed', 'nonsense', 'none such'].entries()) {
       assert.deepEqual(codes[index].slice(0, 2), ['PlayerError', 'CONFIG_INVALID']);
       assert.ok(codes[index][2].includes(word), codes[index][2]);
     }
