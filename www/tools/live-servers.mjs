@@ -14,8 +14,8 @@ export function freePort() {
   });
 }
 
-/** Waits until `check` gives something truthy; `child` must live meanwhile. */
-async function until(check, what, child, timeoutMs = 60_000) {
+/** Waits until the promise of `check` holds something truthy; `child` must live meanwhile. */
+export async function until(check, what, child, timeoutMs = 60_000) {
   for (const end = performance.now() + timeoutMs; ;) {
     const value = await check().catch(() => undefined);
     if (value) return value;

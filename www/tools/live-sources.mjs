@@ -4,7 +4,7 @@ import path from 'node:path';
 import { clockFilters } from './frame-strip.mjs';
 import { startIngest } from './ingest.mjs';
 import { startLiveOrigin } from './live-origin.mjs';
-import { startRtmp } from './live-servers.mjs';
+import { startRtmp, until } from './live-servers.mjs';
 import { Household } from './processes.mjs';
 import { packager, tool } from './setup.mjs';
 import { Told, run } from './steps.mjs';
@@ -58,10 +58,13 @@ async function nginx(household, folder) {
 }
 
 /** ffmpeg through a pipe to a sink of GStreamer. */
-const gstreamer = (sink) => (household, folder) => {
-  const encoder = ffmpeg(household, [...single, '-f', 'mpegts', 'pipe:1'], { binary: true });
-  const child = household.spawn(tool('gst-launch-1.0'), ['-q', ...`fdsrc fd=0 ! tsdemux name=d ${sink}`.split(' ')], { cwd: folder, stdio: ['pipe', 'pipe', 'pipe'] });
+const gstreamer = (sink) => async (household, folder) => {
+  const child = household.spawn(tool('gst-launch-1.0'), [...`fdsrc fd=0 ! tsdemux name=d ${sink}`.split(' ')], { cwd: folder, stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => {}); // how it ended is told by its output
+  // On a new machine it looks through its plugins first, for seconds. What ffmpeg made meanwhile would be as old for ever: the time of a
+  // dashsink's presentation begins when its first segment is there, whatever the age of the pictures in it.
+  await until(async () => child.output.includes('PREROLLING'), 'gst-launch-1.0 reads', child);
+  const encoder = ffmpeg(household, [...single, '-f', 'mpegts', 'pipe:1'], { binary: true });
   encoder.stdout.pipe(child.stdin);
   return { encoder };
 };
