@@ -20,6 +20,8 @@ pub(super) static WORTHWHILE: Tuned = Tuned::new(0.5);
 pub struct Download<'a> {
     /// Bytes received.
     pub received: u64,
+    /// So many of them by a request before this one, which broke off.
+    pub before: u64,
     /// Bytes in all, from Content-Length or bandwidth × duration.
     pub size: u64,
     /// Seconds since the first byte of the body; `None` before it.
@@ -52,7 +54,7 @@ pub fn abandon(d: &Download) -> Option<usize> {
         return None;
     }
     // Its own pace may be below the estimate's, which looks back further and at other responses too.
-    let own = d.received as f64 * 8.0 / receiving;
+    let own = d.received.saturating_sub(d.before) as f64 * 8.0 / receiving;
     let pace = own.min(d.estimate).max(1.0);
     let remaining = (d.size - d.received) as f64 * 8.0 / pace;
     let time_left = d.buffer / d.rate;
@@ -81,6 +83,7 @@ mod tests {
     fn slow() -> Download<'static> {
         Download {
             received: 100_000,
+            before: 0,
             size: 1_500_000,
             receiving: Some(1.0),
             elapsed: 1.05,

@@ -286,6 +286,7 @@ fn play(trace: Trace, seconds: f64, duration: f64, target: f64) -> Session {
                     LADDER[..i].iter().map(|b| (*b as f64 * duration / 8.0) as u64).collect();
                 given_up = abandon(&Download {
                     received: received as u64,
+                    before: 0,
                     size: size as u64,
                     receiving: first.map(|f| now - f),
                     elapsed: now - started,

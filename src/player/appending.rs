@@ -56,7 +56,8 @@ impl Session {
         ctx.abr.started(job.ticket, ctx.now);
         job.wanted_from = None;
         job.skipped_to = Some(target);
-        job.received = 0;
+        job.range = Some(range);
+        (job.received, job.known, job.begun, job.resumed) = (0, 0, 0, false);
         job.length = None;
         job.sent = ctx.now;
         job.first_byte = None;
@@ -301,8 +302,8 @@ impl Session {
             return false;
         }
         let Some(length) = job.length else { return false };
-        let rest =
-            length.saturating_sub(job.received) as f64 / job.received.max(1) as f64 * (ctx.now - job.sent);
+        let came = job.received.saturating_sub(job.begun).max(1) as f64;
+        let rest = length.saturating_sub(job.received) as f64 / came * (ctx.now - job.sent);
         let plays = job.segment.start + job.segment.duration - self.playhead.position(ctx.now);
         rest > plays * PLAYS_THROUGH
     }

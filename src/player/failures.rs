@@ -3,7 +3,7 @@
 use super::io::*;
 use super::requests::{RetryPolicy, Verdict};
 use super::session::{Ctx, Fatal, Hole, Session};
-use super::stream::{Activity, RepKey};
+use super::stream::{Activity, Job, RepKey};
 #[cfg(feature = "dash")]
 use crate::error::Category;
 use crate::error::PlayerError;
@@ -41,8 +41,8 @@ impl Session {
         policy
     }
 
-    /// The request for the rest of a segment failed: perhaps the server has no ranges. The whole segment is fetched instead.
-    fn fetch_whole(&mut self, ctx: &mut Ctx, i: usize) {
+    /// The rest of a segment cannot be had: perhaps the server has no ranges. The whole segment is fetched instead.
+    pub fn fetch_whole(&mut self, ctx: &mut Ctx, i: usize) {
         self.ranges_refused = true;
         let cursor = self.streams[i].cursor;
         self.cancel_stream(ctx, i);
@@ -89,18 +89,18 @@ impl Session {
                     self.linear_again(ctx, i, ticket);
                     return Ok(());
                 }
-                if self.streams[i].job().is_some_and(|j| j.skipped_to.is_some() && j.ticket == ticket) {
+                let skipped = |j: &Job| j.ticket == ticket && j.skipped_to.is_some() && j.received == 0;
+                if self.streams[i].job().is_some_and(skipped) {
                     self.fetch_whole(ctx, i);
                     return Ok(());
                 }
-                let stream = &mut self.streams[i];
-                match &mut stream.activity {
+                match &mut self.streams[i].activity {
                     Activity::Index { body, .. } => body.clear(),
                     Activity::Segment(job) if job.ticket == ticket => {
-                        // The media goes on where it broke off.
-                        job.known = job.known.max(job.received);
-                        job.received = 0;
-                        job.first_byte = None;
+                        // The media goes on where it broke off, and so does the download, where the server can.
+                        let (range, progress) = job.next_attempt();
+                        let lenient = job.range.is_none_or(|r| r.first == 0);
+                        self.requests.go_on_at(ticket, range, lenient, progress);
                     }
                     Activity::Segment(job) => {
                         if let Some(init) = &mut job.init {
@@ -109,6 +109,23 @@ impl Session {
                     }
                     _ => {}
                 }
+                Ok(())
+            }
+            Verdict::Sent(ticket) => {
+                let Some(i) = self.stream_of(ticket) else { return Ok(()) };
+                #[cfg(feature = "progressive")]
+                if self.linear.is_some() {
+                    return Ok(());
+                }
+                if let Activity::Segment(job) = &mut self.streams[i].activity
+                    && job.ticket == ticket
+                {
+                    job.sent = ctx.now;
+                    if job.is_paced() {
+                        return Ok(());
+                    }
+                }
+                ctx.abr.started(ticket, ctx.now);
                 Ok(())
             }
             Verdict::Failed(ticket, error) => {
@@ -131,7 +148,9 @@ impl Session {
                 if self.linear.is_some() {
                     return self.linear_refused(ctx, i, error);
                 }
-                if self.streams[i].job().is_some_and(|j| j.skipped_to.is_some() && j.ticket == ticket) {
+                let refused = error.status.is_some_and(|status| status < 500);
+                let partial = |j: &Job| j.skipped_to.is_some() || (j.resumed && refused);
+                if self.streams[i].job().is_some_and(|j| j.ticket == ticket && partial(j)) {
                     self.fetch_whole(ctx, i);
                     return Ok(());
                 }

@@ -350,8 +350,11 @@ impl Session {
             init,
             held: Vec::new(),
             complete: false,
+            range,
             received: 0,
             known: 0,
+            begun: 0,
+            resumed: false,
             sent: ctx.now,
             first_byte: None,
             fruitful: false,
@@ -398,9 +401,17 @@ impl Session {
             Activity::Segment(job) if job.ticket == ticket && self.linear.is_some() => {
                 self.linear_head(head.status, head.length, head.ranges);
             }
+            Activity::Segment(job) if job.ticket == ticket && job.resumed && head.status == 206 => {
+                job.received = job.known;
+                job.begun = job.known;
+                if head.length.map(|rest| job.known.saturating_add(rest)) != job.length {
+                    // The rest of something else.
+                    self.fetch_whole(ctx, i);
+                }
+            }
             Activity::Segment(job) if job.ticket == ticket => {
                 let other = job.known > 0
-                    && job.segment.range.is_none()
+                    && job.range.is_none()
                     && head.length.is_some()
                     && job.length != head.length;
                 job.length = if other { head.length } else { job.length.or(head.length) };
@@ -466,11 +477,8 @@ impl Session {
             }
             Activity::Segment(job) if job.ticket == ticket => {
                 // A server that ignores Range sends more than was asked for.
-                let rest = job
-                    .segment
-                    .range
-                    .and_then(|r| r.len())
-                    .map_or(u64::MAX, |l| l.saturating_sub(job.received));
+                let asked = job.range.and_then(|r| r.len());
+                let rest = asked.map_or(u64::MAX, |l| l.saturating_sub(job.received));
                 let data = &data[..data.len().min(usize::try_from(rest).unwrap_or(usize::MAX))];
                 let again = usize::try_from(job.known.saturating_sub(job.received)).unwrap_or(usize::MAX);
                 job.received += data.len() as u64;

@@ -350,6 +350,7 @@ impl Loading {
                 self.body.clear();
                 Outcome::Pending
             }
+            Verdict::Sent(_) => Outcome::Pending,
             Verdict::Failed(_, error) => Outcome::Failed(error),
         }
     }

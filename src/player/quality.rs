@@ -327,6 +327,7 @@ impl Session {
         let end = job.segment.start + job.segment.duration;
         let download = Download {
             received: job.received,
+            before: job.begun,
             size: job.length.unwrap_or_else(|| bytes(job.key.rep)),
             receiving: job.first_byte.map(|t| ctx.now - t),
             elapsed: ctx.now - job.sent,

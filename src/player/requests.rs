@@ -66,6 +66,8 @@ struct Request {
     patience: f64,
     /// Another request follows where it fails, rather than another attempt, and sooner.
     once: bool,
+    /// It asks for a part of what it is about, and an answer with all of it will do.
+    lenient: bool,
 }
 
 impl Request {
@@ -78,8 +80,10 @@ impl Request {
 /// What became of an attempt.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// It will be tried again; what has been received is void.
+    /// It will be tried again.
     Again(Ticket),
+    /// It is being tried again.
+    Sent(Ticket),
     /// It has failed for good.
     Failed(Ticket, PlayerError),
 }
@@ -120,6 +124,7 @@ impl Requests {
             head_ok: false,
             patience: 0.0,
             once: false,
+            lenient: false,
         });
         ticket
     }
@@ -179,7 +184,7 @@ impl Requests {
         let request = &mut self.list[i];
         // A 200 to a Range request would hand over the wrong bytes, unless the range starts at 0: then the caller stops reading in time.
         let usable = match request.range {
-            Some(r) if r.first > 0 => status == 206,
+            Some(r) if r.first > 0 && !request.lenient => status == 206,
             _ => (200..300).contains(&status),
         };
         if usable {
@@ -235,14 +240,13 @@ impl Requests {
         }
     }
 
-    /// For a response that is used as it comes: bytes have come, so that the attempts before count no more, and a further attempt
-    /// begins at `range`.
-    #[cfg(feature = "progressive")]
-    pub fn go_on_at(&mut self, ticket: Ticket, range: Option<ByteRange>, progress: bool) {
+    /// A further attempt asks for `range`; `lenient`: an answer with all of the resource will do too. `progress`: what came by this one is kept, so
+    /// that it and those before count no more.
+    pub fn go_on_at(&mut self, ticket: Ticket, range: Option<ByteRange>, lenient: bool, progress: bool) {
         if let Some(request) = self.list.iter_mut().find(|r| r.ticket == ticket) {
-            request.range = range;
+            (request.range, request.lenient) = (range, lenient);
             if progress {
-                request.attempts = 1;
+                request.attempts = u32::from(request.phase.active().is_some());
             }
         }
     }
@@ -263,6 +267,7 @@ impl Requests {
             head_ok: false,
             patience: 0.0,
             once: false,
+            lenient: false,
         });
         ticket
     }
@@ -292,7 +297,7 @@ impl Requests {
         Some(self.fail(now, i, PlayerError::new(code, text), true, policy))
     }
 
-    /// Ends requests that have been silent for too long and sends those again whose pause is over.
+    /// Ends requests that have been silent for too long, and sends those again whose pause is over.
     pub fn tick(&mut self, now: Now, policy: RetryPolicy, out: &mut VecDeque<Output>) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
         let mut i = 0;
@@ -317,6 +322,7 @@ impl Requests {
                         range: request.range,
                         kind: request.kind,
                     }));
+                    verdicts.push(Verdict::Sent(request.ticket));
                     i += 1;
                 }
                 _ => i += 1,
@@ -395,7 +401,7 @@ mod tests {
             assert_eq!(requests.deadline(POLICY), now + pause);
             out.clear();
             now += pause;
-            assert!(requests.tick(now, POLICY, &mut out).is_empty());
+            assert!(matches!(requests.tick(now, POLICY, &mut out)[..], [Verdict::Sent(t)] if t == ticket));
         }
         let id = sent(&mut out)[0];
         let Err(Verdict::Failed(_, error)) = requests.head(now, id, 503, POLICY, &mut out) else { panic!() };

@@ -5,7 +5,7 @@ use super::indexes::IndexReader;
 use super::io::{BufferId, Now, Reason};
 use super::requests::Ticket;
 use super::segment::Pipeline;
-use crate::manifest::{ContentType, InitRef, SegmentRef};
+use crate::manifest::{ByteRange, ContentType, InitRef, SegmentRef};
 use crate::remux::Aside;
 use crate::time::Seconds;
 use std::rc::Rc;
@@ -35,9 +35,16 @@ pub(super) struct Job {
     pub held: Vec<u8>,
     /// All bytes of the segment are there.
     pub complete: bool,
+    /// What was asked for at first: the whole segment, or what is needed of it.
+    pub range: Option<ByteRange>,
+    /// Bytes of that, from its start on, that this attempt and those before it have brought.
     pub received: u64,
     /// Bytes that attempts before this one have brought: they count once.
     pub known: u64,
+    /// Where in it this attempt begins.
+    pub begun: u64,
+    /// This attempt asks for what is not known, and not for all of it.
+    pub resumed: bool,
     pub length: Option<u64>,
     pub sent: Now,
     pub first_byte: Option<Now>,
@@ -79,6 +86,20 @@ impl Job {
     /// Whether it comes at the pace of its making, which tells nothing of the link.
     pub fn is_paced(&self) -> bool {
         cfg!(feature = "live") && self.segment.ahead
+    }
+
+    /// An attempt has failed. What the next one asks for: the rest, unless this one did so in vain. And whether so much came that the
+    /// attempts until now count no more.
+    pub fn next_attempt(&mut self) -> (Option<ByteRange>, bool) {
+        /// The part of a segment that is worth an attempt: there are never more than ten for each that may fail.
+        const MUCH: u64 = 10;
+        let (came, fresh) = (self.received > self.begun, self.received.saturating_sub(self.known));
+        self.known = self.known.max(self.received);
+        let length = self.length.filter(|length| came && self.known < *length);
+        (self.received, self.begun, self.first_byte, self.resumed) = (0, 0, None, length.is_some());
+        let Some(length) = length else { return (self.range, false) };
+        let first = self.range.map_or(0, |r| r.first).saturating_add(self.known);
+        (Some(ByteRange { first, last: self.range.and_then(|r| r.last) }), fresh >= length / MUCH)
     }
 
     /// What was fed, now that all of it has come.

@@ -494,6 +494,9 @@ impl Session {
             complete: false,
             received: 0,
             known: 0,
+            begun: 0,
+            resumed: false,
+            range: None,
             length: None,
             sent: ctx.now,
             first_byte: None,
@@ -555,7 +558,7 @@ impl Session {
         let Activity::Segment(job) = &mut self.streams[i].activity else { return Ok(()) };
         job.received += data.len() as u64;
         job.first_byte.get_or_insert(ctx.now);
-        self.requests.go_on_at(job.ticket, range, first);
+        self.requests.go_on_at(job.ticket, range, false, first);
         if linear.waits_for_index() {
             if self.seek_index(ctx, i)? {
                 return Ok(());

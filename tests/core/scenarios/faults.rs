@@ -241,7 +241,98 @@ fn a_download_that_broke_off_goes_on_where_it_did() {
         let (samples, appends) = w.appended('v');
         assert_eq!(samples, appends, "{}", w.story());
         assert!(w.seeks.is_empty(), "{}", w.story());
+        for (segment, breaks) in [("v0/0/2", &[60_000, 90_000][..]), ("v0/0/5", &[60_000])] {
+            let all: Vec<&Request> = w.requests().iter().filter(|r| r.url.contains(segment)).collect();
+            let begun: Vec<u64> = all.iter().skip(1).map(|r| r.range.map_or(0, |r| r.first)).collect();
+            assert_eq!(begun, breaks, "{}", w.story());
+        }
     }
+}
+
+#[test]
+fn byte_ranges_that_break_off_go_on_within_themselves() {
+    let mut w = World::new(Stream::simple(40.0).dash(Addressing::Sidx));
+    w.load(MPD);
+    w.run_for(4.0);
+    w.fault("v0/0/all.mp4", Fault::BreakAfter(20_000), 5);
+    w.play_to_end(90.0);
+    w.assert_played_all('v', &[1000]);
+    let (samples, appends) = w.appended('v');
+    assert_eq!(samples, appends, "{}", w.story());
+    assert_eq!(w.errors(), []);
+    let of_file: Vec<&Request> = w.requests().iter().filter(|r| r.url.contains("v0/0/all.mp4")).collect();
+    let broken: Vec<_> = of_file.windows(2).filter(|r| r[0].outcome == Outcome::Failed).collect();
+    assert_eq!(broken.len(), 5);
+    for pair in broken {
+        let [before, after] = [pair[0], pair[1]].map(|r| r.range.unwrap());
+        assert_eq!((after.first, after.last), (before.first + 20_000, before.last), "{}", w.story());
+    }
+}
+
+#[test]
+fn where_the_rest_of_a_segment_cannot_be_had_alone_it_comes_whole() {
+    for refusal in [Fault::IgnoreRange, Fault::Status(416), Fault::Status(403), Fault::Refused] {
+        for (url, site) in [
+            (MPD, Stream::simple(40.0).dash(Addressing::Number)),
+            (M3U8, Stream::simple(40.0).hls(Container::Ts)),
+        ] {
+            let mut w = World::new(site);
+            w.fault("v0/0/2", Fault::BreakAfter(60_000), 1);
+            w.fault("v0/0/2", refusal.clone(), 1);
+            w.load(url);
+            w.play_to_end(90.0);
+            w.assert_played_all('v', &[1000]);
+            assert_eq!(w.errors(), [], "{refusal:?}\n{}", w.story());
+            assert!(w.seeks.is_empty(), "{refusal:?}\n{}", w.story());
+        }
+    }
+}
+
+#[test]
+fn what_a_seek_needs_of_a_segment_is_whole_after_breaks_too() {
+    for (first, second) in
+        [(Fault::BreakAfter(300), None), (Fault::BreakAfter(3_000), Some(Fault::BreakAfter(70_000)))]
+    {
+        let mut w =
+            World::new(Stream::simple(120.0).with(|s| s.ladder = vec![4_000_000]).dash(Addressing::Number));
+        w.net.rates = vec![(0.0, 8e6)];
+        w.load(MPD);
+        w.run_for(3.0);
+        w.fault("v0/0/", first.clone(), 1);
+        if let Some(second) = second {
+            // Of the request for what is needed.
+            w.fault("v0/0/", second, 2);
+        }
+        assert!(w.seek_lands(82.0, 4.0, 2), "{}", w.story());
+        let from = w.played('v').len();
+        w.run_for(8.0);
+        let played = &w.played('v')[from..];
+        assert!(
+            played.len() > 150 && played.windows(2).all(|p| p[1].number == p[0].number + 1),
+            "{}",
+            w.story()
+        );
+        assert_eq!(w.errors(), []);
+    }
+}
+
+#[test]
+fn the_link_is_measured_by_later_attempts_too() {
+    let config = Config { stats_interval: 1.0, ..Config::default() };
+    let mut w = World::configured(Stream::simple(60.0).dash(Addressing::Number), config);
+    w.net.rates = vec![(0.0, 20e6)];
+    for name in (0..15).map(|n| n.to_string()).chain(["init".into()]) {
+        for stream in ["v0", "a0"] {
+            w.fault(&format!("{stream}/0/{name}.m"), Fault::Refused, 1);
+        }
+    }
+    w.load(MPD);
+    w.run_for(20.0);
+    let measured = w.events.iter().rev().find_map(|t| match &t.event {
+        Event::Stats(stats) => Some(stats.estimate),
+        _ => None,
+    });
+    assert!(measured.is_some_and(|rate| rate > 5e6), "{measured:?}\n{}", w.story());
 }
 
 #[test]
