@@ -219,8 +219,9 @@ impl Session {
                 {
                     job.starts.push((id, at));
                     #[cfg(all(feature = "hls", feature = "live"))]
-                    if id == BufferId::Video
-                        || !self.streams[i].buffers.iter().any(|(b, _)| *b == BufferId::Video)
+                    if job.skipped_to.is_none()
+                        && (id == BufferId::Video
+                            || !self.streams[i].buffers.iter().any(|(b, _)| *b == BufferId::Video))
                     {
                         drifts.push((held.key, held.segment.number, at - held.segment.start));
                     }

@@ -28,6 +28,8 @@ const JUMP_FROM: Seconds = 10.0;
 /// After a stall the distance grows by this share of itself, at the most to twice, and shrinks again after some time without one.
 const WIDEN_BY: f64 = 0.25;
 const RELAX_AFTER: f64 = 60.0;
+/// Seconds for which a user who asks for the edge waits for the manifest that tells where it is.
+const EDGE_PATIENCE: f64 = 2.0;
 /// Seconds that the playhead may lie outside of the window before it is carried: a window moves in steps of segments.
 const OUTSIDE: Seconds = 0.5;
 
@@ -42,8 +44,8 @@ pub(super) struct Live {
     rate: f64,
     /// The user has gone back in time.
     shifted: bool,
-    /// The user has asked for the edge, which the manifest is read for.
-    to_edge: bool,
+    /// The user has asked for the edge, which the manifest is read for until then.
+    to_edge: Option<Now>,
     told: (Seconds, Seconds),
     told_at: Now,
     /// Start of the window at the last look.
@@ -59,7 +61,7 @@ impl Live {
             widened_at: ctx.now,
             rate: 1.0,
             shifted: false,
-            to_edge: false,
+            to_edge: None,
             told: (0.0, 0.0),
             told_at: f64::NEG_INFINITY,
             stalls: 0,
@@ -103,6 +105,9 @@ impl Session {
         self.step_clock(ctx);
         self.forget_the_past(ctx);
         self.step_refresh(ctx);
+        if self.live.as_ref().is_some_and(|l| l.to_edge.is_some_and(|until| ctx.now >= until)) {
+            self.edge_read(ctx);
+        }
         self.carry_into_window(ctx);
         self.keep_distance(ctx);
         self.tell_window(ctx);
@@ -221,7 +226,7 @@ impl Session {
         };
         self.start = StartAt::Known;
         self.begin_at(ctx, position);
-        self.place_chosen(ctx);
+        self.place_chosen(ctx, true);
     }
 
     /// The start of a segment near `position`: decoding begins there, and a picture shows sooner. Playlists forbid to be nearer to the
@@ -244,21 +249,21 @@ impl Session {
         if later { end } else { segment.start.min(position) }
     }
 
-    /// Goes to the edge. Where the manifest is read on demand alone (`minimumUpdatePeriod` of 0), it is read first.
+    /// Goes to the edge. Where the manifest is read on demand alone (`minimumUpdatePeriod` of 0), it is read first, if that takes no longer than
+    /// [`EDGE_PATIENCE`].
     pub fn go_live(&mut self, ctx: &mut Ctx) {
         if let Some(live) = &mut self.live
             && self.presentation.live.as_ref().is_some_and(|told| told.refresh == Some(0.0))
         {
-            live.to_edge = true;
+            live.to_edge = Some(ctx.now + EDGE_PATIENCE);
             return live.refresh.hurry(ctx.now);
         }
         self.go_to_edge(ctx);
     }
 
     /// The manifest was read: if that was for the edge, it is known now.
-    #[cfg(feature = "dash")]
     pub fn edge_read(&mut self, ctx: &mut Ctx) {
-        if self.live.as_mut().is_some_and(|live| std::mem::take(&mut live.to_edge)) {
+        if self.live.as_mut().is_some_and(|live| live.to_edge.take().is_some()) {
             self.go_to_edge(ctx);
         }
     }
@@ -354,14 +359,15 @@ impl Session {
         following && distance > JUMP_FROM && self.catches_up(ctx)
     }
 
-    /// The user has sought, or goes on after a pause: whether that is at the edge tells what becomes of playback later.
-    pub fn place_chosen(&mut self, ctx: &Ctx) {
+    /// The user has sought, or (`sought` is false) goes on after a pause: whether that is at the edge tells what becomes of playback later.
+    pub fn place_chosen(&mut self, ctx: &Ctx, sought: bool) {
         /// Segments behind the target that still count as the edge.
         const NEAR: f64 = 2.0;
         let segment = self.streams.first().and_then(|s| self.segment_duration(s)).unwrap_or(4.0);
         let Some(distance) = self.latency(ctx).map(|l| l - self.target_latency(ctx)) else { return };
         if let Some(live) = &mut self.live {
             live.shifted = distance > NEAR * segment;
+            live.to_edge = live.to_edge.filter(|_| !sought);
         }
     }
 
@@ -454,7 +460,7 @@ impl Session {
         let clock = live.clock.now(ctx.now);
         let next = if waits { self.presentation.next_available(clock) } else { None };
         let mut soonest = next.map_or(f64::INFINITY, |at| ctx.now + (at - clock).max(0.005));
-        soonest = soonest.min(live.clock.deadline(ctx.now));
+        soonest = soonest.min(live.clock.deadline(ctx.now)).min(live.to_edge.unwrap_or(f64::INFINITY));
         if self.loaded {
             soonest = soonest.min(live.told_at + 1.0);
         }

@@ -42,7 +42,7 @@ impl Session {
 
     pub fn seek_to_date(&mut self, _: &mut Ctx, _: f64) {}
 
-    pub fn place_chosen(&mut self, _: &Ctx) {}
+    pub fn place_chosen(&mut self, _: &Ctx, _: bool) {}
 
     pub fn wall_reported(&mut self, _: &mut Ctx, _: f64) {}
 

@@ -256,8 +256,9 @@ impl Session {
                 self.on_seek(ctx, media.position);
             }
         }
-        if ((sought || jumped) && !own) || (before.paused && !media.paused && media.first_frame) {
-            self.place_chosen(ctx);
+        let by_user = (sought || jumped) && !own;
+        if by_user || (before.paused && !media.paused && media.first_frame) {
+            self.place_chosen(ctx, by_user);
         }
         self.playhead.own_seek &= media.seeking;
     }

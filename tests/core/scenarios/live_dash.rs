@@ -51,6 +51,32 @@ fn the_edge_of_a_manifest_that_is_read_on_demand_is_asked_for() {
 }
 
 #[test]
+fn a_manifest_that_does_not_come_keeps_nobody_from_the_edge_for_long_nor_undoes_a_seek() {
+    let live = Live::new().with(|l| (l.update, l.depth) = (Some(0.0), 600.0));
+    let shifted = || {
+        let mut w = tuned(live.clone().dash(), Config::default());
+        w.load(MPD);
+        w.run_for(40.0);
+        w.seek(w.element.position - 25.0);
+        w.run_for(5.0);
+        w.fault("manifest", Fault::Silence, 1);
+        w.intent(UserIntent::GoLive);
+        w
+    };
+    let mut w = shifted();
+    let before = w.element.position;
+    w.run_for(3.0);
+    assert!(w.element.position > before + 15.0, "{}", w.story());
+
+    let mut w = shifted();
+    w.run_for(0.5);
+    let to = w.element.position - 10.0;
+    w.seek(to);
+    w.run_for(30.0);
+    assert!((w.element.position - to - 30.0).abs() < 2.0, "{}", w.story());
+}
+
+#[test]
 fn every_way_to_tell_of_segments_plays_alike() {
     for (addressing, numbered) in
         [(Addressing::Number, false), (Addressing::Time, false), (Addressing::Time, true)]

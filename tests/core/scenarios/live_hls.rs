@@ -85,6 +85,25 @@ fn an_event_can_be_played_from_its_start_and_goes_on() {
 }
 
 #[test]
+fn a_seek_into_the_middle_of_a_segment_moves_no_times() {
+    // Parts begin with keyframes.
+    let (_, mut w) = low(|l| (l.stream.ladder, l.depth) = (vec![4_000_000], 60.0));
+    w.load(M3U8);
+    w.run_for(20.0);
+    let (segment, (since, before)) = (2.0, *states(&w).last().unwrap());
+    let to = ((before.window.0 + 20.0) / segment).floor() * segment + 1.4;
+    w.seek(to);
+    w.run_for(20.0);
+    let skipped =
+        w.requests().iter().any(|r| r.kind == FetchKind::Segment && r.range.is_some_and(|r| r.first > 0));
+    assert!(skipped, "{}", w.story());
+    for (at, after) in states(&w).into_iter().filter(|(at, _)| *at > 20.0) {
+        let moved = after.edge - before.edge - (at - since);
+        assert!(moved.abs() < 0.4, "{moved} at {at}\n{}", w.story());
+    }
+}
+
+#[test]
 fn a_gap_that_is_told_of_is_passed_over_with_a_reason() {
     let live = Live::plain().with(|l| l.gaps = vec![503, 504]);
     let mut w = tuned(live.clone().hls(false), Config::default());

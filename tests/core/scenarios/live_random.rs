@@ -250,11 +250,13 @@ fn run(seed: u64) {
     assert_economy(&w, &deeds, &name);
     w.intent(UserIntent::GoLive);
     w.run_for(10.0);
+    // It may relax afterwards, which moves nothing where the rate is left alone.
+    let target = state(&w).target;
     let before = w.element.position;
     w.run_for(6.0);
     assert!(w.element.position > before + 4.0, "{name}: it stands at {before}\n{}", w.story());
     let (behind, segment) = (latency(&w, &live), live.stream.segment);
-    let most = state(&w).target + if url == M3U8 { 3.0 } else { 2.0 } * segment;
+    let most = target + if url == M3U8 { 3.0 } else { 2.0 } * segment;
     assert!(behind < most + 1.0, "{name}: {behind:.3} s behind, {most:.3} at the most\n{}", w.story());
     // A reading and a piece of each track, and what goes along with trouble.
     let pace = 2.0 / live.piece().unwrap_or(segment);
@@ -267,7 +269,7 @@ fn run(seed: u64) {
 
 #[test]
 fn random_live_runs_go_forward_and_leave_nothing_out_untold() {
-    seeds(40, run);
+    seeds(200, run);
 }
 
 /// Playlists without dates: after a sleep each guessed for itself how long it was.

@@ -200,7 +200,7 @@ pub fn seeds(count: u64, run: fn(u64)) {
 
 #[test]
 fn random_runs_end_fail_or_move() {
-    seeds(60, run);
+    seeds(200, run);
 }
 
 #[test]

@@ -338,6 +338,11 @@ impl Element {
         !self.paused && !self.seeking && !self.ended && !self.broken && self.ready_state >= 3
     }
 
+    /// Whether the page reports once a second: also while playback waits.
+    fn ticks(&self) -> bool {
+        self.source.is_some() && !self.paused && !self.ended
+    }
+
     /// End of what can be played from here without a wait.
     fn edge(&self) -> f64 {
         let Some(source) = &self.source else { return self.position };
@@ -348,7 +353,8 @@ impl Element {
     pub fn next(&self, now: f64) -> f64 {
         let gasp = self.gasp_at.map_or(f64::INFINITY, |at| if at > now { at } else { at + self.gasps });
         if !self.playing() {
-            return self.ready_at.filter(|t| *t > now).unwrap_or(f64::INFINITY).min(gasp);
+            let tick = if self.ticks() { self.next_tick.max(now) } else { f64::INFINITY };
+            return self.ready_at.filter(|t| *t > now).unwrap_or(f64::INFINITY).min(gasp).min(tick);
         }
         let source_ended = self.source.as_ref().is_some_and(|s| s.ended);
         let stop = if source_ended { self.edge() } else { self.edge() - FUTURE / 4.0 };
@@ -391,6 +397,10 @@ impl Element {
 
     /// Looks at the buffers anew: what state does the element take, what does it report?
     pub fn update(&mut self, now: f64) {
+        if self.ticks() && now >= self.next_tick {
+            self.next_tick = now + 1.0;
+            self.report("tick");
+        }
         let Some(source) = &self.source else { return };
         if self.broken {
             return;
@@ -449,10 +459,6 @@ impl Element {
         }
         if (before.0 >= 3) != (ready >= 3) || (before.0 >= 2) != (ready >= 2) {
             self.report("waiting or playing");
-        }
-        if self.playing() && now >= self.next_tick {
-            self.next_tick = now + 1.0;
-            self.report("tick");
         }
     }
 }
