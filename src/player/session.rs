@@ -343,7 +343,8 @@ impl Session {
         {
             self.start_checked = true;
             let last = (duration - LAST_MOMENT).max(0.0);
-            if self.playhead.position(ctx.now) > last {
+            // A stream that has turned out to end is not at its start.
+            if self.playhead.position(ctx.now) > last && self.playhead.first_frame_at().is_none() {
                 self.begin_at(ctx, last);
             }
         }

@@ -139,6 +139,19 @@ fn titles_are_told_when_they_are_heard() {
 }
 
 #[test]
+fn the_last_moment_of_a_stream_that_has_turned_out_to_end_is_not_its_start() {
+    let mut w = World::new(with_titles(8192, |_| None));
+    w.fault(RADIO, Fault::Endless, 1);
+    w.fault(RADIO, Fault::Status(404), ALWAYS);
+    w.load(RADIO);
+    assert!(w.run_until(60.0, |w| w.element.position > 29.7), "{}", w.story());
+    w.resize(640, 360);
+    w.play_to_end(5.0);
+    w.assert_played_all('v', &[750]);
+    assert_eq!(w.errors(), [Code::HttpClient], "{}", w.story());
+}
+
+#[test]
 fn lists_of_stations_give_their_entries() {
     for (name, body) in [
         ("a.pls", "[playlist]\nNumberOfEntries=2\nFile1=http://a.test:8000/;\nFile2=two.mp3\n"),
