@@ -111,7 +111,8 @@ impl Default for Config {
     }
 }
 
-/// The element as the shell last saw it. Sent at each of its events that matter and about once a second while playing.
+/// The element as the shell last saw it. Sent at each of its events that matter, and while
+/// it is to play once in two seconds, or once a second if it stands still.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MediaState {
     /// `currentTime`.

@@ -12,7 +12,7 @@ const EDGE: Seconds = 0.3;
 /// Seconds without movement, with media at the playhead, after which the element is nudged. Engines need up to half a second
 /// to resume after a refill on a busy machine.
 const STUCK_AFTER: f64 = 1.5;
-/// Seconds between two reports of one place from which an element rests: reports come once a second. Longer: holes last longer
+/// Seconds between two reports of one place from which an element rests: they come once a second then. Longer: holes last longer
 /// in WebKit; shorter: a report that an event brought counts.
 const RESTS_AFTER: f64 = 0.7;
 /// A start or a seek that falls short of the media by less than this many seconds: engines begin there by themselves (WebKit up to
@@ -438,11 +438,12 @@ impl Session {
             head.reported && head.target.is_none() && !media.ended && (!media.paused || media.seeking);
         let alive = head.moved.1.max(head.able_since);
         let since = now - alive.max(head.stall.as_ref().map_or(0.0, |s| s.since));
-        // Reports come once a second: only one that is younger than the last move tells that nothing moves.
+        // Reports come seldom: only one that is younger than the last move tells that nothing moves.
         let informed = head.at > alive + 1.0 || media.ready_state < 3;
-        if wants
-            && since >= STUCK_AFTER
-            && head.nudges < MAX_NUDGES
+        if !wants || since < STUCK_AFTER || !informed {
+            return Ok(());
+        }
+        if head.nudges < MAX_NUDGES
             && let Some(end) = self.rests_at_end(position)
         {
             self.playhead.nudges += 1;
@@ -450,7 +451,7 @@ impl Session {
             return Ok(());
         }
         let ahead = self.playable_ranges().end_from(position, 0.0) - position;
-        if !wants || since < STUCK_AFTER || !informed || ahead < 0.5 || head.first_frame_at.is_none() {
+        if ahead < 0.5 || head.first_frame_at.is_none() {
             return Ok(());
         }
         if head.nudges >= MAX_NUDGES {

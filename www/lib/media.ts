@@ -3,8 +3,8 @@
 import type { State, ToEngine } from './types.ts';
 
 const reported = ['play', 'pause', 'seeking', 'seeked', 'waiting', 'playing', 'ratechange', 'ended', 'loadedmetadata', 'loadeddata', 'resize'];
-/** Milliseconds between reports while it plays. */
-const REPORT_EVERY = 1000;
+/** Milliseconds between looks at it while it plays. */
+const LOOK_EVERY = 1000;
 /** Milliseconds that a change of size may wait. */
 const SIZE_AFTER = 250;
 
@@ -18,6 +18,9 @@ export class Media {
   readonly #size: ResizeObserver | undefined;
   #sizeTimer: ReturnType<typeof setTimeout> | undefined;
   #tick: ReturnType<typeof setInterval> | undefined;
+  /** Where it was at the last look, and whether that was left unreported. */
+  #seen = 0;
+  #skipped = false;
   #frame = 0;
   /** The element plays what the engine sent for the present load. */
   #active = false;
@@ -159,15 +162,23 @@ export class Media {
     this.#height = Math.round(this.element.clientHeight * devicePixelRatio);
   }
 
-  /** Reports once a second while it plays, never while it rests. */
+  /** Looks once a second while it plays, never while it rests. */
   #pace(): void {
     const playing = this.#active && !this.element.paused && !this.element.ended;
     if (playing && this.#tick === undefined) {
-      this.#tick = setInterval(() => this.#report('tick'), REPORT_EVERY);
+      this.#tick = setInterval(() => this.#look(), LOOK_EVERY);
     } else if (!playing && this.#tick !== undefined) {
       clearInterval(this.#tick);
       this.#tick = undefined;
     }
+  }
+
+  /** Reports what stands still, and every other time what moves on: the engine knows where that is. */
+  #look(): void {
+    const { currentTime } = this.element;
+    this.#skipped = currentTime !== this.#seen && !this.#skipped;
+    this.#seen = currentTime;
+    if (!this.#skipped) this.#report('tick');
   }
 
   /** Without video there is no frame, and none is presented in a hidden tab: then time that was played counts. */
@@ -186,8 +197,8 @@ export class Media {
 
   /** 1 if it is not to play. With `autoplay` an element is paused until it has media enough, and yet wants to. */
   get #paused(): 0 | 1 {
-    const { paused, autoplay, readyState, played } = this.element;
-    return paused && !(autoplay && readyState < 3 && !played.length) ? 1 : 0;
+    const { element } = this;
+    return element.paused && !(element.autoplay && element.readyState < 3 && !element.played.length) ? 1 : 0;
   }
 
   #report(why: string): void {

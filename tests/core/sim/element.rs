@@ -204,6 +204,9 @@ pub struct Element {
     first_frame: bool,
     frames: u32,
     next_tick: f64,
+    /// As in www/lib/media.ts: where it was at the last look, and whether that was left unreported.
+    seen: f64,
+    skipped: bool,
     /// Since when pictures that the decoder may have taken have been replaced by others: a seek has it begin anew.
     pub mixed_since: Option<f64>,
     /// A seek before there is metadata.
@@ -256,6 +259,8 @@ impl Element {
             first_frame: false,
             frames: 0,
             next_tick: 0.0,
+            seen: 0.0,
+            skipped: false,
             mixed_since: None,
             start_at: None,
         }
@@ -338,7 +343,7 @@ impl Element {
         !self.paused && !self.seeking && !self.ended && !self.broken && self.ready_state >= 3
     }
 
-    /// Whether the page reports once a second: also while playback waits.
+    /// Whether the page looks at it once a second: also while playback waits.
     fn ticks(&self) -> bool {
         self.source.is_some() && !self.paused && !self.ended
     }
@@ -399,7 +404,11 @@ impl Element {
     pub fn update(&mut self, now: f64) {
         if self.ticks() && now >= self.next_tick {
             self.next_tick = now + 1.0;
-            self.report("tick");
+            self.skipped = self.position != self.seen && !self.skipped;
+            self.seen = self.position;
+            if !self.skipped {
+                self.report("tick");
+            }
         }
         let Some(source) = &self.source else { return };
         if self.broken {
