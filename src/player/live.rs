@@ -14,15 +14,17 @@ const DEFAULT_SEGMENTS: f64 = 2.0;
 /// The least distance (seconds) that is chosen without being told.
 const LEAST_DELAY: Seconds = 2.0;
 
-/// How far the latency may be from its target before the rate changes, and how far the change is held on, in seconds.
-const DEAD_BAND: Seconds = 0.1;
-const SETTLED: Seconds = 0.02;
+/// How far the latency may be from its target, in seconds, before the rate changes; the change is held on until the target is reached.
+const DEAD_BAND: Seconds = 0.05;
 /// Change of rate per second of distance. Larger: sooner there, and more audible.
 const GAIN: f64 = 0.2;
 /// Rates that nobody hears (±8 % with the pitch kept), where the manifest tells none.
 const RATES: (f64, f64) = (0.92, 1.08);
-/// Steps of the rate: smaller changes are not worth a command.
+/// Steps of the rate.
 const RATE_STEP: f64 = 0.01;
+/// Changes from one rate to another that are smaller are left out: the distance is measured with some noise, and each change is work for the
+/// decoder of sound. Larger: less smooth.
+const RATE_CHANGE: f64 = 0.03;
 /// Further behind than this (seconds) a low-latency stream is not caught up by rate but by a jump.
 const JUMP_FROM: Seconds = 10.0;
 /// After a stall the distance grows by this share of itself, at the most to twice, and shrinks again after some time without one.
@@ -346,7 +348,8 @@ impl Session {
         // A rate that somebody else has set is theirs.
         let theirs =
             (media.rate - live.rate).abs() > RATE_STEP / 2.0 && (media.rate - 1.0).abs() > RATE_STEP / 2.0;
-        if (wanted - live.rate).abs() < RATE_STEP / 2.0 || theirs {
+        let least = if wanted == 1.0 || live.rate == 1.0 { RATE_STEP } else { RATE_CHANGE };
+        if (wanted - live.rate).abs() < least - RATE_STEP / 2.0 || theirs {
             return;
         }
         live.rate = wanted;
@@ -394,17 +397,20 @@ impl Session {
         if !self.catches_up(ctx) || live.shifted || !self.playhead.moving() {
             return 1.0;
         }
-        let band = if live.rate == 1.0 { DEAD_BAND } else { SETTLED };
-        if distance.abs() < band {
+        let reached =
+            if live.rate == 1.0 { distance.abs() < DEAD_BAND } else { (live.rate > 1.0) != (distance > 0.0) };
+        if reached {
             return 1.0;
         }
         let (slowest, fastest) = told.and_then(|l| l.rates).unwrap_or(RATES);
         // (`clamp` with bounds that are not constant carries the formatting of floats, 7 kB on the wire.)
-        let mut rate = (1.0 + distance * GAIN).max(slowest.clamp(0.5, 1.0)).min(fastest.clamp(1.0, 2.0));
-        // Faster only where there is something to play faster: the buffer must not run dry for it.
+        let change = (distance.abs() * GAIN).max(RATE_STEP).copysign(distance);
+        let mut rate = (1.0 + change).max(slowest.clamp(0.5, 1.0)).min(fastest.clamp(1.0, 2.0));
+        // Faster only where there is something to play faster: the buffer must not run dry for it. What comes in pieces is now more, now less.
         let position = self.playhead.position(ctx.now);
         let ahead = self.playable_ranges().end_from(position, super::buffer::SEAM) - position;
-        if rate > 1.0 && ahead < (distance.min(1.0) * 0.5).max(0.2) {
+        let enough = (distance.min(1.0) * 0.5).max(0.2);
+        if rate > 1.0 && ahead < if live.rate > 1.0 { enough / 2.0 } else { enough } {
             rate = 1.0;
         }
         (rate / RATE_STEP).round() * RATE_STEP

@@ -387,6 +387,8 @@ fn the_rate_brings_a_low_latency_stream_back_after_a_stall() {
     // Smooth: a change of rate is small, and there are few.
     let rates: Vec<f64> = states.iter().map(|(_, s)| s.rate).collect();
     assert!(rates.windows(2).all(|r| (r[1] - r[0]).abs() <= 0.081), "{rates:?}");
+    let changes = w.commands.iter().filter(|c| c.1.starts_with("SetRate")).count();
+    assert!(changes <= 12, "{changes} changes of the rate\n{}", w.story());
 }
 
 #[test]
