@@ -89,7 +89,8 @@ impl Session {
                     self.linear_again(ctx, i, ticket);
                     return Ok(());
                 }
-                let skipped = |j: &Job| j.ticket == ticket && j.skipped_to.is_some() && j.received == 0;
+                let skipped =
+                    |j: &Job| j.ticket == ticket && j.skipped_to.is_some() && j.known.max(j.received) == 0;
                 if self.streams[i].job().is_some_and(skipped) {
                     self.fetch_whole(ctx, i);
                     return Ok(());

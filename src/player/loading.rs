@@ -341,7 +341,7 @@ impl Loading {
     #[cfg_attr(not(feature = "progressive"), expect(unused_variables, reason = "nothing else is asked for"))]
     fn verdict(&mut self, ctx: &mut Ctx, verdict: Verdict) -> Outcome {
         #[cfg(feature = "progressive")]
-        if self.detour == Some(self.ticket) {
+        if self.detour == Some(self.ticket) && !matches!(verdict, Verdict::Sent(_)) {
             self.ask(ctx, self.request.url.clone());
             return Outcome::Pending;
         }
