@@ -27,12 +27,12 @@ const check = (command, args, options) => async () => {
 };
 
 /** Runs Rust tests and adds up their own counts; the names and outputs of failed ones are in the error. */
-const rustTests = (command, args) => async () => {
+const rustTests = (command, args, env) => async () => {
   const count = { passed: 0, failed: 0 };
   const names = [];
   let crashed;
   try {
-    await run(tool(command), args, { onLine: (line) => {
+    await run(tool(command), args, { env, onLine: (line) => {
       const result = /^test result: .* (\d+) passed; (\d+) failed/.exec(line);
       if (result) { count.passed += Number(result[1]); count.failed += Number(result[2]); }
       if (/^test .*(FAILED|FAIL)$/.test(line)) names.push(line);
@@ -112,7 +112,8 @@ const phases = [
   } },
   { name: 'samples', run: async () => { await makeSamples(); return { passed: 1, failed: 0 }; } },
   ...(existsSync(path.join(root, 'tests/web.rs'))
-    ? [{ name: 'wasm', run: rustTests('wasm-pack', ['test', '--headless', '--chrome']) }] : []),
+    // They run for seconds: an optimised build would take minutes more.
+    ? [{ name: 'wasm', run: rustTests('wasm-pack', ['test', '--headless', '--chrome'], { CARGO_PROFILE_TEST_OPT_LEVEL: '0' }) }] : []),
   // Files named *.once.test.mjs do not depend on the engine.
   { name: 'package', needs: ['build', 'samples'], run: () => browserTests(testFiles(true)) },
   ...engines.map((engine) => ({ name: engine, needs: ['build', 'samples'], run: () => engineTests(engine) })),
