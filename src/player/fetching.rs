@@ -343,28 +343,12 @@ impl Session {
         let changed = stream.rep != Some(key.rep);
         stream.rep = Some(key.rep);
         let job = Box::new(Job {
-            key,
-            length: range.and_then(|r| r.len()),
-            segment,
-            ticket,
             init,
-            held: Vec::new(),
-            complete: false,
             range,
-            received: 0,
-            known: 0,
-            begun: 0,
-            resumed: false,
-            sent: ctx.now,
-            first_byte: None,
-            fruitful: false,
+            length: range.and_then(|r| r.len()),
             wanted_from: (!stream.sequential && !again && !self.ranges_refused).then_some(stream.cursor),
-            skipped_to: None,
-            chunk: None,
-            pieces: 0,
-            starts: Vec::new(),
-            media: 0.0,
             again,
+            ..Job::new(key, segment, ticket, ctx.now)
         });
         if !job.is_paced() {
             ctx.abr.started(ticket, ctx.now);

@@ -263,7 +263,7 @@ impl Session {
         self.go_to_edge(ctx);
     }
 
-    /// The manifest was read: if that was for the edge, it is known now.
+    /// The manifest was read, or has not come in time: if that was for the edge, it is as known as it will be.
     pub fn edge_read(&mut self, ctx: &mut Ctx) {
         if self.live.as_mut().is_some_and(|live| live.to_edge.take().is_some()) {
             self.go_to_edge(ctx);

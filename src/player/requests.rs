@@ -71,6 +71,30 @@ struct Request {
 }
 
 impl Request {
+    /// Of a first attempt: under way, or yet to be sent.
+    fn new(
+        ticket: Ticket,
+        kind: FetchKind,
+        url: String,
+        range: Option<ByteRange>,
+        phase: Phase,
+        first_sent: Now,
+    ) -> Self {
+        Self {
+            ticket,
+            kind,
+            url,
+            range,
+            attempts: u32::from(phase.active().is_some()),
+            phase,
+            first_sent,
+            head_ok: false,
+            patience: 0.0,
+            once: false,
+            lenient: false,
+        }
+    }
+
     /// Seconds of silence after which it has failed.
     fn timeout(&self, policy: RetryPolicy) -> f64 {
         self.patience + if cfg!(feature = "live") && self.once { 1.0 } else { policy.timeout }
@@ -113,19 +137,7 @@ impl Requests {
         let ticket = Ticket(self.fresh());
         let id = FetchId(self.fresh());
         out.push_back(Output::Command(Command::Fetch { id, url: url.clone(), range, kind }));
-        self.list.push(Request {
-            ticket,
-            kind,
-            url,
-            range,
-            phase: Phase::Active { id, last_sign: now },
-            attempts: 1,
-            first_sent: now,
-            head_ok: false,
-            patience: 0.0,
-            once: false,
-            lenient: false,
-        });
+        self.list.push(Request::new(ticket, kind, url, range, Phase::Active { id, last_sign: now }, now));
         ticket
     }
 
@@ -255,20 +267,7 @@ impl Requests {
     #[cfg(feature = "progressive")]
     pub fn send_at(&mut self, at: Now, kind: FetchKind, url: String, range: Option<ByteRange>) -> Ticket {
         let ticket = Ticket(self.fresh());
-        let phase = Phase::Paused { until: at };
-        self.list.push(Request {
-            ticket,
-            kind,
-            url,
-            range,
-            phase,
-            attempts: 0,
-            first_sent: at,
-            head_ok: false,
-            patience: 0.0,
-            once: false,
-            lenient: false,
-        });
+        self.list.push(Request::new(ticket, kind, url, range, Phase::Paused { until: at }, at));
         ticket
     }
 

@@ -78,6 +78,34 @@ pub(super) struct Fed {
 }
 
 impl Job {
+    /// Of a request that was sent now, for a segment whose headers are there.
+    pub fn new(key: RepKey, segment: SegmentRef, ticket: Ticket, now: Now) -> Self {
+        Self {
+            key,
+            segment,
+            ticket,
+            init: None,
+            held: Vec::new(),
+            complete: false,
+            range: None,
+            received: 0,
+            known: 0,
+            begun: 0,
+            resumed: false,
+            length: None,
+            sent: now,
+            first_byte: None,
+            fruitful: false,
+            wanted_from: None,
+            skipped_to: None,
+            chunk: None,
+            pieces: 0,
+            starts: Vec::new(),
+            media: 0.0,
+            again: false,
+        }
+    }
+
     /// Whether it is a hint at a part without an end: all that follows in its resource comes along (RFC 8216bis §4.4.5.3).
     fn is_open(&self) -> bool {
         self.segment.ahead && self.segment.range.is_some_and(|r| r.last.is_none())

@@ -197,8 +197,8 @@ export class Media {
 
   /** 1 if it is not to play. With `autoplay` an element is paused until it has media enough, and yet wants to. */
   get #paused(): 0 | 1 {
-    const { element } = this;
-    return element.paused && !(element.autoplay && element.readyState < 3 && !element.played.length) ? 1 : 0;
+    const { paused, autoplay, readyState, played } = this.element;
+    return paused && !(autoplay && readyState < 3 && !played.length) ? 1 : 0;
   }
 
   #report(why: string): void {

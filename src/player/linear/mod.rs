@@ -485,30 +485,7 @@ impl Session {
         let index = SegmentIndex::Continuous(linear.url.clone());
         let Some(segment) = index.segment(0) else { return };
         stream.rep = Some(0);
-        stream.activity = Activity::Segment(Box::new(Job {
-            key,
-            segment,
-            ticket,
-            init: None,
-            held: Vec::new(),
-            complete: false,
-            received: 0,
-            known: 0,
-            begun: 0,
-            resumed: false,
-            range: None,
-            length: None,
-            sent: ctx.now,
-            first_byte: None,
-            fruitful: false,
-            wanted_from: None,
-            skipped_to: None,
-            chunk: None,
-            pieces: 0,
-            starts: Vec::new(),
-            media: 0.0,
-            again: false,
-        }));
+        stream.activity = Activity::Segment(Box::new(Job::new(key, segment, ticket, ctx.now)));
         stream.cursor = cursor;
     }
 
