@@ -214,14 +214,16 @@ impl Session {
         Ok(())
     }
 
-    /// The representation of the segment of which parts were fetched and others are to come: decoding cannot begin in its middle.
+    /// The representation of the segment of which parts were fetched, where the next one can be decoded after them only.
     fn inside_a_segment(&self, ctx: &Ctx, i: usize) -> Option<usize> {
         let stream = &self.streams[i];
         let (key, fed) = (stream.pipeline.as_ref()?.0, stream.last_fed?);
         let part = fed.part.filter(|_| stream.sequential && stream.rep == Some(key.rep))?;
         let index = &self.set(key.period, key.set)?.representations.get(key.rep)?.index;
         let inside = match index.after(fed.number, Some(part), fed.end) {
-            Some(next) => next.number == fed.number,
+            Some(next) => {
+                next.number == fed.number && index.at(next.start).is_none_or(|at| at.part != next.part)
+            }
             None => index.position(fed.number).is_none(),
         };
         (inside && !stream.avoids(key, ctx.now) && self.is_supported(key)).then_some(key.rep)
@@ -260,7 +262,7 @@ impl Session {
         let period = stream.period;
         let found = self.presentation.periods.get(period).and_then(|p| {
             p.sets.iter().position(|s| {
-                variant.audio_sets.contains(&s.id) && s.lang == now.lang && s.label == now.label
+                !s.inside && variant.audio_sets.contains(&s.id) && s.lang == now.lang && s.label == now.label
             })
         });
         if let Some(set) = found

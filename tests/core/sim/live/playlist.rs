@@ -149,7 +149,7 @@ impl Live {
             if !there {
                 return;
             }
-            let independent = if piece == 0 || !track.is_video() { ",INDEPENDENT=YES" } else { "" };
+            let independent = if from.is_multiple_of(track.gop) { ",INDEPENDENT=YES" } else { "" };
             let uri = if self.ranged {
                 let length = self.piece_bytes(track, n, piece).len();
                 let range = format!("{folder}{i}.m4s\",BYTERANGE=\"{length}@{offset}\"");
