@@ -9,6 +9,7 @@ use crate::manifest::{
     Protocol, Representation, SegmentIndex, url,
 };
 use m3u8_rs::{AlternativeMedia, AlternativeMediaType, ClosedCaptionGroupId, MasterPlaylist, VariantStream};
+use std::borrow::Cow;
 
 pub(super) fn parse(text: &str, url: &str, parent: &Variables) -> Result<(Presentation, Variables)> {
     let normalized = normalize(text, url, parent)?;
@@ -262,7 +263,7 @@ impl<'a> Builder<'a> {
             id,
             bandwidth: v.bandwidth,
             average_bandwidth: v.average_bandwidth,
-            codecs: v.codecs.clone().unwrap_or_default(),
+            codecs: modern(v.codecs.as_deref().unwrap_or_default()),
             mime_type: String::new(),
             width,
             height,
@@ -416,6 +417,20 @@ fn finish(set: &mut AdaptationSet) {
         if taken(&this.id) {
             let unique = (2..).map(|n: usize| [&this.id, "-", &n.to_string()].concat()).find(|id| !taken(id));
             this.id = unique.unwrap_or_default();
+/// Codecs as RFC 6381 writes them: early HLS had the profile and level of H.264 in decimals (`avc1.77.30`), which browsers do not take.
+fn modern(codecs: &str) -> String {
+    let one = |codec: &str| {
+        let mut numbers = codec.trim_ascii().strip_prefix("avc1.")?.split('.').map(small);
+        let (profile, level) = (numbers.next()?, numbers.next()?);
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let digits = [profile >> 4, profile, 0, 0, level >> 4, level].map(|n| HEX[(n & 15) as usize] as char);
+        let known = numbers.next().is_none() && profile > 0 && level > 0;
+        known.then(|| ["avc1.", &String::from_iter(digits)].concat())
+    };
+    let all = codecs.split(',').map(|codec| one(codec).map_or(Cow::Borrowed(codec), Cow::Owned));
+    all.collect::<Vec<_>>().join(",")
+}
+
         }
     }
 }

@@ -5,9 +5,10 @@
 //! variant before; a comment or an unknown tag on a last line without line ending becomes such a URI too; it stops without a
 //! word at a byte that is not UTF-8; it refuses empty quoted strings and takes no byte order mark.
 
-use super::attributes::{Attributes, decimal, integer, signed_decimal};
+use super::attributes::{Attributes, decimal, integer, leading_integer, signed_decimal};
 use super::{Variables, malformed};
 use crate::error::Result;
+use std::borrow::Cow;
 
 /// The text for `m3u8-rs`, and what it cannot say.
 pub(super) struct Normalized {
@@ -144,6 +145,11 @@ impl Normalized {
             let (quoted, valid) = match form(a.name) {
                 Form::Quoted => (true, true),
                 Form::QuotedIf(valid) => (true, valid(&value)),
+            let value = match (a.name, value) {
+                // Some servers compute it, and send what they got.
+                ("BANDWIDTH" | "AVERAGE-BANDWIDTH", Cow::Borrowed(value)) => leading_integer(value).into(),
+                (_, value) => value,
+            };
                 Form::Plain(valid) => (false, valid(&value) && !value.contains(',')),
                 Form::Free => (a.quoted, true),
             };
@@ -173,7 +179,8 @@ impl Normalized {
         }
         if name.ends_with("STREAM-INF") && !has.bandwidth {
             self.warn(line, "BANDWIDTH is missing; AVERAGE-BANDWIDTH or 0 is taken");
-            let average = Attributes::get(list, "AVERAGE-BANDWIDTH").filter(|v| integer(v).is_some());
+            let average = Attributes::get(list, "AVERAGE-BANDWIDTH").map(leading_integer);
+            let average = average.filter(|v| integer(v).is_some());
             attribute(&mut out, "BANDWIDTH", average.unwrap_or("0"), false);
         }
         out.push('\n');
