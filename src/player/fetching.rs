@@ -558,10 +558,12 @@ impl Session {
             Ok(Some(Read::List(list))) => {
                 rep.index = SegmentIndex::List(list);
                 Ok(())
+                self.start_as_told(ctx, i, start);
             }
             #[cfg(all(feature = "hls", feature = "live"))]
             Ok(Some(Read::Live(list))) => {
                 self.follow_list(ctx, key, &url, *list);
+                self.start_as_told(ctx, i, list.start.map(|start| start.offset));
                 Ok(())
             }
             Ok(None) => {

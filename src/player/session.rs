@@ -359,6 +359,20 @@ impl Session {
         }
     }
 
+    /// The first playlist of the main stream tells where playback begins (EXT-X-START, RFC 8216bis §4.4.2.2): so it does, where neither the
+    /// user nor the multivariant playlist has said so.
+    pub fn start_as_told(&mut self, ctx: &mut Ctx, i: usize, start: Option<Seconds>) {
+        let begun =
+            i > 0 || self.buffers.iter().any(Option::is_some) || self.playhead.first_frame_at().is_some();
+        let Some(start) = start.filter(|_| !begun && self.wanted_start.is_none()) else { return };
+        self.wanted_start = Some(start);
+        if start < 0.0 {
+            self.start = StartAt::BeforeEnd(start);
+        } else {
+            self.begin_at(ctx, start);
+        }
+    }
+
     /// Sets the place where playback begins, before it has.
     pub fn begin_at(&mut self, ctx: &mut Ctx, position: Seconds) {
         self.playhead.begin_at(position);
