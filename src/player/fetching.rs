@@ -294,6 +294,7 @@ impl Session {
             .and_then(|s| s.representations.get(key.rep))
             .map(|r| (declared_mime(&r.mime_type, &r.codecs), r.id.clone()));
         let Some((mime, id)) = declared else { return Ok(()) };
+        self.note_place(i, key);
         let stream = &mut self.streams[i];
         let wanted = match stream.content {
             ContentType::Audio => Wanted { video: false, audio: true },
@@ -555,15 +556,15 @@ impl Session {
             self.streams[i].keep_init(init, bytes);
         }
         match read {
-            Ok(Some(Read::List(list))) => {
+            Ok(Some(Read::List(list, start))) => {
                 rep.index = SegmentIndex::List(list);
-                Ok(())
                 self.start_as_told(ctx, i, start);
+                Ok(())
             }
             #[cfg(all(feature = "hls", feature = "live"))]
             Ok(Some(Read::Live(list))) => {
-                self.follow_list(ctx, key, &url, *list);
                 self.start_as_told(ctx, i, list.start.map(|start| start.offset));
+                self.follow_list(ctx, key, &url, *list);
                 Ok(())
             }
             Ok(None) => {
@@ -576,7 +577,14 @@ impl Session {
         }
     }
 
+    /// Where a request of this stream goes now.
+    fn note_place(&mut self, i: usize, key: RepKey) {
+        let rep = self.set(key.period, key.set).and_then(|s| s.representations.get(key.rep));
+        self.streams[i].place = rep.map_or(0, |r| r.bases.current);
+    }
+
     fn request_index(&mut self, ctx: &mut Ctx, i: usize, key: RepKey, reader: Box<IndexReader>) {
+        self.note_place(i, key);
         let (kind, url, range) = reader.request();
         let ticket = self.requests.send(ctx.now, kind, url.clone(), range, ctx.out);
         ctx.abr.started(ticket, ctx.now);

@@ -14,6 +14,8 @@ use std::borrow::Cow;
 pub(super) struct Normalized {
     pub text: String,
     pub variables: Variables,
+    /// PATHWAY-ID of EXT-X-CONTENT-STEERING: the one to begin with.
+    pub pathway: Option<String>,
     /// Some EXT-X-SESSION-KEY has a method.
     pub encrypted: bool,
     pub warnings: Vec<String>,
@@ -59,6 +61,7 @@ pub(super) fn normalize(text: &str, url: &str, parent: &Variables) -> Result<Nor
     let mut out = Normalized {
         text: String::with_capacity(text.len() + 16),
         variables: Variables::default(),
+        pathway: None,
         encrypted: false,
         warnings: Vec::new(),
     };
@@ -106,8 +109,11 @@ pub(super) fn normalize(text: &str, url: &str, parent: &Variables) -> Result<Nor
             "EXT-X-SESSION-KEY" => {
                 out.encrypted |= Attributes::get(list, "METHOD").is_some_and(|m| m != "NONE");
             }
+            "EXT-X-CONTENT-STEERING" => {
+                out.pathway = Attributes::get(list, "PATHWAY-ID").map(str::to_owned);
+            }
             "EXTINF" => return Err(malformed(number, "EXTINF stands in a multivariant playlist.")),
-            // Versions, content steering and session data change nothing that is played; comments nothing at all.
+            // Versions and session data change nothing that is played; comments nothing at all.
             _ => {}
         }
     }
@@ -139,17 +145,17 @@ impl Normalized {
                     _ => false,
                 };
             let value = if a.quoted { self.variables.expand(a.value, line)? } else { a.value.into() };
+            let value = match (a.name, value) {
+                // Some servers compute it, and send what they got.
+                ("BANDWIDTH" | "AVERAGE-BANDWIDTH", Cow::Borrowed(value)) => leading_integer(value).into(),
+                (_, value) => value,
+            };
             if !plain_name || misplaced || value.is_empty() || value.contains('"') {
                 continue;
             }
             let (quoted, valid) = match form(a.name) {
                 Form::Quoted => (true, true),
                 Form::QuotedIf(valid) => (true, valid(&value)),
-            let value = match (a.name, value) {
-                // Some servers compute it, and send what they got.
-                ("BANDWIDTH" | "AVERAGE-BANDWIDTH", Cow::Borrowed(value)) => leading_integer(value).into(),
-                (_, value) => value,
-            };
                 Form::Plain(valid) => (false, valid(&value) && !value.contains(',')),
                 Form::Free => (a.quoted, true),
             };
