@@ -239,7 +239,7 @@ fn complete(presentation: &mut Presentation, variables: &Rc<Variables>) -> Vec<(
                     }
                 };
                 match read {
-                    Ok(player::Read::List(list)) => rep.index = SegmentIndex::List(list),
+                    Ok(player::Read::List(list, _)) => rep.index = SegmentIndex::List(list),
                     Ok(player::Read::Live(playlist)) => {
                         dynamic = true;
                         rep.index = SegmentIndex::List(playlist.index);

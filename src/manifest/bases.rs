@@ -1,7 +1,7 @@
-//! Several places that have the same segments (`BaseURL`, ISO/IEC 23009-1 §5.6), and going from one to another.
+//! Several places that have the same segments (`BaseURL`, ISO/IEC 23009-1 §5.6; redundant streams of HLS), and going from one to another.
 
 use super::url::rebase;
-use super::{InitRef, Representation, SegmentIndex};
+use super::{IndexSource, InitRef, Representation, SegmentIndex};
 use crate::time::Seconds;
 use std::rc::Rc;
 
@@ -34,6 +34,8 @@ impl BaseUrl {
 pub struct Bases {
     /// Empty: there is only the one that the index names.
     pub all: Rc<[BaseUrl]>,
+    /// They are media playlists, each of which names segments of its own.
+    pub playlists: bool,
     /// Position in `all`.
     pub current: usize,
 }
@@ -72,6 +74,11 @@ impl Representation {
     pub fn switch_base(&mut self, n: usize) -> bool {
         let bases = &mut self.bases;
         let (Some(new), Some(old)) = (bases.all.get(n), bases.all.get(bases.current)) else { return false };
+        if bases.playlists {
+            self.index = SegmentIndex::Pending(IndexSource::playlist(new.url.clone()));
+            bases.current = n;
+            return true;
+        }
         let go = |url: &mut String| *url = rebase(url, &old.url, &new.url);
         let go_init = |init: &mut Rc<InitRef>| go(&mut Rc::make_mut(init).url);
         match &mut self.index {

@@ -141,6 +141,8 @@ pub struct AdaptationSet {
     pub autoselect: bool,
     /// The set is encrypted (ContentProtection, EXT-X-KEY).
     pub encrypted: bool,
+    /// HLS: it is in the segments of the variants themselves (a rendition without URI, RFC 8216bis §4.4.6.2.1): there is nothing to fetch.
+    pub inside: bool,
     /// Scheme and value of the events that its segments carry (`InbandEventStream`, `emsg`).
     pub inband: Vec<(String, String)>,
     /// By ascending bandwidth.
@@ -170,7 +172,7 @@ pub struct Representation {
     pub sample_rate: u32,
     /// Audio channels; 0 where unknown.
     pub channels: u32,
-    /// HLS: ids of the audio sets that go with this variant; empty: any (DASH), or audio is in the stream itself.
+    /// HLS: ids of the audio sets that go with this variant; empty: any (DASH), or there is none but what is in the stream itself.
     pub audio_sets: Vec<String>,
     /// Other places that have the same segments (`BaseURL`).
     pub bases: Bases,
@@ -270,6 +272,18 @@ pub struct IndexSource {
 }
 
 impl IndexSource {
+    /// A media playlist.
+    pub fn playlist(url: String) -> Self {
+        Self {
+            kind: IndexKind::MediaPlaylist,
+            url,
+            range: None,
+            init: None,
+            timestamp_offset: 0.0,
+            end: None,
+        }
+    }
+
     /// Where the initialization segment is, if that is in the same resource.
     pub fn init_range(&self) -> Option<ByteRange> {
         self.init.as_ref().filter(|init| init.url == self.url).and_then(|init| init.range)

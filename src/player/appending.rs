@@ -177,10 +177,7 @@ impl Session {
         stream.blocked = 0;
         // What gives media is not to be avoided, whatever was before.
         stream.failed.retain(|(failed, _)| *failed != key);
-        #[cfg(feature = "dash")]
-        {
-            stream.places = 0;
-        }
+        stream.places = 0;
         Ok(())
     }
 

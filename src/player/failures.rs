@@ -4,9 +4,7 @@ use super::io::*;
 use super::requests::{RetryPolicy, Verdict};
 use super::session::{Ctx, Fatal, Hole, Session};
 use super::stream::{Activity, Job, RepKey};
-#[cfg(feature = "dash")]
-use crate::error::Category;
-use crate::error::PlayerError;
+use crate::error::{Category, PlayerError};
 use crate::manifest::SegmentRef;
 use crate::time::{Seconds, TimeRange};
 
@@ -217,15 +215,14 @@ impl Session {
         ctx.event(Event::Error(error.recoverable()));
     }
 
-    /// Another place may have what a server does not give (ISO/IEC 23009-1 §5.6, several BaseURLs). All that came from there goes along.
-    #[cfg(feature = "dash")]
-    fn switch_place(&mut self, ctx: &mut Ctx, i: usize, key: RepKey, error: &PlayerError) -> bool {
+    /// Another place may have what a server does not give (ISO/IEC 23009-1 §5.6, several BaseURLs; redundant streams of HLS). All that came
+    /// from there goes along.
+    pub fn switch_place(&mut self, ctx: &mut Ctx, i: usize, key: RepKey, error: &PlayerError) -> bool {
         let bases = self.set(key.period, key.set).and_then(|s| Some(&s.representations.get(key.rep)?.bases));
         let Some((current, count)) = bases.map(|b| (b.current, b.all.len())) else { return false };
-        // Another stream may have left the place already.
-        let place = bases.and_then(|b| b.all.get(current)).map(|b| b.url.as_str());
-        let left = place.zip(error.url.as_deref()).is_some_and(|(place, url)| !url.starts_with(place));
         let stream = &mut self.streams[i];
+        // Another stream may have left the place already.
+        let left = stream.place != current;
         stream.places += 1;
         if error.code.category() != Category::Network || stream.places >= count {
             return false;
@@ -233,6 +230,10 @@ impl Session {
         let cursor = stream.cursor;
         self.cancel_stream(ctx, i);
         self.streams[i].move_to(cursor, false);
+        #[cfg(all(feature = "hls", feature = "live"))]
+        if !left {
+            self.keep_lists(current, count);
+        }
         let period = self.presentation.periods.get_mut(key.period);
         let all = period
             .into_iter()
@@ -243,11 +244,6 @@ impl Session {
             rep.switch_base((current + 1) % count);
         }
         true
-    }
-
-    #[cfg(not(feature = "dash"))]
-    fn switch_place(&mut self, _: &mut Ctx, _: usize, _: RepKey, _: &PlayerError) -> bool {
-        false
     }
 
     /// A representation cannot give what is wanted next: another one stands in; if there is none, the segment is passed over;

@@ -214,14 +214,16 @@ impl Session {
         Ok(())
     }
 
-    /// The representation of the segment of which parts were fetched and others are to come: decoding cannot begin in its middle.
+    /// The representation of the segment of which parts were fetched, where the next one can be decoded after them only.
     fn inside_a_segment(&self, ctx: &Ctx, i: usize) -> Option<usize> {
         let stream = &self.streams[i];
         let (key, fed) = (stream.pipeline.as_ref()?.0, stream.last_fed?);
         let part = fed.part.filter(|_| stream.sequential && stream.rep == Some(key.rep))?;
         let index = &self.set(key.period, key.set)?.representations.get(key.rep)?.index;
         let inside = match index.after(fed.number, Some(part), fed.end) {
-            Some(next) => next.number == fed.number,
+            Some(next) => {
+                next.number == fed.number && index.at(next.start).is_none_or(|at| at.part != next.part)
+            }
             None => index.position(fed.number).is_none(),
         };
         (inside && !stream.avoids(key, ctx.now) && self.is_supported(key)).then_some(key.rep)
@@ -260,7 +262,7 @@ impl Session {
         let period = stream.period;
         let found = self.presentation.periods.get(period).and_then(|p| {
             p.sets.iter().position(|s| {
-                variant.audio_sets.contains(&s.id) && s.lang == now.lang && s.label == now.label
+                !s.inside && variant.audio_sets.contains(&s.id) && s.lang == now.lang && s.label == now.label
             })
         });
         if let Some(set) = found
@@ -292,6 +294,7 @@ impl Session {
             .and_then(|s| s.representations.get(key.rep))
             .map(|r| (declared_mime(&r.mime_type, &r.codecs), r.id.clone()));
         let Some((mime, id)) = declared else { return Ok(()) };
+        self.note_place(i, key);
         let stream = &mut self.streams[i];
         let wanted = match stream.content {
             ContentType::Audio => Wanted { video: false, audio: true },
@@ -553,12 +556,14 @@ impl Session {
             self.streams[i].keep_init(init, bytes);
         }
         match read {
-            Ok(Some(Read::List(list))) => {
+            Ok(Some(Read::List(list, start))) => {
                 rep.index = SegmentIndex::List(list);
+                self.start_as_told(ctx, i, start);
                 Ok(())
             }
             #[cfg(all(feature = "hls", feature = "live"))]
             Ok(Some(Read::Live(list))) => {
+                self.start_as_told(ctx, i, list.start.map(|start| start.offset));
                 self.follow_list(ctx, key, &url, *list);
                 Ok(())
             }
@@ -572,7 +577,14 @@ impl Session {
         }
     }
 
+    /// Where a request of this stream goes now.
+    fn note_place(&mut self, i: usize, key: RepKey) {
+        let rep = self.set(key.period, key.set).and_then(|s| s.representations.get(key.rep));
+        self.streams[i].place = rep.map_or(0, |r| r.bases.current);
+    }
+
     fn request_index(&mut self, ctx: &mut Ctx, i: usize, key: RepKey, reader: Box<IndexReader>) {
+        self.note_place(i, key);
         let (kind, url, range) = reader.request();
         let ticket = self.requests.send(ctx.now, kind, url.clone(), range, ctx.out);
         ctx.abr.started(ticket, ctx.now);

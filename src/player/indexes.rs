@@ -29,8 +29,8 @@ const MAX_NESTED: u32 = 4096;
 /// An index that was read.
 #[derive(Debug)]
 pub enum Read {
-    /// Complete.
-    List(ListIndex),
+    /// Complete; and where playback is to begin, as [`Session::wanted_start`](super::session::Session::wanted_start).
+    List(ListIndex, Option<Seconds>),
     /// A playlist that will grow.
     #[cfg(all(feature = "hls", feature = "live"))]
     Live(Box<crate::manifest::hls::MediaPlaylist>),
@@ -111,8 +111,8 @@ impl IndexReader {
             IndexKind::MediaPlaylist => self.playlist(body, url).map(Some),
             // Only an MPD names the others.
             _ if !cfg!(feature = "dash") => Ok(None),
-            IndexKind::Sidx => Ok(self.sidx(body)?.map(Read::List)),
-            IndexKind::Cues => Ok(self.cues(body)?.map(Read::List)),
+            IndexKind::Sidx => Ok(self.sidx(body)?.map(|list| Read::List(list, None))),
+            IndexKind::Cues => Ok(self.cues(body)?.map(|list| Read::List(list, None))),
         }
     }
 
@@ -120,7 +120,9 @@ impl IndexReader {
     fn playlist(&self, body: &[u8], url: &str) -> Result<Read> {
         use crate::manifest::hls::{Playlist, parse};
         match parse(body, url, &self.variables)? {
-            Playlist::Media(list) if list.is_complete() => Ok(Read::List(list.index)),
+            Playlist::Media(list) if list.is_complete() => {
+                Ok(Read::List(list.index, list.start.map(|start| start.offset)))
+            }
             #[cfg(feature = "live")]
             Playlist::Media(list) => Ok(Read::Live(list)),
             #[cfg(not(feature = "live"))]
@@ -324,8 +326,8 @@ mod tests {
             let end = range.last.map_or(file.len(), |l| (l as usize + 1).min(file.len()));
             let body = &file[(range.first as usize).min(end)..end];
             if let Some(read) = reader.read(body, "").expect("the file is sound") {
-                assert!(matches!(read, Read::List(_)), "files do not grow");
-                if let Read::List(index) = read {
+                assert!(matches!(read, Read::List(..)), "files do not grow");
+                if let Read::List(index, _) = read {
                     return (index, fetched);
                 }
             }

@@ -30,6 +30,8 @@ struct List {
     failures: u32,
     /// It was told that it moves no more.
     told_stale: bool,
+    /// What it had, where it was left for the same stream from another place.
+    left: Option<ListIndex>,
 }
 
 /// All that were read in this load.
@@ -120,10 +122,10 @@ impl Session {
         if undecided && (self.wanted_start.is_none_or(|at| at < 0.0)) {
             self.start = StartAt::Edge;
         }
-        if let Some(other) = self.latest_but(key)
-            && let Some(its) = self.list_index(other.key)
-        {
-            reload.align(&mut index, &other.reload, its);
+        let before = self.lists().and_then(|lists| lists.of(key)).and_then(|l| Some((l, l.left.as_ref()?)));
+        let other = || self.latest_but(key).and_then(|l| Some((l, self.list_index(l.key)?)));
+        if let Some((list, its)) = before.or_else(other) {
+            reload.align(&mut index, &list.reload, its);
         }
         let index = SegmentIndex::List(index);
         let end = index.end();
@@ -148,9 +150,24 @@ impl Session {
             placed_at: ctx.now,
             failures: 0,
             told_stale: false,
+            left: None,
         });
         if first && let Some(end) = end {
             lists.saw_end(end, ctx.now, target);
+        }
+    }
+
+    /// The streams of a place are left for another one that has the same: what their playlists had tells where those of the other lie.
+    pub fn keep_lists(&mut self, current: usize, count: usize) {
+        let Self { live, presentation, .. } = self;
+        for list in live.iter_mut().flat_map(|live| &mut live.refresh.lists.all) {
+            let set = presentation.periods.get(list.key.period).and_then(|p| p.sets.get(list.key.set));
+            let rep = set.and_then(|s| s.representations.get(list.key.rep));
+            if let Some(rep) = rep.filter(|r| r.bases.current == current && r.bases.all.len() == count)
+                && let SegmentIndex::List(index) = &rep.index
+            {
+                list.left = Some(index.clone());
+            }
         }
     }
 
@@ -329,10 +346,20 @@ impl Session {
         list.reload.failed(ctx.now);
         list.failures += 1;
         let failures = list.failures;
+        let told = error.clone();
         if failures == 1 {
             ctx.event(Event::Error(error.recoverable()));
         }
         if in_use && failures < PATIENCE {
+            return;
+        }
+        let user = self
+            .streams
+            .iter()
+            .position(|s| (s.period, s.set, s.rep) == (key.period, key.set, Some(key.rep)));
+        if let Some(i) = user
+            && self.switch_place(ctx, i, key, &told)
+        {
             return;
         }
         let (now, others) =

@@ -56,7 +56,7 @@ impl Session {
                 .collect(),
             None => Vec::new(),
         };
-        let active = self.streams.iter().find(|s| s.content == ContentType::Audio).map(|s| &s.set_id);
+        let active = self.audio_set(main.period).map(|s| &s.id);
         let audio = self
             .presentation
             .periods

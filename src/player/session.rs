@@ -111,7 +111,6 @@ pub(super) struct Session {
     #[cfg_attr(not(feature = "live"), expect(dead_code, reason = "only live streams ask"))]
     pub wall: f64,
     /// Where to begin, as was asked: seconds, negative from the end.
-    #[cfg_attr(not(feature = "live"), expect(dead_code, reason = "only live streams ask"))]
     pub wanted_start: Option<Seconds>,
     /// What plays is a resource without an index.
     #[cfg(feature = "progressive")]
@@ -269,6 +268,7 @@ impl Session {
         for (content, set) in [(ContentType::Video, video), (ContentType::Audio, audio)] {
             if let Some(set) = set
                 && let Some(s) = self.set(period, set)
+                && !s.inside
             {
                 self.streams.push(Stream::new(content, s.id.clone(), period, set, position));
             }
@@ -356,6 +356,20 @@ impl Session {
         {
             self.start = StartAt::Known;
             self.begin_at(ctx, (duration + offset).max(0.0));
+        }
+    }
+
+    /// The first playlist of the main stream tells where playback begins (EXT-X-START, RFC 8216bis §4.4.2.2): so it does, where neither the
+    /// user nor the multivariant playlist has said so.
+    pub fn start_as_told(&mut self, ctx: &mut Ctx, i: usize, start: Option<Seconds>) {
+        let begun =
+            i > 0 || self.buffers.iter().any(Option::is_some) || self.playhead.first_frame_at().is_some();
+        let Some(start) = start.filter(|_| !begun && self.wanted_start.is_none()) else { return };
+        self.wanted_start = Some(start);
+        if start < 0.0 {
+            self.start = StartAt::BeforeEnd(start);
+        } else {
+            self.begin_at(ctx, start);
         }
     }
 
@@ -472,23 +486,63 @@ impl Session {
         else {
             return;
         };
-        let Some(i) = self.streams.iter().position(|s| s.content == ContentType::Audio) else { return };
-        if self.streams[i].set_id == id || !self.playable(period, set) {
+        if !self.playable(period, set) || self.audio_set(period).is_some_and(|s| s.id == id) {
             return;
         }
-        self.cancel_stream(ctx, i);
-        let stream = &mut self.streams[i];
-        stream.set_id = id.to_owned();
-        stream.period = period;
-        stream.set = set;
-        stream.rep = None;
-        stream.pipeline = None;
-        stream.move_to(position, false);
-        if let Some(buffer) = self.buffer_mut(BufferId::Audio) {
+        let inside = self.set(period, set).is_some_and(|s| s.inside);
+        match self.streams.iter().position(|s| s.content == ContentType::Audio) {
+            // The main stream gives the sound as well from the playhead on, which takes its segments once more.
+            Some(i) if inside => {
+                self.cancel_stream(ctx, i);
+                self.streams.remove(i);
+                self.cancel_stream(ctx, 0);
+                let main = &mut self.streams[0];
+                main.pipeline = None;
+                main.buffers.clear();
+                main.move_to(position, false);
+                self.empty(BufferId::Video);
+                // Decoders do not go on in the middle of what has taken the place of what they had.
+                self.playhead.seek(ctx, position);
+            }
+            Some(i) => {
+                self.cancel_stream(ctx, i);
+                let stream = &mut self.streams[i];
+                stream.set_id = id.to_owned();
+                stream.period = period;
+                stream.set = set;
+                stream.rep = None;
+                stream.pipeline = None;
+                stream.move_to(position, false);
+            }
+            // The sound of the main stream is left out from its next segment on.
+            None if self.audio_set(period).is_some() => {
+                self.cancel_stream(ctx, 0);
+                let main = &mut self.streams[0];
+                main.pipeline = None;
+                main.last_fed = None;
+                main.buffers.retain(|(buffer, _)| *buffer == BufferId::Video);
+                self.streams.push(Stream::new(ContentType::Audio, id.to_owned(), period, set, position));
+            }
+            None => return,
+        }
+        self.empty(BufferId::Audio);
+        self.announce_tracks(ctx);
+    }
+
+    /// The set that the sound comes from, if the manifest names it.
+    pub fn audio_set(&self, period: usize) -> Option<&AdaptationSet> {
+        let stream = self.streams.iter().find(|s| s.content == ContentType::Audio);
+        match stream {
+            Some(stream) => self.set(stream.period, stream.set),
+            None => self.presentation.periods.get(period)?.sets.iter().find(|s| s.inside),
+        }
+    }
+
+    fn empty(&mut self, id: BufferId) {
+        if let Some(buffer) = self.buffer_mut(id) {
             buffer.drop_waiting();
             buffer.remove(0.0, f64::INFINITY);
         }
-        self.announce_tracks(ctx);
     }
 
     /// The user's choice of quality. What is buffered ahead is replaced from the next segment on.

@@ -231,8 +231,9 @@ pub(super) struct Stream {
     /// Segments passed over in a row because no representation could give them.
     pub skipped: u32,
     /// Places that were left since a segment came.
-    #[cfg(feature = "dash")]
     pub places: usize,
+    /// The place that the last request went to, as [`Bases::current`](crate::manifest::Bases::current).
+    pub place: usize,
     /// Live: it stands at the end of what the manifest tells of.
     pub starved: bool,
     /// Live: what is next was not to be had; it is asked for again then.
@@ -268,8 +269,8 @@ impl Stream {
             forced: None,
             again_at: f64::NAN,
             skipped: 0,
-            #[cfg(feature = "dash")]
             places: 0,
+            place: 0,
             starved: false,
             blocked_until: f64::NEG_INFINITY,
             blocked: 0,

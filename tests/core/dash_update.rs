@@ -256,7 +256,7 @@ fn indexes_that_were_fetched_stay_where_their_source_is_the_same() {
     let rep = &p.periods[0].sets[1].representations[0];
     assert_eq!(
         (rep.index.len(), &rep.bases),
-        (3, &Bases { all: order, current: b }),
+        (3, &Bases { all: order, playlists: false, current: b }),
         "the place that is in use as well"
     );
     assert_eq!(rep.index.segment(0).unwrap().url, "https://b.example.com/audio.mp4");

@@ -275,6 +275,147 @@ fn small_faults_of_media_playlists_are_repaired() {
 }
 
 #[test]
+fn careless_values_do_not_keep_a_playlist_from_playing() {
+    let with = |head: &str, segment: &str| {
+        media(
+            ["#EXTM3U\n#EXT-X-TARGETDURATION:9\n", head, "\n", segment, "\na\n#EXTINF:2,\nb\n"]
+                .concat()
+                .as_bytes(),
+        )
+    };
+    let durations = |m: MediaPlaylist| m.index.segments.iter().map(|s| s.duration).collect::<Vec<_>>();
+    for number in ["", "-11", "gobblegobble"] {
+        let m = with(&["#EXT-X-MEDIA-SEQUENCE:", number].concat(), "#EXTINF:1,");
+        assert_eq!((m.media_sequence, m.warnings.len()), (0, 1), "{number}");
+    }
+    for number in ["12,", "12.0", "12"] {
+        let m = with(&["#EXT-X-MEDIA-SEQUENCE:", number].concat(), "#EXTINF:1,");
+        assert_eq!((m.media_sequence, m.warnings.len()), (12, 0), "{number}");
+    }
+    for (text, duration) in [("10,", 10.0), ("10s", 10.0), ("2.5 ", 2.5), ("", 0.0), ("-1", 0.0)] {
+        let m = with(&["#EXT-X-TARGETDURATION:", text].concat(), "#EXTINF:1,");
+        assert_eq!((m.target_duration, m.warnings.len()), (duration, usize::from(duration == 0.0)), "{text}");
+    }
+    for (text, duration) in [
+        (",", 9.0),
+        ("", 9.0),
+        ("-26.365,", 9.0),
+        ("3\ttvg-id=\"x\",t", 3.0),
+        ("0,", 0.01),
+        ("0.002,", 0.002),
+    ] {
+        assert_eq!(durations(with("", &["#EXTINF:", text].concat())), [duration, 2.0], "{text}");
+    }
+    for text in ["587500@", "\"587500@0\"", "587500"] {
+        let m = with("", &["#EXTINF:1,\n#EXT-X-BYTERANGE:", text].concat());
+        assert_eq!(m.index.segments[0].range, Some(ByteRange { first: 0, last: Some(587_499) }), "{text}");
+    }
+    let m = with("#EXT-X-MAP:URI=\"i\",BYTERANGE=\"\"", "#EXTINF:1,");
+    assert_eq!(m.index.inits[0].range, None);
+    let m = with(
+        "#EXT-X-PART-INF:PART-TARGET=0.5\n#EXT-X-RENDITION-REPORT:LAST-MSN=1\n#EXT-X-PRELOAD-HINT:TYPE=PART",
+        "#EXT-X-PART:DURATION=0.5\n#EXT-X-PART:URI=\"p\"\n#EXTINF:0.5,",
+    );
+    assert_eq!(
+        (m.index.parts.len(), m.index.parts[0].duration, m.warnings.len()),
+        (1, 0.5, 3),
+        "{:?}",
+        m.warnings
+    );
+    // Since 1970, in milliseconds.
+    let m = with("#EXT-X-DISCONTINUITY-SEQUENCE:1700000000000", "#EXTINF:1,\n#EXT-X-DISCONTINUITY");
+    let numbers: Vec<u32> = m.index.segments.iter().map(|s| s.discontinuity).collect();
+    assert_eq!(numbers, [m.discontinuity_sequence + 1; 2], "{:?}", m.warnings);
+}
+
+#[test]
+fn marks_and_ends_of_lines_are_none_of_the_content() {
+    for text in [
+        "\u{feff}#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\na\n#EXTINF:1,\nb\n",
+        "#EXTM3U\r#EXT-X-TARGETDURATION:9\r#EXTINF:1,\ra\r#EXTINF:1,\rb",
+        "#EXTM3U\r\n#EXTINF:1,\r\n\r\na \r\n#EXTINF:1,\r\nb\r\n",
+    ] {
+        let uris: Vec<String> =
+            media(text.as_bytes()).index.segments.iter().map(|s| s.uri.to_string()).collect();
+        assert_eq!(uris, ["a", "b"], "{text:?}");
+    }
+    let p = multivariant(
+        b"\xef\xbb\xbf#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na\n#EXT-X-STREAM-INF:BANDWIDTH=2\nb\r.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=3\nc",
+    );
+    assert_eq!(set(&p, "video").representations.len(), 3);
+}
+
+#[test]
+fn segments_and_variants_tell_the_kind_of_a_playlist_not_the_tags_before_them() {
+    for tag in [
+        "MEDIA-SEQUENCE:0",
+        "PLAYLIST-TYPE:VOD",
+        "ENDLIST",
+        "SERVER-CONTROL:HOLD-BACK=9",
+        "TARGETDURATION:9",
+        "KEY:METHOD=NONE",
+    ] {
+        let p = multivariant(
+            ["#EXTM3U\n#EXT-X-", tag, "\n#EXT-X-STREAM-INF:BANDWIDTH=1000\na.m3u8\n"].concat().as_bytes(),
+        );
+        assert_eq!(set(&p, "video").representations.len(), 1, "{tag}");
+    }
+    for tag in [
+        "SESSION-DATA:DATA-ID=\"x\"",
+        "SESSION-KEY:METHOD=NONE",
+        "CONTENT-STEERING:SERVER-URI=\"x\"",
+        "MEDIA:TYPE=AUDIO",
+    ] {
+        let m = media(
+            ["#EXTM3U\n#EXT-X-", tag, "\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\na\n"].concat().as_bytes(),
+        );
+        assert_eq!(m.index.segments.len(), 1, "{tag}");
+    }
+}
+
+#[test]
+fn variants_of_careless_servers_are_told_apart() {
+    let p = multivariant(
+        b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=3500000.75,RESOLUTION=1280x720,CODECS=\"avc1.77.30, mp4a.40.2\"\na\n\
+        #EXT-X-STREAM-INF:BANDWIDTH=1000;RESOLUTION=640x360,CODECS=\"avc1.66.30\"\nb\n\
+        #EXT-X-STREAM-INF:AVERAGE-BANDWIDTH=2000.5,CODECS=\"avc1.64001f,avc1.4d.1e,hvc1.1.6.L93.B0\"\nc\n",
+    );
+    let read: Vec<_> =
+        set(&p, "video").representations.iter().map(|r| (r.bandwidth, r.codecs.as_str())).collect();
+    assert_eq!(
+        read,
+        [
+            (1000, "avc1.42001e"),
+            (2000, "avc1.64001f,avc1.4d.1e,hvc1.1.6.L93.B0"),
+            (3_500_000, "avc1.4d001e, mp4a.40.2"),
+        ]
+    );
+}
+
+#[test]
+fn hostile_playlists_cost_no_more_than_their_length() {
+    #[expect(clippy::disallowed_methods, reason = "what is tested is that it takes no minutes")]
+    let started = std::time::Instant::now();
+    let references = ["#EXTM3U\n#EXTINF:1,\n", &"{$".repeat(1_000_000), "\n"].concat();
+    assert_eq!(media(references.as_bytes()).index.segments.len(), 1);
+    let segment =
+        |i: usize| format!("#EXT-X-KEY:METHOD=AES-128,KEYFORMAT=\"{i}\",URI=\"{i}\"\n#EXTINF:1,\n{i}\n");
+    let keys = (0..20_000).map(segment).collect::<String>();
+    let m = media(["#EXTM3U\n", &keys].concat().as_bytes());
+    assert!(m.index.keys.iter().all(|set| set.len() <= 16) && m.index.segments.len() == 20_000);
+    let rotated = keys.replace("KEYFORMAT", "X-KEYFORMAT");
+    assert_eq!(media(["#EXTM3U\n", &rotated].concat().as_bytes()).index.keys.len(), 20_000);
+    let variables: String =
+        (0..100_000).map(|i| format!("#EXT-X-DEFINE:NAME=\"{i}\",VALUE=\"\"\n")).collect();
+    assert_eq!(
+        parse(["#EXTM3U\n", &variables].concat().as_bytes()).unwrap_err().code,
+        Code::ManifestMalformed
+    );
+    // Each took from five seconds to minutes where its cost grew with the square.
+    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+}
+
+#[test]
 fn playlists_are_told_from_other_content() {
     for yes in [&b"#EXTM3U"[..], b"#EXTM3U\r\n", b"\xef\xbb\xbf#EXTM3U\n", b"\n #EXTM3U #x"] {
         assert!(hls::looks_like(yes));

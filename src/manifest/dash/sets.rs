@@ -172,6 +172,7 @@ impl Reader<'_> {
             roles,
             autoselect: true,
             encrypted,
+            inside: false,
             inband,
             representations,
         }

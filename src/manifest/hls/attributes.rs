@@ -90,12 +90,28 @@ pub(super) fn integer(text: &str) -> Option<u64> {
     })
 }
 
+/// The number at the start of a text: a decimal comma, a unit or what else a server has added ends it.
+pub(super) fn leading(text: &str) -> &str {
+    let end = text.bytes().position(|b| !b.is_ascii_digit() && b != b'.').unwrap_or(text.len());
+    text.get(..end).unwrap_or(text)
+}
+
+/// The same, of whole numbers.
+pub(super) fn leading_integer(text: &str) -> &str {
+    leading(text).split('.').next().unwrap_or(text)
+}
+
 /// `<n>[@<o>]` (RFC 8216bis §4.4.4.2) as (length, offset).
 pub(super) fn byte_range(text: &str) -> Option<(u64, Option<u64>)> {
-    match text.split_once('@') {
-        Some((n, o)) => Some((integer(n.trim_ascii())?, Some(integer(o.trim_ascii())?))),
-        None => Some((integer(text.trim_ascii())?, None)),
-    }
+    let (length, offset) = text.split_once('@').unwrap_or((text, ""));
+    let offset = Some(offset.trim_ascii()).filter(|o| !o.is_empty());
+    Some((
+        integer(length.trim_ascii())?,
+        match offset {
+            Some(offset) => Some(integer(offset)?),
+            None => None,
+        },
+    ))
 }
 
 /// `None` for an empty or overflowing range.

@@ -80,17 +80,21 @@ impl Reader<'_> {
                 }
             }
             "PRELOAD-HINT" => {
-                let uri = self.number(get("URI"), "EXT-X-PRELOAD-HINT has no URI.")?;
+                let Some(uri) = get("URI") else {
+                    self.warn("EXT-X-PRELOAD-HINT has no URI");
+                    return Ok(());
+                };
                 let uri = self.expand(uri)?.into_owned();
                 let (first, length) = (number("BYTERANGE-START"), number("BYTERANGE-LENGTH"));
                 let range = match (first, length) {
                     (None, None) => None,
                     (first, None) => first.map(|first| ByteRange { first, last: None }),
-                    (first, Some(length)) => {
-                        let range = to_range(length, first.unwrap_or(0));
-                        Some(self.number(range, "The range of EXT-X-PRELOAD-HINT is empty.")?)
-                    }
+                    (first, Some(length)) => to_range(length, first.unwrap_or(0)),
                 };
+                if length.is_some() && range.is_none() {
+                    self.warn("the range of EXT-X-PRELOAD-HINT is empty");
+                    return Ok(());
+                }
                 if get("TYPE") == Some("MAP") {
                     let url = url::resolve(self.url, &uri);
                     self.out.low_latency.map_hint = Some(InitRef { url, range });
@@ -99,7 +103,10 @@ impl Reader<'_> {
                 }
             }
             _ => {
-                let uri = self.number(get("URI"), "EXT-X-RENDITION-REPORT has no URI.")?;
+                let Some(uri) = get("URI") else {
+                    self.warn("EXT-X-RENDITION-REPORT has no URI");
+                    return Ok(());
+                };
                 let uri = self.expand(uri)?.into();
                 let (last_msn, last_part) = (number("LAST-MSN"), number("LAST-PART"));
                 let reports = &mut self.out.low_latency.rendition_reports;
@@ -115,9 +122,12 @@ impl Reader<'_> {
     pub(super) fn part(&mut self, list: &str) -> Result<()> {
         let get = |name| Attributes::get(list, name);
         let yes = |name| get(name) == Some("YES");
-        let uri = self.number(get("URI"), "EXT-X-PART has no URI.")?;
+        let duration = get("DURATION").and_then(decimal).or(self.out.low_latency.part_target);
+        let (Some(uri), Some(duration)) = (get("URI"), duration) else {
+            self.warn("EXT-X-PART lacks URI or DURATION");
+            return Ok(());
+        };
         let uri = self.expand(uri)?;
-        let duration = self.number(get("DURATION").and_then(decimal), "EXT-X-PART has no DURATION.")?;
         let range = match get("BYTERANGE") {
             None => None,
             Some(text) => {

@@ -4,7 +4,9 @@
 //! EXT-X-DATERANGE per segment, and drops all that comes after the last segment; so this reader is our own, and the crate a
 //! cross-check in the tests.
 
-use super::attributes::{Attributes, byte_range, decimal, integer, signed_decimal, to_range};
+use super::attributes::{
+    Attributes, byte_range, decimal, integer, leading, leading_integer, signed_decimal, to_range,
+};
 #[cfg(feature = "live")]
 use super::directed;
 use super::low_latency::LowLatency;
@@ -186,6 +188,15 @@ pub(super) const MAX_NUMBER: u64 = 1 << 62;
 /// between a programme and its adverts have two or three; a bound keeps hostile input linear.
 pub(super) const MAX_COMPARED: usize = 32;
 
+/// Keys in force at a time, one for each KEYFORMAT: there are not half as many DRM systems.
+const MAX_KEYS: usize = 16;
+
+/// Seconds that a segment is taken to last for which the playlist says 0, as those do that round: what lasts no time is never reached.
+const SHORTEST: Seconds = 0.01;
+
+/// Seconds: 30 years. No segment lasts as long, and the fractions of others would drown in it.
+const MAX_DURATION: Seconds = 1e9;
+
 /// EXT-X-DATERANGE that are kept.
 pub(super) const MAX_DATE_RANGES: usize = 1000;
 
@@ -307,6 +318,8 @@ impl<'a> Reader<'a> {
                         if let Some(list) = line.strip_prefix("#EXT-X-DATERANGE:") {
                             self.date_range(list).ok()?;
                         }
+                        // It may stand anywhere (§4.4.3.4).
+                        self.out.end_list |= line == "#EXT-X-ENDLIST";
                     }
                     _ => break line,
                 }
@@ -371,7 +384,8 @@ impl<'a> Reader<'a> {
             | "RENDITION-REPORT" | "SKIP"
                 if !READS_LIVE_TAGS => {}
             "BYTERANGE" => {
-                self.byte_range = Some(self.number(byte_range(value), "EXT-X-BYTERANGE is not <n>[@<o>].")?)
+                let read = byte_range(value.trim_matches('"'));
+                self.byte_range = Some(self.number(read, "EXT-X-BYTERANGE is not <n>[@<o>].")?)
             }
             "DISCONTINUITY" => self.discontinuity = self.discontinuity.saturating_add(1),
             "PROGRAM-DATE-TIME" => match time::unix_seconds(value) {
@@ -391,14 +405,16 @@ impl<'a> Reader<'a> {
                 None => self.warn("EXT-X-BITRATE is no number"),
             },
             "TARGETDURATION" => {
-                self.out.target_duration =
-                    self.number(decimal(value), "EXT-X-TARGETDURATION is no number.")?;
+                let read = decimal(leading(value)).filter(|d| *d < MAX_DURATION);
+                self.out.target_duration = self.told(read, "EXT-X-TARGETDURATION is no number");
             }
             "MEDIA-SEQUENCE" => {
-                let number = integer(value).filter(|n| *n < MAX_NUMBER);
-                self.out.media_sequence = self.number(number, "EXT-X-MEDIA-SEQUENCE is no number.")?;
+                let digits = Some(leading_integer(value)).filter(|digits| !digits.is_empty());
+                let number = integer(digits.unwrap_or("0")).filter(|n| *n < MAX_NUMBER);
+                self.out.media_sequence = self.number(number, "EXT-X-MEDIA-SEQUENCE is too large.")?;
+                self.told(digits, "EXT-X-MEDIA-SEQUENCE is no number");
             }
-            "DISCONTINUITY-SEQUENCE" => self.discontinuity_sequence(value)?,
+            "DISCONTINUITY-SEQUENCE" => self.discontinuity_sequence(value),
             "VERSION" => self.out.version = integer(value).and_then(|v| v.try_into().ok()).unwrap_or(1),
             "ENDLIST" => self.out.end_list = true,
             "PLAYLIST-TYPE" => match value {
@@ -431,10 +447,13 @@ impl<'a> Reader<'a> {
         let end = info.as_bytes().iter().position(|b| *b == b',').unwrap_or(info.len());
         let text = info.get(..end).unwrap_or(info).trim_ascii();
         // Some ingest tools of IPTV add attributes after the duration.
-        let text = text.split(' ').next().unwrap_or(text);
-        // A billion seconds are 30 years; more cannot be meant and would drown the fractions of the others.
-        let duration = decimal(text).filter(|d| *d < 1e9);
-        self.duration = Some(self.number(duration, "EXTINF has no duration.")?);
+        let text = text.split_ascii_whitespace().next().unwrap_or(text);
+        self.duration =
+            decimal(text).filter(|d| *d < MAX_DURATION).map(|d| if d > 0.0 { d } else { SHORTEST });
+        // Lists of radio stations have -1.
+        if self.out.target_duration <= 0.0 {
+            self.number(self.duration, "EXTINF has no duration.")?;
+        }
         Ok(())
     }
 
@@ -494,11 +513,11 @@ impl<'a> Reader<'a> {
         self.number(to_range(length, offset), "EXT-X-BYTERANGE is empty or too large.")
     }
 
-    fn discontinuity_sequence(&mut self, value: &str) -> Result<()> {
-        let number = self.number(
-            integer(value).and_then(|v| v.try_into().ok()),
-            "EXT-X-DISCONTINUITY-SEQUENCE is no number.",
-        )?;
+    fn discontinuity_sequence(&mut self, value: &str) {
+        /// Some servers count from 1970. Only whether two are the same matters, and that they can be counted on.
+        const COUNT: u64 = 1 << 31;
+        let number = integer(leading_integer(value)).map(|number| (number % COUNT) as u32);
+        let number = self.told(number, "EXT-X-DISCONTINUITY-SEQUENCE is no number");
         if self.out.index.segments.is_empty() {
             self.discontinuity = self.discontinuity.saturating_sub(self.out.discontinuity_sequence);
             self.discontinuity = self.discontinuity.saturating_add(number);
@@ -506,7 +525,6 @@ impl<'a> Reader<'a> {
         } else {
             self.warn("EXT-X-DISCONTINUITY-SEQUENCE after a segment is ignored");
         }
-        Ok(())
     }
 
     /// A key is in force up to the next one with the same KEYFORMAT; METHOD=NONE ends all (§4.4.4.4).
@@ -536,8 +554,10 @@ impl<'a> Reader<'a> {
         }
         self.out.encrypted = true;
         let key = KeyRef { method: method.to_owned(), uri, key_format: key_format.to_owned(), iv };
+        let full = self.keys.len() >= MAX_KEYS;
         match self.keys.iter_mut().find(|k| k.key_format == key.key_format) {
             Some(k) => *k = key,
+            None if full => self.warn("there are too many EXT-X-KEY at a time"),
             None => self.keys.push(key),
         }
         Ok(())
@@ -556,11 +576,11 @@ impl<'a> Reader<'a> {
             return None;
         }
         let known = &mut self.out.index.keys;
-        let found = known.iter().rposition(|k| *k == self.keys);
-        let at = found.filter(|at| known.len() - at <= MAX_COMPARED).unwrap_or_else(|| {
+        let found = known.iter().rev().take(MAX_COMPARED).position(|k| *k == self.keys);
+        let at = found.map_or(known.len(), |back| known.len() - 1 - back);
+        if at == known.len() {
             known.push(self.keys.clone());
-            known.len() - 1
-        });
+        }
         u32::try_from(at).ok()
     }
 
@@ -569,7 +589,7 @@ impl<'a> Reader<'a> {
         for a in Attributes::new(list) {
             match a.name {
                 "URI" => uri = Some(url::resolve(self.url, &self.expand(a.value)?)),
-                "BYTERANGE" => {
+                "BYTERANGE" if !a.value.is_empty() => {
                     let value = self.expand(a.value)?;
                     let read = byte_range(&value).and_then(|(n, o)| to_range(n, o.unwrap_or(0)));
                     range = Some(self.number(read, "The BYTERANGE of EXT-X-MAP is not <n>[@<o>].")?);
@@ -631,6 +651,14 @@ impl<'a> Reader<'a> {
     /// What was read, or an error at this line.
     pub(super) fn number<T>(&self, read: Option<T>, what: &'static str) -> Result<T> {
         read.ok_or_else(|| malformed(self.line, what))
+    }
+
+    /// What was read, or 0 and a warning.
+    fn told<T: Default>(&mut self, read: Option<T>, what: &str) -> T {
+        if read.is_none() {
+            self.warn(what);
+        }
+        read.unwrap_or_default()
     }
 
     #[cold]

@@ -60,35 +60,46 @@ pub fn parse(text: &[u8], url: &str, variables: &Variables) -> Result<Playlist> 
     text_of(text).and_then(|text| read(&text)).map_err(|e| e.with_url(url))
 }
 
-/// The text of a playlist.
+/// The text of a playlist, with lines that end in LF.
 fn text_of(body: &[u8]) -> Result<Cow<'_, str>> {
     if !looks_like(body) {
         return Err(PlayerError::new(Code::FormatUnknown, "The playlist does not start with #EXTM3U.").at(1));
     }
-    // RFC 8216bis §4.1 asks for UTF-8. Latin-1 does occur, in titles and names, and is no reason not to play.
-    Ok(std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed))
+    // RFC 8216bis §4.1 asks for UTF-8 without a byte order mark. Latin-1 does occur, in titles and names, and so does the mark: neither is a
+    // reason not to play.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let text = std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
+    // Ends of lines as browsers and other players take them.
+    let lone =
+        text.contains('\r') && text.as_bytes().windows(2).any(|pair| pair[0] == b'\r' && pair[1] != b'\n');
+    Ok(if lone { text.replace('\r', "\n").into() } else { text })
 }
 
-/// The first tag that only one of the two kinds has decides (RFC 8216bis §4.1). `m3u8_rs::is_master_playlist` would stop at
-/// the first tag that it does not know.
+/// Segments or variants decide, whichever comes first, and where there are none the first tag that only one of the two kinds may have (RFC
+/// 8216bis §4.1): careless servers put tags of the other kind in front. `m3u8_rs::is_master_playlist` would stop at the first tag that it
+/// does not know.
 fn is_multivariant(text: &str) -> bool {
+    let mut hint = None;
     for line in text.split('\n') {
         let Some(tag) = line.trim_ascii().strip_prefix("#EXT") else { continue };
         match tag.split(':').next().unwrap_or(tag) {
-            "-X-STREAM-INF"
-            | "-X-MEDIA"
+            "-X-STREAM-INF" => return true,
+            "INF" | "-X-PART" => return false,
+            "-X-MEDIA"
             | "-X-I-FRAME-STREAM-INF"
             | "-X-SESSION-KEY"
             | "-X-SESSION-DATA"
-            | "-X-CONTENT-STEERING" => return true,
-            "INF" | "-X-TARGETDURATION" | "-X-MEDIA-SEQUENCE" | "-X-ENDLIST" | "-X-PLAYLIST-TYPE"
-            | "-X-KEY" | "-X-MAP" | "-X-PART" | "-X-PART-INF" | "-X-SERVER-CONTROL" | "-X-I-FRAMES-ONLY" => {
-                return false;
+            | "-X-CONTENT-STEERING" => {
+                hint.get_or_insert(true);
+            }
+            "-X-TARGETDURATION" | "-X-MEDIA-SEQUENCE" | "-X-ENDLIST" | "-X-PLAYLIST-TYPE" | "-X-KEY"
+            | "-X-MAP" | "-X-PART-INF" | "-X-SERVER-CONTROL" | "-X-I-FRAMES-ONLY" => {
+                hint.get_or_insert(false);
             }
             _ => {}
         }
     }
-    false
+    hint.unwrap_or(false)
 }
 
 /// At most this many warnings are kept: a broken playlist of 10,000 segments would else repeat one 10,000 times.

@@ -5,17 +5,25 @@ use super::attributes::integer;
 use super::normalize::normalize;
 use crate::error::{Code, PlayerError, Result};
 use crate::manifest::{
-    AdaptationSet, ContentType, IndexKind, IndexSource, ListIndex, Period, Presentation, PresentationType,
-    Protocol, Representation, SegmentIndex, url,
+    AdaptationSet, BaseUrl, Bases, ContentType, IndexSource, ListIndex, Period, Presentation,
+    PresentationType, Protocol, Representation, SegmentIndex, url,
 };
 use m3u8_rs::{AlternativeMedia, AlternativeMediaType, ClosedCaptionGroupId, MasterPlaylist, VariantStream};
+use std::borrow::Cow;
 
 pub(super) fn parse(text: &str, url: &str, parent: &Variables) -> Result<(Presentation, Variables)> {
     let normalized = normalize(text, url, parent)?;
     let Ok((_, master)) = m3u8_rs::parse_master_playlist(normalized.text.as_bytes()) else {
         return Err(PlayerError::new(Code::ManifestMalformed, "The multivariant playlist cannot be read."));
     };
-    let mut builder = Builder { master: &master, url, warnings: normalized.warnings };
+    let audio_ids = audio_ids(&master.alternatives);
+    let mut builder = Builder {
+        master: &master,
+        audio_ids: &audio_ids,
+        pathway: normalized.pathway.as_deref(),
+        url,
+        warnings: normalized.warnings,
+    };
     let mut sets = builder.sets();
     if !sets.iter().any(|s| matches!(s.content, ContentType::Video | ContentType::Audio)) {
         return Err(PlayerError::new(Code::ManifestEmpty, "The multivariant playlist has no variants."));
@@ -36,8 +44,15 @@ pub(super) fn parse(text: &str, url: &str, parent: &Variables) -> Result<(Presen
     Ok((presentation, normalized.variables))
 }
 
+/// Places of a stream that are kept: no more would be tried before the user has gone.
+const MAX_PLACES: usize = 8;
+
 struct Builder<'a> {
     master: &'a MasterPlaylist,
+    /// Of all renditions, in their order; those of audio are of use.
+    audio_ids: &'a [String],
+    /// The one to begin with.
+    pathway: Option<&'a str>,
     url: &'a str,
     warnings: Vec<String>,
 }
@@ -47,6 +62,8 @@ struct Candidate<'a> {
     variant: &'a VariantStream,
     /// Names of the AUDIO groups that were listed with its URI, the one to prefer first.
     groups: Vec<&'a str>,
+    /// The same stream from other places (redundant streams, other pathways).
+    others: Vec<&'a VariantStream>,
 }
 
 impl<'a> Builder<'a> {
@@ -57,19 +74,32 @@ impl<'a> Builder<'a> {
         // Of HDR and SDR versions the latter: what the screen can show is not known here, and all can show this.
         let any_sdr = variants().any(|v| is_audio_only(v) != any_video && !is_hdr(v));
         let mut ladder: Vec<Candidate<'a>> = Vec::new();
-        for variant in variants().filter(|v| is_audio_only(v) != any_video && is_hdr(v) != any_sdr) {
+        let fit = || variants().filter(|v| is_audio_only(v) != any_video && is_hdr(v) != any_sdr);
+        // The pathway that playback is to begin with comes first (§7.1); "." is that of variants without one.
+        let first =
+            |v: &&VariantStream| self.pathway.is_none_or(|p| attribute(v, "PATHWAY-ID").unwrap_or(".") == p);
+        for variant in fit().filter(first).chain(fit().filter(|v| !first(v))) {
             let group = variant.audio.as_deref();
             match ladder.iter_mut().find(|c| c.variant.uri == variant.uri || is_redundant(c.variant, variant))
             {
                 Some(same) => same.merge(variant, group),
-                None => ladder.push(Candidate { variant, groups: group.into_iter().collect() }),
+                None => ladder.push(Candidate {
+                    variant,
+                    groups: group.into_iter().collect(),
+                    others: Vec::new(),
+                }),
             }
         }
+        // A rendition without URI is in the variants' own streams (§4.4.6.2.1), if each has one.
+        let inside = any_video
+            && ladder.iter().all(|c| {
+                c.groups.iter().any(|g| members((master, self.audio_ids), g).any(|(m, _)| m.uri.is_none()))
+            });
         let mut sets = Vec::new();
         if !ladder.is_empty() {
-            sets.push(self.main_set(&ladder, any_video));
+            sets.push(self.main_set(&ladder, any_video, inside));
         }
-        self.audio_sets(&ladder, any_video, &mut sets);
+        self.audio_sets(&ladder, any_video, inside, &mut sets);
         self.angle_sets(&ladder, &mut sets);
         self.text_sets(&ladder, &mut sets);
         self.trick_set(&mut sets);
@@ -77,25 +107,26 @@ impl<'a> Builder<'a> {
     }
 
     /// The variants themselves.
-    fn main_set(&mut self, ladder: &[Candidate<'a>], video: bool) -> AdaptationSet {
-        let master = self.master;
+    fn main_set(&mut self, ladder: &[Candidate<'a>], video: bool, inside: bool) -> AdaptationSet {
+        let all = (self.master, self.audio_ids);
         let content = if video { ContentType::Video } else { ContentType::Audio };
         let mut set = new_set(content.as_str().to_owned(), content);
         set.default = true;
         set.roles.push("main".to_owned());
         for candidate in ladder {
             let mut representation = self.representation(candidate.variant);
+            let others = candidate.others.iter().map(|other| other.uri.as_str());
+            representation.bases = self.places(&candidate.variant.uri, others);
             for group in candidate.groups.iter().filter(|_| video) {
-                let members =
-                    || renditions(master, AlternativeMediaType::Audio).filter(|m| m.group_id == *group);
+                let members = || members(all, group);
                 if members().next().is_none() {
                     self.warnings.push(["the AUDIO group ", group, " does not exist"].concat());
                 }
-                // A rendition without URI is in the variant's own stream (§4.4.6.2.1). Where that is the default, or the
-                // first when none is, the stream plays as it is.
-                let chosen = members().find(|m| m.default).or_else(|| members().next());
-                if chosen.is_none_or(|m| m.uri.is_some()) {
-                    representation.audio_sets.extend(members().filter(|m| m.uri.is_some()).map(audio_id));
+                // Where the default, or the first when none is, is in this stream and not in others, the stream plays as it is.
+                let chosen = members().find(|(m, _)| m.default).or_else(|| members().next());
+                if inside || chosen.is_none_or(|(m, _)| m.uri.is_some()) {
+                    let fit = members().filter(|(m, _)| inside || m.uri.is_some());
+                    representation.audio_sets.extend(fit.map(|(_, id)| id.clone()));
                 }
             }
             insert(&mut set.representations, representation);
@@ -105,17 +136,26 @@ impl<'a> Builder<'a> {
     }
 
     /// One set per rendition of the AUDIO groups that the variants name.
-    fn audio_sets(&mut self, ladder: &[Candidate<'a>], any_video: bool, sets: &mut Vec<AdaptationSet>) {
+    fn audio_sets(
+        &mut self,
+        ladder: &[Candidate<'a>],
+        any_video: bool,
+        inside: bool,
+        sets: &mut Vec<AdaptationSet>,
+    ) {
         let master = self.master;
-        for media in renditions(master, AlternativeMediaType::Audio) {
-            let Some(uri) = &media.uri else { continue };
+        for (media, id) in master.alternatives.iter().zip(self.audio_ids) {
+            if media.media_type != AlternativeMediaType::Audio {
+                continue;
+            }
+            let Some(uri) = media.uri.as_deref().or(inside.then_some("")) else { continue };
             let user = ladder.iter().find(|c| c.groups.contains(&media.group_id.as_str()));
             let Some(user) = user else { continue };
             // Audio alone: the variants are the main rendition already.
-            if !any_video && ladder.iter().any(|c| c.variant.uri == *uri) {
+            if !any_video && ladder.iter().any(|c| c.variant.uri == uri) {
                 continue;
             }
-            let mut set = self.rendition_set(audio_id(media), ContentType::Audio, media);
+            let mut set = self.rendition_set(id.clone(), ContentType::Audio, media);
             if sets.iter().any(|s| s.id == set.id) {
                 continue;
             }
@@ -124,6 +164,17 @@ impl<'a> Builder<'a> {
                 self.master.variants.iter().find(|v| v.audio.as_deref() == Some(&media.group_id));
             let codecs = group_user.unwrap_or(user.variant).codecs.as_deref().unwrap_or("");
             representation.codecs = of_kind(codecs, ContentType::Audio);
+            // Each place has its own group, and the same renditions in it.
+            let groups = ladder.iter().filter(|c| c.groups.contains(&media.group_id.as_str()));
+            let groups = groups.flat_map(|c| &c.others).filter_map(|other| other.audio.as_deref());
+            let same = groups.flat_map(|group| members((master, self.audio_ids), group)).filter(|(m, _)| {
+                m.group_id != media.group_id && m.name == media.name && m.language == media.language
+            });
+            representation.bases = self.places(uri, same.filter_map(|(m, _)| m.uri.as_deref()));
+            set.inside = media.uri.is_none();
+            if set.inside {
+                representation.index = SegmentIndex::List(ListIndex::default());
+            }
             set.representations.push(representation);
             sets.push(set);
         }
@@ -262,7 +313,7 @@ impl<'a> Builder<'a> {
             id,
             bandwidth: v.bandwidth,
             average_bandwidth: v.average_bandwidth,
-            codecs: v.codecs.clone().unwrap_or_default(),
+            codecs: modern(v.codecs.as_deref().unwrap_or_default()),
             mime_type: String::new(),
             width,
             height,
@@ -276,14 +327,22 @@ impl<'a> Builder<'a> {
     }
 
     fn pending(&self, uri: &str) -> SegmentIndex {
-        SegmentIndex::Pending(IndexSource {
-            kind: IndexKind::MediaPlaylist,
-            url: url::resolve(self.url, uri),
-            range: None,
-            init: None,
-            timestamp_offset: 0.0,
-            end: None,
-        })
+        SegmentIndex::Pending(IndexSource::playlist(url::resolve(self.url, uri)))
+    }
+
+    /// The playlists that stand in for one another, the first in use; none where there is but one.
+    fn places<'u>(&self, first: &'u str, others: impl Iterator<Item = &'u str>) -> Bases {
+        let mut all: Vec<BaseUrl> = Vec::new();
+        for uri in std::iter::once(first).chain(others) {
+            let url = url::resolve(self.url, uri);
+            if all.len() < MAX_PLACES && all.iter().all(|known| known.url != url) {
+                all.push(BaseUrl { url, ..BaseUrl::default() });
+            }
+        }
+        if all.len() < 2 {
+            return Bases::default();
+        }
+        Bases { all: all.into(), playlists: true, current: 0 }
     }
 }
 
@@ -291,7 +350,10 @@ impl<'a> Candidate<'a> {
     /// Takes the same stream, listed again: with another AUDIO group, or as a second source of it. Browsers decode AAC
     /// everywhere and Dolby's codecs almost nowhere, so a listing with AAC leads.
     fn merge(&mut self, variant: &'a VariantStream, group: Option<&'a str>) {
-        let leads = audio_rank(variant) < audio_rank(self.variant) && variant.uri == self.variant.uri;
+        if variant.uri != self.variant.uri {
+            return self.others.push(variant);
+        }
+        let leads = audio_rank(variant) < audio_rank(self.variant);
         if leads {
             self.variant = variant;
         }
@@ -342,8 +404,31 @@ fn renditions(
     master.alternatives.iter().filter(move |m| m.media_type == kind)
 }
 
+/// The renditions of an AUDIO group, and their ids.
+fn members<'m>(
+    (master, ids): (&'m MasterPlaylist, &'m [String]),
+    group: &str,
+) -> impl Iterator<Item = (&'m AlternativeMedia, &'m String)> {
+    let all = master.alternatives.iter().zip(ids);
+    all.filter(move |(m, _)| m.media_type == AlternativeMediaType::Audio && m.group_id == group)
+}
+
 fn attribute<'v>(variant: &'v VariantStream, name: &str) -> Option<&'v str> {
     variant.other_attributes.as_ref()?.get(name).map(|v| v.as_str())
+}
+
+/// Codecs as RFC 6381 writes them: early HLS had the profile and level of H.264 in decimals (`avc1.77.30`), which browsers do not take.
+fn modern(codecs: &str) -> String {
+    let one = |codec: &str| {
+        let mut numbers = codec.trim_ascii().strip_prefix("avc1.")?.split('.').map(small);
+        let (profile, level) = (numbers.next()?, numbers.next()?);
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let digits = [profile >> 4, profile, 0, 0, level >> 4, level].map(|n| HEX[(n & 15) as usize] as char);
+        let known = numbers.next().is_none() && profile > 0 && level > 0;
+        known.then(|| ["avc1.", &String::from_iter(digits)].concat())
+    };
+    let all = codecs.split(',').map(|codec| one(codec).map_or(Cow::Borrowed(codec), Cow::Owned));
+    all.collect::<Vec<_>>().join(",")
 }
 
 /// The codecs of one kind in an RFC 6381 list. What is unknown counts as video, so that it is not lost.
@@ -376,9 +461,20 @@ fn kind_of(codec: &str) -> ContentType {
     }
 }
 
-fn audio_id(media: &AlternativeMedia) -> String {
-    let language = media.language.as_deref().unwrap_or("und");
-    ["audio-", &media.group_id, "-", language, "-", &media.name].concat()
+/// Ids of sets. Of what is in the variants themselves the group tells nothing: each has it. Renditions that differ in their URI alone are not
+/// told apart by name (§4.4.6.1 forbids them).
+fn audio_ids(all: &[AlternativeMedia]) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::with_capacity(all.len());
+    for media in all {
+        let language = media.language.as_deref().unwrap_or("und");
+        let group = media.uri.as_ref().map_or("", |_| &media.group_id);
+        let id = ["audio-", group, "-", language, "-", &media.name].concat();
+        let twin =
+            |(other, known): &(&AlternativeMedia, &String)| other.uri != media.uri && known.starts_with(&id);
+        let twins = all.iter().zip(&ids).filter(twin).filter(|(m, _)| m.name == media.name).count();
+        ids.push(if twins == 0 { id } else { [&id, "-", &(twins + 1).to_string()].concat() });
+    }
+    ids
 }
 
 pub(super) fn new_set(id: String, content: ContentType) -> AdaptationSet {
@@ -391,6 +487,7 @@ pub(super) fn new_set(id: String, content: ContentType) -> AdaptationSet {
         default: false,
         autoselect: true,
         encrypted: false,
+        inside: false,
         inband: Vec::new(),
         representations: Vec::new(),
     }

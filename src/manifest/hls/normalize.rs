@@ -5,14 +5,17 @@
 //! variant before; a comment or an unknown tag on a last line without line ending becomes such a URI too; it stops without a
 //! word at a byte that is not UTF-8; it refuses empty quoted strings and takes no byte order mark.
 
-use super::attributes::{Attributes, decimal, integer, signed_decimal};
+use super::attributes::{Attributes, decimal, integer, leading_integer, signed_decimal};
 use super::{Variables, malformed};
 use crate::error::Result;
+use std::borrow::Cow;
 
 /// The text for `m3u8-rs`, and what it cannot say.
 pub(super) struct Normalized {
     pub text: String,
     pub variables: Variables,
+    /// PATHWAY-ID of EXT-X-CONTENT-STEERING: the one to begin with.
+    pub pathway: Option<String>,
     /// Some EXT-X-SESSION-KEY has a method.
     pub encrypted: bool,
     pub warnings: Vec<String>,
@@ -58,6 +61,7 @@ pub(super) fn normalize(text: &str, url: &str, parent: &Variables) -> Result<Nor
     let mut out = Normalized {
         text: String::with_capacity(text.len() + 16),
         variables: Variables::default(),
+        pathway: None,
         encrypted: false,
         warnings: Vec::new(),
     };
@@ -105,8 +109,11 @@ pub(super) fn normalize(text: &str, url: &str, parent: &Variables) -> Result<Nor
             "EXT-X-SESSION-KEY" => {
                 out.encrypted |= Attributes::get(list, "METHOD").is_some_and(|m| m != "NONE");
             }
+            "EXT-X-CONTENT-STEERING" => {
+                out.pathway = Attributes::get(list, "PATHWAY-ID").map(str::to_owned);
+            }
             "EXTINF" => return Err(malformed(number, "EXTINF stands in a multivariant playlist.")),
-            // Versions, content steering and session data change nothing that is played; comments nothing at all.
+            // Versions and session data change nothing that is played; comments nothing at all.
             _ => {}
         }
     }
@@ -138,6 +145,11 @@ impl Normalized {
                     _ => false,
                 };
             let value = if a.quoted { self.variables.expand(a.value, line)? } else { a.value.into() };
+            let value = match (a.name, value) {
+                // Some servers compute it, and send what they got.
+                ("BANDWIDTH" | "AVERAGE-BANDWIDTH", Cow::Borrowed(value)) => leading_integer(value).into(),
+                (_, value) => value,
+            };
             if !plain_name || misplaced || value.is_empty() || value.contains('"') {
                 continue;
             }
@@ -173,7 +185,8 @@ impl Normalized {
         }
         if name.ends_with("STREAM-INF") && !has.bandwidth {
             self.warn(line, "BANDWIDTH is missing; AVERAGE-BANDWIDTH or 0 is taken");
-            let average = Attributes::get(list, "AVERAGE-BANDWIDTH").filter(|v| integer(v).is_some());
+            let average = Attributes::get(list, "AVERAGE-BANDWIDTH").map(leading_integer);
+            let average = average.filter(|v| integer(v).is_some());
             attribute(&mut out, "BANDWIDTH", average.unwrap_or("0"), false);
         }
         out.push('\n');

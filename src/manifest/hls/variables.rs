@@ -12,6 +12,9 @@ pub struct Variables(Vec<(Box<str>, Box<str>)>);
 /// Longest value with variables in it, in bytes: variables made of variables could else double 60 times over.
 const MAX_LENGTH: usize = 8192;
 
+/// Most variables of a playlist: they are searched one by one.
+const MAX_COUNT: usize = 1000;
+
 impl Variables {
     /// The value of a variable.
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -38,8 +41,12 @@ impl Variables {
         } else {
             return Err(malformed(line, "EXT-X-DEFINE has neither NAME nor IMPORT nor QUERYPARAM."));
         };
+        let full = self.0.len() >= MAX_COUNT;
         match self.0.iter_mut().find(|(n, _)| **n == *name) {
             Some((_, v)) => *v = value.into(),
+            None if full => {
+                return Err(malformed(line, "There are too many EXT-X-DEFINE."));
+            }
             None => self.0.push((name.into(), value.into())),
         }
         Ok(())
@@ -50,10 +57,11 @@ impl Variables {
         let mut out = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
-            let is_name =
-                |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-            let reference =
-                after.strip_prefix('$').and_then(|a| a.split_once('}')).filter(|(name, _)| is_name(name));
+            let reference = after.strip_prefix('$').and_then(|after| {
+                let is_name = |b: &u8| b.is_ascii_alphanumeric() || b"-_".contains(b);
+                let (name, tail) = after.split_at_checked(after.bytes().take_while(is_name).count())?;
+                Some((name, tail.strip_prefix('}')?)).filter(|_| !name.is_empty())
+            });
             out.push_str(before);
             let Some((name, tail)) = reference else {
                 out.push('{');

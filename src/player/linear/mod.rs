@@ -261,6 +261,7 @@ pub(super) fn presentation(url: &str) -> Presentation {
         default: true,
         autoselect: true,
         encrypted: false,
+        inside: false,
         inband: Vec::new(),
         representations: vec![representation],
     };

@@ -28,6 +28,36 @@ fn a_server_that_fails_for_a_while_is_asked_again() {
 }
 
 #[test]
+fn redundant_streams_stand_in_for_one_another() {
+    const OTHER: &str = "https://other.test/";
+    let stream = Stream::simple(40.0).with(|s| s.ladder = vec![300_000, 600_000]);
+    for (container, at) in [(Container::Fmp4, 0.0), (Container::Fmp4, 5.0), (Container::Ts, 5.0)] {
+        let mut site = stream.clone().hls(container);
+        site.mirror("https://media.test/", OTHER);
+        site.put(M3U8, HLS_TYPE, redundant(&site.text(M3U8), OTHER));
+        let mut w = World::new(site);
+        w.net.rtt = 0.05;
+        w.load(M3U8);
+        w.run_for(at);
+        for all in ["media.test/v", "media.test/a"] {
+            w.fault(all, Fault::Status(404), ALWAYS);
+        }
+        w.play_to_end(60.0);
+        w.assert_played_all('v', &[1000]);
+        let from = w.requests().iter().position(|r| r.url.starts_with(OTHER)).expect("it went there");
+        let back = w.requests()[from..].iter().filter(|r| !r.url.starts_with(OTHER)).count();
+        assert!(back <= 2, "{back} more requests to a place that fails\n{}", w.story());
+        assert_eq!(w.count(|e| matches!(e, Event::Stall { .. })), 0, "{}", w.story());
+        // A language is there once, wherever it comes from.
+        let tracks = w.events.iter().find_map(|t| match &t.event {
+            Event::Tracks { qualities, audio } => Some((qualities.len(), audio.len())),
+            _ => None,
+        });
+        assert_eq!(tracks, Some((2, 1)));
+    }
+}
+
+#[test]
 fn media_playlists_and_indexes_are_asked_again_too() {
     for fault in [Fault::Status(503), Fault::BreakAfter(20)] {
         let mut w = World::new(Stream::simple(16.0).hls(Container::Fmp4));

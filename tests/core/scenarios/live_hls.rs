@@ -314,6 +314,31 @@ fn hints_that_are_not_kept_cost_no_stall() {
 }
 
 #[test]
+fn redundant_streams_stand_in_for_one_another_at_the_edge() {
+    let plain = Live::new().with(|l| l.places = Live::two_places());
+    let parts = plain.clone().with(|l| (l.part, l.reports) = (Some(1.0 / 3.0), true));
+    for (live, fault) in
+        [(&plain, Fault::Status(503)), (&plain, Fault::Status(404)), (&parts, Fault::Status(404))]
+    {
+        let mut w = tuned(live.clone().hls(false), Config::default());
+        w.load(M3U8);
+        w.run_for(10.0);
+        for all in ["media.test/v", "media.test/a"] {
+            w.fault(all, fault.clone(), ALWAYS);
+        }
+        w.run_for(60.0);
+        assert!(w.fatal().is_none(), "{}", w.story());
+        assert!(stalls(&w) <= 1, "{fault:?}: {} stalls\n{}", stalls(&w), w.story());
+        let last: Vec<_> = w.requests().iter().filter(|r| r.at > 60.0).collect();
+        assert!(last.len() > 5 && last.iter().all(|r| r.url.starts_with(OTHER)), "{}", w.story());
+        let frames = w.played('v');
+        assert!(frames.windows(2).all(|p| p[1].number > p[0].number), "{}", w.story());
+        // Attempts at a place that answers 5xx cost a second or two, and the distance has grown by that.
+        assert!(latency(&w, live) < 12.5, "{}\n{}", latency(&w, live), w.story());
+    }
+}
+
+#[test]
 fn a_playlist_that_stands_still_for_a_while_goes_on() {
     // The source has a pause: nothing is added for 20 seconds, then all at once.
     for part in [None, Some(1.0 / 3.0)] {

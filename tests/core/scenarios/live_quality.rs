@@ -80,7 +80,7 @@ fn steps_of_the_link_are_followed_down_and_up_a_second_behind_live() {
     let seen = watch(true, &stairs);
     // The segment that is under way needs half as much again as the link has.
     assert!(seen.rate > 500.0 && seen.stalled < 0.3 && seen.switches <= 7, "{seen:?}");
-    // Playlists change their quality where a segment begins.
+    // Playlists change their quality where a part can be decoded by itself.
     let seen = watch(false, &stairs);
     assert!(seen.rate > 480.0 && seen.stalled < 2.0 && seen.switches <= 7, "{seen:?}");
     // Where a step comes and goes before it is noticed, nothing is risked.

@@ -307,6 +307,93 @@ fn ext_x_start_of_a_bare_media_playlist_counts() {
 }
 
 #[test]
+fn ext_x_start_of_the_first_media_playlist_counts_where_nothing_else_was_said() {
+    const LISTS: [&str; 2] = ["https://media.test/v0.m3u8", "https://media.test/v1.m3u8"];
+    for (offset, multivariant, asked, wanted) in [
+        ("12.5", "", None, 12.5),
+        ("-10", "", None, 30.0),
+        ("12.5", "20", None, 20.0),
+        ("12.5", "", Some(5.0), 5.0),
+    ] {
+        let two = Stream::simple(40.0).with(|s| s.ladder = vec![300_000, 600_000]);
+        let mut site = two.hls(Container::Fmp4);
+        for list in LISTS {
+            site.edit(list, "#EXTM3U\n", &format!("#EXTM3U\n#EXT-X-START:TIME-OFFSET={offset}\n"));
+        }
+        if !multivariant.is_empty() {
+            site.edit(M3U8, "#EXTM3U\n", &format!("#EXTM3U\n#EXT-X-START:TIME-OFFSET={multivariant}\n"));
+        }
+        let mut w = World::new(site);
+        match asked {
+            Some(at) => w.load_at(M3U8, at),
+            None => w.load(M3U8),
+        }
+        assert!(w.run_until(5.0, |w| w.element.ready_state >= 3), "{offset}\n{}", w.story());
+        assert!((w.element.position - wanted).abs() < 0.3, "{offset}\n{}", w.story());
+        // What another quality's playlist says later changes nothing.
+        w.play_to_end(60.0);
+        let frames = w.played('v').len() as f64;
+        assert!((frames - (40.0 - wanted) * 25.0).abs() < 8.0, "{offset}: {frames}\n{}", w.story());
+    }
+}
+
+/// TS with sound inside and a language apart, as Apple's own samples have it.
+fn sound_inside(config: Config) -> World {
+    let mut site =
+        Stream::simple(60.0).with(|s| (s.muxed, s.languages) = (true, vec!["en", "fr"])).hls(Container::Ts);
+    site.edit(M3U8, ",URI=\"a0.m3u8\"", "");
+    World::configured(site, config)
+}
+
+/// Id and whether it plays, of all that is to be heard.
+fn heard(w: &World) -> Vec<(String, bool)> {
+    let told = w.events.iter().rev().find_map(|t| match &t.event {
+        Event::Tracks { audio, .. } => Some(audio.iter().map(|a| (a.id.clone(), a.active)).collect()),
+        _ => None,
+    });
+    told.unwrap_or_default()
+}
+
+#[test]
+fn sound_that_is_in_the_variants_themselves_is_a_track_like_others() {
+    let mut w = sound_inside(Config::default());
+    w.load(M3U8);
+    w.run_for(10.0);
+    let (inside, apart) = ("audio--en-en".to_owned(), "audio-sound-fr-fr".to_owned());
+    assert_eq!(heard(&w), [(inside.clone(), true), (apart.clone(), false)]);
+    assert!(
+        w.played('a').iter().all(|m| m.rung == 0) && !w.requests().iter().any(|r| r.url.contains("a1")),
+        "{}",
+        w.story()
+    );
+    for (id, rung) in [(&apart, 1), (&inside, 0), (&apart, 1)] {
+        let before = w.element.position;
+        w.intent(UserIntent::SelectAudio(id.clone()));
+        w.run_for(10.0);
+        assert_eq!(w.played('a').last().unwrap().rung, rung, "{}", w.story());
+        assert!(w.element.position - before > 9.0, "it waited long\n{}", w.story());
+        assert!(heard(&w).iter().all(|(i, active)| *active == (i == id)), "{:?}", heard(&w));
+    }
+    w.play_to_end(40.0);
+    assert_eq!(w.errors(), [], "{}", w.story());
+    let frames = w.played('v');
+    assert!(
+        frames.windows(2).all(|p| p[1].number == p[0].number + 1) && frames.len() == 1500,
+        "{}",
+        w.story()
+    );
+}
+
+#[test]
+fn a_language_that_is_asked_for_takes_the_place_of_sound_inside() {
+    let mut w = sound_inside(Config { language: Some("fr".into()), ..Config::default() });
+    w.load(M3U8);
+    w.play_to_end(80.0);
+    assert!(w.played('a').iter().all(|m| m.rung == 1), "{}", w.story());
+    w.assert_played_all('v', &[1500]);
+}
+
+#[test]
 fn twice_the_speed_takes_half_the_time() {
     let mut w = World::new(Stream::simple(60.0).dash(Addressing::Number));
     w.element.rate = 2.0;

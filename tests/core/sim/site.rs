@@ -172,6 +172,15 @@ impl Site {
         self.put(url, content_type, text.replace(from, to));
     }
 
+    /// Has all under one root under another, too.
+    pub fn mirror(&mut self, root: &str, other: &str) {
+        let under = |(url, entry): (&String, &(&'static str, Make))| {
+            Some(([other, url.strip_prefix(root)?].concat(), (entry.0, entry.1.clone())))
+        };
+        let copies: Vec<_> = self.entries.iter().filter_map(under).collect();
+        self.entries.extend(copies);
+    }
+
     /// Adds what another site has.
     pub fn merge(&mut self, other: Site) {
         self.entries.extend(other.entries);

@@ -18,6 +18,26 @@ pub const ROOT: &str = "https://media.test/";
 pub const DASH_TYPE: &str = "application/dash+xml";
 pub const HLS_TYPE: &str = "application/vnd.apple.mpegurl";
 
+/// A multivariant playlist that lists everything once more, under another root (redundant streams).
+pub fn redundant(multivariant: &str, root: &str) -> String {
+    let mut out = String::new();
+    let mut copies = String::new();
+    for line in multivariant.lines() {
+        let _ = writeln!(out, "{line}");
+        let copy = if line.starts_with("#EXT-X-MEDIA:") {
+            line.replace("GROUP-ID=\"sound", "GROUP-ID=\"backup").replace("URI=\"", &format!("URI=\"{root}"))
+        } else if line.starts_with("#EXT-X-STREAM-INF:") {
+            format!("{},PATHWAY-ID=\"backup\"", line.replace("AUDIO=\"sound", "AUDIO=\"backup"))
+        } else if line.starts_with('#') {
+            continue;
+        } else {
+            format!("{root}{line}")
+        };
+        let _ = writeln!(copies, "{copy}");
+    }
+    out + &copies
+}
+
 /// A stretch of the timeline: a DASH period, an HLS discontinuity.
 #[derive(Clone, Debug)]
 pub struct Part {

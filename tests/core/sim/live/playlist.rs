@@ -1,9 +1,9 @@
 //! Playlists of a live source, plain and low-latency.
 
-use super::{Live, iso};
+use super::{Live, OTHER, iso};
 use crate::sim::media::Track;
 use crate::sim::site::{Answer, Site};
-use crate::sim::streams::{HLS_TYPE, M3U8, ROOT};
+use crate::sim::streams::{HLS_TYPE, M3U8, ROOT, redundant};
 use std::fmt::Write;
 
 impl Live {
@@ -12,10 +12,18 @@ impl Live {
         let mut site = Site::default();
         site.serve(move |url, now| {
             if url == M3U8 {
-                return Some(Answer::new(HLS_TYPE, self.stream.multivariant(), now));
+                let mut text = self.stream.multivariant();
+                if let Some(other) = self.places.get(1) {
+                    text = redundant(&text, other);
+                }
+                return Some(Answer::new(HLS_TYPE, text, now));
             }
             let (path, query) = url.split_once('?').unwrap_or((url, ""));
-            if let Some(name) = path.strip_prefix(ROOT).and_then(|p| p.strip_suffix(".m3u8")) {
+            if let Some(name) = path
+                .strip_prefix(ROOT)
+                .or_else(|| path.strip_prefix(OTHER))
+                .and_then(|p| p.strip_suffix(".m3u8"))
+            {
                 let at = self.answers_at(query, now)?;
                 let skip = self.deltas && query.split('&').any(|pair| pair == "_HLS_skip=YES");
                 return Some(Answer::new(HLS_TYPE, self.playlist(name, ts, skip, at)?, at));
@@ -149,7 +157,7 @@ impl Live {
             if !there {
                 return;
             }
-            let independent = if piece == 0 || !track.is_video() { ",INDEPENDENT=YES" } else { "" };
+            let independent = if from.is_multiple_of(track.gop) { ",INDEPENDENT=YES" } else { "" };
             let uri = if self.ranged {
                 let length = self.piece_bytes(track, n, piece).len();
                 let range = format!("{folder}{i}.m4s\",BYTERANGE=\"{length}@{offset}\"");
