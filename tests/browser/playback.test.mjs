@@ -6,8 +6,19 @@ import { engine, useStage } from './support/stage.mjs';
 const fps = 25;
 const small = '/samples/hls-ts/240p/index.m3u8';
 
+const variants = (place) => [['458000', '426x240', '240p'], ['1008000', '640x360', '360p']].map(([bandwidth, size, name]) => '#EXT-X-STREAM-INF:'
+  + `BANDWIDTH=${bandwidth},RESOLUTION=${size},CODECS="avc1.77.30,mp4a.40.2",AUDIO="a"\n${place}/hls-ts/${name}/index.m3u8\n`).join('');
+const hls = (body) => ({ type: 'application/vnd.apple.mpegurl', body: `#EXTM3U\n${body}` });
+const pages = {
+  // As Apple's own samples have it: the sound of the variants, and a language apart.
+  '/inside.m3u8': hls(`#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="English",LANGUAGE="en",DEFAULT=YES,AUTOSELECT=YES
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="Français",LANGUAGE="fr",AUTOSELECT=YES,URI="/samples/hls-fmp4/sound/index.m3u8"
+${variants('/samples')}`),
+  '/redundant.m3u8': hls(`${variants('/nowhere')}${variants('/samples')}`.replaceAll(',AUDIO="a"', '')),
+};
+
 describe(`playback in ${engine}`, () => {
-  const stage = useStage();
+  const stage = useStage({ pages });
   const segments = (pattern = /\d{5}\.(m4s|ts)$/) => stage.requests(pattern).map(({ path }) => Number(/(\d{5})\./.exec(path)[1]));
 
   test('pictures belong to their times, at any rate; a pause holds', async () => {
@@ -116,4 +127,33 @@ describe(`playback in ${engine}`, () => {
       await page.isClean();
     });
   }
+
+  test('sound in the variants themselves is a track like one that is apart', async () => {
+    const page = await stage.open();
+    await page.load('/inside.m3u8');
+    await page.plays(1);
+    const tracks = () => page.run(() => window.page.player.audioTracks.map(({ id, language, active }) => ({ id, language, active })));
+    const [english, french] = await tracks();
+    assert.deepEqual([english.language, english.active, french.language, french.active], ['en', true, 'fr', false]);
+    assert.deepEqual(stage.requests(/hls-fmp4/), []);
+    for (const { id } of [french, english, french]) {
+      await page.run((to) => window.page.player.selectAudio(to), id);
+      const watched = await page.watchFrames();
+      await page.plays(2);
+      for (const [mediaTime, number] of await watched()) assert.ok(number < 0 || Math.abs(number - mediaTime * fps) <= 2, `at ${mediaTime} s the picture has number ${number}`);
+      assert.deepEqual((await tracks()).map((track) => track.active), [id === english.id, id === french.id]);
+    }
+    assert.ok(stage.requests(/hls-fmp4\/sound/).length > 0);
+    assert.deepEqual(await page.events('error'), []);
+    await page.isClean();
+  });
+
+  test('a redundant stream stands in for one that cannot be had', async () => {
+    const page = await stage.open();
+    await page.load('/redundant.m3u8');
+    await page.plays(1);
+    assert.ok((await page.events('error')).every(({ detail }) => detail.severity === 'recoverable'));
+    assert.equal((await page.run(() => window.page.player.qualities)).length, 2);
+    await page.isClean();
+  });
 });
