@@ -514,8 +514,10 @@ impl Session {
                 stream.pipeline = None;
                 stream.move_to(position, false);
             }
-            // The sound of the main stream is left out from its next segment on.
-            None if self.audio_set(period).is_some() => {
+            // The sound of the main stream is left out from its next segment on. There is none to be added where it had none.
+            None if self.audio_set(period).is_some()
+                && (self.buffer(BufferId::Audio).is_some() || self.buffers.iter().all(Option::is_none)) =>
+            {
                 self.cancel_stream(ctx, 0);
                 let main = &mut self.streams[0];
                 main.pipeline = None;
