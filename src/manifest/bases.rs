@@ -74,7 +74,7 @@ impl Representation {
     pub fn switch_base(&mut self, n: usize) -> bool {
         let bases = &mut self.bases;
         let (Some(new), Some(old)) = (bases.all.get(n), bases.all.get(bases.current)) else { return false };
-        if bases.playlists {
+        if bases.playlists || !cfg!(feature = "dash") {
             self.index = SegmentIndex::Pending(IndexSource::playlist(new.url.clone()));
             bases.current = n;
             return true;

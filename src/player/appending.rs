@@ -5,7 +5,7 @@ use super::io::*;
 use super::session::{Ctx, Fatal, Session};
 use super::stream::{Activity, HeldAside, HeldPiece, Job};
 use crate::error::{Code, PlayerError};
-use crate::manifest::{ByteRange, SegmentRef};
+use crate::manifest::{ByteRange, ContentType, SegmentRef};
 use crate::time::Seconds;
 use std::rc::Rc;
 
@@ -74,6 +74,7 @@ impl Session {
             // The answer comes before anything else does.
             return Ok(());
         }
+        let apart = self.streams.iter().any(|s| s.content == ContentType::Audio);
         let stream = &mut self.streams[i];
         let (Some((_, pipeline)), Activity::Segment(job)) = (&mut stream.pipeline, &mut stream.activity)
         else {
@@ -85,9 +86,13 @@ impl Session {
         if result.is_ok() {
             result = pipeline.drain(flush, span, &mut pieces);
         }
-        if job.again {
-            // The sound that is there is as good.
+        job.fruitful |= !pieces.is_empty();
+        if job.again || (apart && stream.content != ContentType::Audio) {
+            // The sound that is there is as good, or is that of another stream.
             pieces.retain(|p| p.buffer == BufferId::Video);
+        }
+        if job.sound_only {
+            pieces.retain(|p| p.buffer == BufferId::Audio);
         }
         if stream.buffers.is_empty()
             && let Some(tracks) = pipeline.tracks()
@@ -99,7 +104,6 @@ impl Session {
             stream.buffers = tracks;
         }
         let (key, segment) = (job.key, job.segment.clone());
-        job.fruitful |= !pieces.is_empty();
         job.pieces += pieces.len();
         if cfg!(feature = "live")
             && let Some((main, _)) = stream.buffers.first()

@@ -349,6 +349,7 @@ impl Session {
             init,
             range,
             length: range.and_then(|r| r.len()),
+            sound_only: segment.start + ALIGNED < stream.sound_until,
             wanted_from: (!stream.sequential && !again && !self.ranges_refused).then_some(stream.cursor),
             again,
             ..Job::new(key, segment, ticket, ctx.now)

@@ -491,18 +491,17 @@ impl Session {
         }
         let inside = self.set(period, set).is_some_and(|s| s.inside);
         match self.streams.iter().position(|s| s.content == ContentType::Audio) {
-            // The main stream gives the sound as well from the playhead on, which takes its segments once more.
+            // The main stream gives the sound as well, from the playhead on: its segments come once more for that.
             Some(i) if inside => {
                 self.cancel_stream(ctx, i);
-                self.streams.remove(i);
+                let sound = self.streams.remove(i);
                 self.cancel_stream(ctx, 0);
                 let main = &mut self.streams[0];
+                let until = main.cursor;
                 main.pipeline = None;
-                main.buffers.clear();
+                main.buffers.extend(sound.buffers);
                 main.move_to(position, false);
-                self.empty(BufferId::Video);
-                // Decoders do not go on in the middle of what has taken the place of what they had.
-                self.playhead.seek(ctx, position);
+                main.sound_until = until;
             }
             Some(i) => {
                 self.cancel_stream(ctx, i);
@@ -514,15 +513,11 @@ impl Session {
                 stream.pipeline = None;
                 stream.move_to(position, false);
             }
-            // The sound of the main stream is left out from its next segment on. There is none to be added where it had none.
+            // The sound of the main stream is left out from now on. None can be added where it had none.
             None if self.audio_set(period).is_some()
                 && (self.buffer(BufferId::Audio).is_some() || self.buffers.iter().all(Option::is_none)) =>
             {
-                self.cancel_stream(ctx, 0);
-                let main = &mut self.streams[0];
-                main.pipeline = None;
-                main.last_fed = None;
-                main.buffers.retain(|(buffer, _)| *buffer == BufferId::Video);
+                self.streams[0].buffers.retain(|(buffer, _)| *buffer == BufferId::Video);
                 self.streams.push(Stream::new(ContentType::Audio, id.to_owned(), period, set, position));
             }
             None => return,

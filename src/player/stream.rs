@@ -63,6 +63,8 @@ pub(super) struct Job {
     pub starts: Vec<(BufferId, Seconds)>,
     /// Seconds of media that came out of it.
     pub media: Seconds,
+    /// Its pictures are in the buffer already.
+    pub sound_only: bool,
     /// It is in the buffer already, in a lower quality, and the cursor behind it.
     pub again: bool,
 }
@@ -102,6 +104,7 @@ impl Job {
             pieces: 0,
             starts: Vec::new(),
             media: 0.0,
+            sound_only: false,
             again: false,
         }
     }
@@ -228,6 +231,8 @@ pub(super) struct Stream {
     pub forced: Option<usize>,
     /// Where the segment begins that was fetched again last. If it is to be found again, its media is not where the manifest says.
     pub again_at: Seconds,
+    /// The pictures of muxed segments before this place are in the buffer already: of these the sound alone is wanted.
+    pub sound_until: Seconds,
     /// Segments passed over in a row because no representation could give them.
     pub skipped: u32,
     /// Places that were left since a segment came.
@@ -268,6 +273,7 @@ impl Stream {
             reason: None,
             forced: None,
             again_at: f64::NAN,
+            sound_until: f64::NEG_INFINITY,
             skipped: 0,
             places: 0,
             place: 0,
@@ -330,6 +336,7 @@ impl Stream {
         self.sequential = sequential;
         self.activity = Activity::Idle;
         if !sequential {
+            self.sound_until = f64::NEG_INFINITY;
             self.last_fed = None;
             self.held.clear();
             self.asides.clear();
