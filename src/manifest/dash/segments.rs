@@ -197,7 +197,8 @@ fn template(
     // Of a dynamic MPD, what is listed depends on the clock; until it is known, what a timeline lists is believed.
     let listed = if rule.is_none_or(|r| r.listed) { total } else { 0 };
     Ok(SegmentIndex::Template(TemplateIndex {
-        media: resolve(&context.base.url, &fill(media)),
+        base: context.base.url.clone(),
+        media: fill(media),
         init,
         timescale,
         start_number,

@@ -1,0 +1,36 @@
+//! MPDs that are written unlike most, but with a clear meaning.
+
+use crate::dash::{BASE, mpd, representation, spans, urls};
+use millrace::manifest::dash::parse;
+use millrace::manifest::*;
+
+const EIGHT: &str = "mediaPresentationDuration=\"PT8S\"";
+
+fn read(xml: &str) -> Presentation {
+    parse(xml.as_bytes(), BASE).unwrap_or_else(|e| panic!("{e} in {}", &xml[..xml.len().min(500)]))
+}
+
+/// An MPD of 8 s with these elements in it.
+fn root(inside: &str) -> String {
+    format!("<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" {EIGHT}>{inside}</MPD>")
+}
+
+#[test]
+fn a_dollar_in_a_base_url_or_an_id_is_no_template() {
+    let xml = root(
+        "<BaseURL>a$1/</BaseURL><BaseURL>https://b.example.com/$Number$/$x</BaseURL><Period><AdaptationSet contentType=\"video\">\
+         <SegmentTemplate initialization=\"i-$RepresentationID$\" media=\"m$b-$RepresentationID$-$Number$$$\" duration=\"4\"/>\
+         <Representation id=\"v$2\" bandwidth=\"1\"/></AdaptationSet></Period>",
+    );
+    let base = "https://acct.blob.core.windows.net/$web/v/m.mpd";
+    let mut r = parse(xml.as_bytes(), base).unwrap().periods[0].sets[0].representations[0].clone();
+    for (base, dir) in [
+        (0, "https://acct.blob.core.windows.net/$web/v/a$1"),
+        (1, "https://b.example.com/$Number$"),
+        (0, "https://acct.blob.core.windows.net/$web/v/a$1"),
+    ] {
+        r.switch_base(base);
+        assert_eq!(urls(&r.index), [format!("{dir}/m$b-v$2-1$"), format!("{dir}/m$b-v$2-2$")]);
+        assert_eq!(r.index.segment(0).unwrap().init.unwrap().url, format!("{dir}/i-v$2"));
+    }
+}
