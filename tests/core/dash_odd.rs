@@ -34,3 +34,28 @@ fn a_dollar_in_a_base_url_or_an_id_is_no_template() {
         assert_eq!(r.index.segment(0).unwrap().init.unwrap().url, format!("{dir}/i-v$2"));
     }
 }
+
+#[test]
+fn pictures_with_sound_are_pictures() {
+    let muxed = "mimeType=\"video/mp4\" codecs=\"avc1.4d401f,mp4a.40.2\"";
+    let sound = "<ContentComponent id=\"1\" contentType=\"audio\" lang=\"de\"/>";
+    let both = [sound, "<ContentComponent id=\"2\" contentType=\"video\" lang=\"en\"/>"].concat();
+    use ContentType::{Audio, Video};
+    for (set, components, format, expected) in [
+        ("", &*both, muxed, (Video, Some("de"))),
+        ("lang=\"it\"", &both, muxed, (Video, Some("it"))),
+        ("", &both, "mimeType=\"video/mp4\"", (Video, Some("de"))),
+        ("", sound, muxed, (Video, Some("de"))),
+        ("", sound, "mimeType=\"video/mp4\"", (Audio, Some("de"))),
+        ("contentType=\"audio\"", "", muxed, (Video, None)),
+        ("contentType=\"audio\"", "", "mimeType=\"video/mp4\" codecs=\"mp4a.40.2\"", (Audio, None)),
+    ] {
+        let xml = root(&format!(
+            "<Period><AdaptationSet {set}>{components}<Representation id=\"r\" bandwidth=\"1\" {format}><BaseURL>r</BaseURL>\
+             </Representation></AdaptationSet></Period>"
+        ));
+        let p = read(&xml);
+        let set = &p.periods[0].sets[0];
+        assert_eq!((set.content, set.lang.as_deref()), expected, "{xml}");
+    }
+}

@@ -121,12 +121,17 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        let content_component = document.child(element, "ContentComponent");
-        let of_component = |name| content_component.and_then(|c| document.attribute(c, name));
+        // Of several components (§5.3.4), pictures make it video, and the language is that of the sound.
+        let of_component = |kind, name| {
+            let mut components = document.children_named(element, "ContentComponent");
+            let of_kind = components.find(|&c| document.attribute(c, "contentType") == Some(kind));
+            document.attribute(of_kind.or_else(|| document.child(element, "ContentComponent"))?, name)
+        };
         let declared = document
             .attribute(element, "contentType")
             .or_else(|| representation_elements.iter().find_map(|&r| document.attribute(r, "contentType")));
-        let mut content = content_type(declared.or_else(|| of_component("contentType")), &representations);
+        let mut content =
+            content_type(declared.or_else(|| of_component("video", "contentType")), &representations);
         let properties: Vec<&str> = std::iter::once(element)
             .chain(representation_elements.iter().copied())
             .flat_map(|e| document.children_named(e, "EssentialProperty"))
@@ -143,7 +148,7 @@ impl Reader<'_> {
         let lang = document
             .attribute(element, "lang")
             .or_else(|| representation_elements.iter().find_map(|&r| document.attribute(r, "lang")))
-            .or_else(|| of_component("lang"))
+            .or_else(|| of_component("audio", "lang"))
             .filter(|l| !l.is_empty() && *l != "und")
             .map(str::to_owned);
         let inband = self.inband_events(element, representation_elements);
@@ -281,34 +286,30 @@ fn unique(id: &str, taken: impl Fn(&str) -> bool) -> String {
 /// Kind of content from `@contentType`, media types and codecs, in this order of trust.
 fn content_type(declared: Option<&str>, representations: &[Representation]) -> ContentType {
     let mime_type = representations.first().map_or("", |r| r.mime_type.as_str());
-    let is_text = |codec: &str| ["stpp", "wvtt", "c608", "tx3g"].iter().any(|t| codec.starts_with(t));
-    if representations.iter().any(|r| r.codecs.split(',').any(is_text)) {
+    let any = |prefixes: &[&str]| {
+        let mut codecs = representations.iter().flat_map(|r| r.codecs.split(','));
+        codecs.any(|c| prefixes.iter().any(|p| c.starts_with(p)))
+    };
+    if any(&["stpp", "wvtt", "c608", "tx3g"]) {
         return ContentType::Text;
     }
-    let kind = declared.unwrap_or_else(|| mime_type.split('/').next().unwrap_or(""));
-    match kind {
+    let video = any(&["avc", "hvc", "hev", "dvh", "vp8", "vp9", "vp08", "vp09", "av01", "mp4v"]);
+    match declared.unwrap_or_else(|| mime_type.split('/').next().unwrap_or("")) {
         "video" => ContentType::Video,
-        "audio" => ContentType::Audio,
+        // Pictures that come with the sound are seen in sets that are declared as sound.
+        "audio" if !video => ContentType::Audio,
         "text" => ContentType::Text,
         "image" => ContentType::Other,
         _ if mime_type == "application/ttml+xml" => ContentType::Text,
-        _ => {
-            let any = |prefixes: &[&str]| {
-                let mut codecs = representations.iter().flat_map(|r| r.codecs.split(','));
-                codecs.any(|c| prefixes.iter().any(|p| c.starts_with(p)))
-            };
-            if any(&["avc", "hvc", "hev", "dvh", "vp8", "vp9", "vp08", "vp09", "av01", "mp4v"]) {
-                ContentType::Video
-            } else if any(&[
-                "mp4a", "ac-3", "ec-3", "ac-4", "opus", "Opus", "vorbis", "flac", "fLaC", "mp3", "dts",
-            ]) {
-                ContentType::Audio
-            } else if representations.iter().any(|r| r.width > 0) {
-                ContentType::Video
-            } else {
-                ContentType::Other
-            }
+        _ if video => ContentType::Video,
+        _ if any(&[
+            "mp4a", "ac-3", "ec-3", "ac-4", "opus", "Opus", "vorbis", "flac", "fLaC", "mp3", "dts",
+        ]) =>
+        {
+            ContentType::Audio
         }
+        _ if representations.iter().any(|r| r.width > 0) => ContentType::Video,
+        _ => ContentType::Other,
     }
 }
 
