@@ -59,3 +59,21 @@ fn pictures_with_sound_are_pictures() {
         assert_eq!((set.content, set.lang.as_deref()), expected, "{xml}");
     }
 }
+
+#[test]
+fn elements_of_no_namespace_or_of_another_year_are_those_of_the_mpd() {
+    let period = |namespace: &str| {
+        format!(
+            "<Period xmlns=\"{namespace}\"><AdaptationSet contentType=\"video\"><Representation id=\"r\" bandwidth=\"1\">\
+             <SegmentTemplate media=\"$Time$\" duration=\"4\"/></Representation></AdaptationSet></Period>"
+        )
+    };
+    for namespace in ["", "urn:mpeg:DASH:schema:MPD:2011", "urn:mpeg:dash:schema:mpd:2019"] {
+        let p = read(&root(&period(namespace)));
+        assert_eq!((representation(&p, "r").index.len(), p.warnings.len()), (2, 0), "{namespace}");
+    }
+    // What is not, is told.
+    let p = read(&root(&[period("urn:example:other"), period("")].concat()));
+    assert_eq!((p.periods.len(), p.warnings.len()), (1, 1));
+    assert!(p.warnings[0].contains("Period"), "{}", p.warnings[0]);
+}

@@ -18,10 +18,13 @@ const MAX_DEPTH: usize = 64;
 /// through one after the other.
 const MAX_ATTRIBUTES: usize = 256;
 
+/// Namespaces of MPDs begin with this: the year of the edition follows.
+const MPD: &str = "urn:mpeg:dash:schema:mpd";
+
 /// Whose vocabulary an element or attribute belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Namespace {
-    /// ISO/IEC 23009-1: the namespace of the root element.
+    /// ISO/IEC 23009-1: the namespace of the root element, those of its editions, and none.
     Dash,
     /// XLink: remote elements.
     Xlink,
@@ -155,10 +158,14 @@ pub(super) fn parse<'a>(
         prefixes: Vec::new(),
         dash_uri: None,
         timeline: None,
+        foreign: None,
     };
     reader.document().map_err(|(offset, what)| malformed(text, offset, what))?;
     for timeline in &mut reader.document.timelines {
         timeline.report(warnings);
+    }
+    if let Some(name) = reader.foreign {
+        warnings.push([name, " was left out: its namespace is not that of DASH."].concat());
     }
     Ok(reader.document)
 }
@@ -200,6 +207,8 @@ struct Reader<'a> {
     prefixes: Vec<Prefix<'a>>,
     dash_uri: Option<Cow<'a, str>>,
     timeline: Option<OpenTimeline<'a>>,
+    /// First element that has the name of something to play, but is in another namespace.
+    foreign: Option<&'a str>,
 }
 
 impl<'a> Reader<'a> {
@@ -365,6 +374,9 @@ impl<'a> Reader<'a> {
         }
         let content = self.pos;
         let element = if namespace == Namespace::Other {
+            if !in_skipped && matches!(local, "Period" | "AdaptationSet" | "Representation") {
+                self.foreign.get_or_insert(raw);
+            }
             self.document.attributes.truncate(first_attribute);
             None
         } else {
@@ -455,7 +467,9 @@ impl<'a> Reader<'a> {
         }
         for (prefix, uri) in declared {
             let namespace = match uri.as_ref() {
-                uri if Some(uri) == self.dash_uri.as_deref() => Namespace::Dash,
+                // Tools that put an MPD together leave children without a namespace, or in that of another edition.
+                uri if uri.is_empty() || Some(uri) == self.dash_uri.as_deref() => Namespace::Dash,
+                uri if uri.get(..MPD.len()).is_some_and(|u| u.eq_ignore_ascii_case(MPD)) => Namespace::Dash,
                 "http://www.w3.org/1999/xlink" => Namespace::Xlink,
                 "urn:mpeg:cenc:2013" => Namespace::Cenc,
                 _ => Namespace::Other,
