@@ -15,6 +15,14 @@ fn root(inside: &str) -> String {
     format!("<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" {EIGHT}>{inside}</MPD>")
 }
 
+/// That it takes no longer than what is linear in its length.
+fn read_in_no_time(xml: &str, count: usize) {
+    #[expect(clippy::disallowed_methods, reason = "what is quadratic would take minutes")]
+    let start = std::time::Instant::now();
+    assert_eq!(representation(&read(xml), "r").index.len(), count);
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
+
 #[test]
 fn a_dollar_in_a_base_url_or_an_id_is_no_template() {
     let xml = root(
@@ -76,4 +84,13 @@ fn elements_of_no_namespace_or_of_another_year_are_those_of_the_mpd() {
     let p = read(&root(&[period("urn:example:other"), period("")].concat()));
     assert_eq!((p.periods.len(), p.warnings.len()), (1, 1));
     assert!(p.warnings[0].contains("Period"), "{}", p.warnings[0]);
+}
+
+#[test]
+fn long_lists_are_read_in_no_time() {
+    let list = ["<SegmentList duration=\"1\">", &"<SegmentURL/>".repeat(200_000), "</SegmentList>"].concat();
+    read_in_no_time(
+        &mpd("mediaPresentationDuration=\"PT200000S\"", &["<BaseURL>x</BaseURL>", &list].concat()),
+        200_000,
+    );
 }

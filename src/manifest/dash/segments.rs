@@ -346,7 +346,8 @@ fn list(
     let offset = view.levels.iter().find_map(|&l| document.attribute(l, "presentationTimeOffset"));
     let offset = ticks(offset.and_then(|o| o.parse().ok()))?;
     let timestamp_offset = context.period_start - timescale.seconds(offset);
-    let times: Vec<TimelineRun> = match (timeline_of(document, view), list.duration) {
+    let timeline = timeline_of(document, view);
+    let times: Vec<TimelineRun> = match (timeline, list.duration) {
         (Some(at), _) => {
             // Cut by the list itself below: only an open end is filled.
             let timeline = &document.timelines[at as usize];
@@ -386,7 +387,7 @@ fn list(
         if start + duration <= context.period_start + SLIVER {
             continue;
         }
-        if let (None, Some(end)) = (timeline_of(document, view), context.period_end) {
+        if let (None, Some(end)) = (timeline, context.period_end) {
             duration = duration.min(end - start);
         }
         segments.push(ListSegment {
