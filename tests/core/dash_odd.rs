@@ -94,3 +94,25 @@ fn long_lists_are_read_in_no_time() {
         200_000,
     );
 }
+
+#[test]
+fn elements_that_resolve_to_nothing_are_not_there() {
+    let zero = "xmlns:x=\"http://www.w3.org/1999/xlink\" x:href=\"urn:mpeg:dash:resolve-to-zero:2013\"";
+    let set = |attributes: &str| {
+        format!(
+            "<AdaptationSet contentType=\"video\" {attributes}><Representation id=\"r\" bandwidth=\"1\">\
+             <SegmentTemplate media=\"$Number$\" duration=\"4\"/></Representation></AdaptationSet>"
+        )
+    };
+    let p = read(&root(&format!(
+        "<Period id=\"a\" duration=\"PT4S\">{}{}</Period><Period id=\"no\" duration=\"PT3S\" {zero}>{}</Period><Period id=\"b\">{}</Period>",
+        set(zero),
+        set("id=\"a\""),
+        set(""),
+        set("")
+    )));
+    let times: Vec<_> = p.periods.iter().map(|p| (&*p.id, p.start, p.duration)).collect();
+    assert_eq!(times, [("a", 0.0, Some(4.0)), ("b", 4.0, Some(4.0))]);
+    let sets: Vec<_> = p.periods[0].sets.iter().map(|s| &*s.id).collect();
+    assert_eq!((sets, p.warnings), (vec!["a"], vec![]));
+}

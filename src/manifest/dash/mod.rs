@@ -243,7 +243,7 @@ impl Reader<'_> {
         let elements: Vec<usize> = self.document.children_named(0, "Period").collect();
         let mut times: Vec<(usize, Seconds, Option<Seconds>)> = Vec::with_capacity(elements.len());
         for element in elements {
-            if self.document.is_remote(element) {
+            if self.document.remote(element).is_some() {
                 self.warn(&["A remote Period (xlink) was not fetched."]);
                 if self.document.child(element, "AdaptationSet").is_none() {
                     continue;

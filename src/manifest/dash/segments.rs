@@ -336,7 +336,7 @@ fn list(
     context: &Context<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<SegmentIndex, Unusable> {
-    if view.levels.iter().any(|&l| document.is_remote(l)) {
+    if view.levels.iter().any(|&l| document.remote(l).is_some()) {
         return Err(Unusable::Unsupported("its SegmentList is remote (xlink)"));
     }
     let list: dash_mpd::SegmentList =

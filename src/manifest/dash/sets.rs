@@ -29,7 +29,7 @@ impl Reader<'_> {
         // Representations of one set share its timeline, and often those of all sets of a kind.
         let mut shared = None;
         for element in elements {
-            if self.document.is_remote(element) {
+            if self.document.remote(element).is_some() {
                 self.warn(&["A remote AdaptationSet (xlink) was not fetched."]);
             }
             if let Some(scheme) = self.unknown_essential_property(element) {

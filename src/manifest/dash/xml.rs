@@ -95,9 +95,10 @@ impl<'a> Document<'a> {
         self.elements.get(of).map_or(0, |e| e.end as usize)
     }
 
-    /// Indexes of the children that bear a name.
+    /// Indexes of the children that bear a name, without those that their `xlink:href` removes (ISO/IEC 23009-1 §5.5).
     pub fn children_named<'d>(&'d self, of: usize, name: &'d str) -> impl Iterator<Item = usize> + 'd {
-        self.children(of).filter(move |&i| self.elements[i].name == name)
+        let removed = |i| self.remote(i) == Some("urn:mpeg:dash:resolve-to-zero:2013");
+        self.children(of).filter(move |&i| self.elements[i].name == name && !removed(i))
     }
 
     /// First child of a name.
@@ -122,10 +123,11 @@ impl<'a> Document<'a> {
         attributes.iter().find(|a| a.name == name).map(|a| a.value.trim())
     }
 
-    /// Whether the element stands for a remote one (`xlink:href`).
-    pub fn is_remote(&self, of: usize) -> bool {
-        let attributes = self.attributes.get(self.attribute_range(of)).unwrap_or_default();
-        attributes.iter().any(|a| a.namespace == Namespace::Xlink && a.name == "href")
+    /// The remote element that this one stands for (`xlink:href`), trimmed.
+    pub fn remote(&self, of: usize) -> Option<&str> {
+        let attributes = self.attributes.get(self.attribute_range(of))?;
+        let mut all = attributes.iter().filter(|a| a.namespace == Namespace::Xlink && a.name == "href");
+        all.next().map(|a| a.value.trim())
     }
 
     /// Character data of an element, trimmed.
