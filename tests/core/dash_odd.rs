@@ -116,3 +116,23 @@ fn elements_that_resolve_to_nothing_are_not_there() {
     let sets: Vec<_> = p.periods[0].sets.iter().map(|s| &*s.id).collect();
     assert_eq!((sets, p.warnings), (vec!["a"], vec![]));
 }
+
+#[test]
+fn of_decimal_numbers_the_whole_part_is_taken_where_integers_are_due() {
+    let list = mpd(
+        EIGHT,
+        "<SegmentList timescale=\"1000.0\" duration=\"4000.5\"><SegmentURL media=\"1\"/><SegmentURL media=\"2\"/></SegmentList>",
+    )
+    .replace("bandwidth=\"1\"", "bandwidth=\"1000.5\"");
+    let timeline = mpd(
+        EIGHT,
+        "<SegmentTemplate timescale=\"1000\" media=\"$Number$\"><SegmentTimeline><S t=\"0.0\" d=\"4000.0\" r=\"1.0\"/>\
+         </SegmentTimeline></SegmentTemplate>",
+    );
+    for (xml, bandwidth) in [(list, 1000), (timeline, 1)] {
+        let p = read(&xml);
+        let r = representation(&p, "r");
+        assert_eq!((spans(&r.index), r.bandwidth), (vec![(0.0, 4.0), (4.0, 4.0)], bandwidth));
+        assert_eq!(p.warnings, Vec::<String>::new());
+    }
+}

@@ -1,6 +1,6 @@
 //! Where the segments of a Representation are: SegmentTemplate, SegmentList, SegmentBase (ISO/IEC 23009-1 §5.3.9).
 
-use super::datatypes::byte_range;
+use super::datatypes::{byte_range, whole};
 use super::de::{self, View};
 use super::timeline::{self, MAX_SEGMENTS, Timeline};
 use super::xml::Document;
@@ -344,7 +344,7 @@ fn list(
     let timescale = timescale(list.timescale)?;
     // The crate's SegmentList lacks @presentationTimeOffset.
     let offset = view.levels.iter().find_map(|&l| document.attribute(l, "presentationTimeOffset"));
-    let offset = ticks(offset.and_then(|o| o.parse().ok()))?;
+    let offset = ticks(offset.and_then(|o| whole(o).parse().ok()))?;
     let timestamp_offset = context.period_start - timescale.seconds(offset);
     let timeline = timeline_of(document, view);
     let times: Vec<TimelineRun> = match (timeline, list.duration) {
@@ -363,7 +363,8 @@ fn list(
                 Ticks::try_from(duration).map_err(|_| Unusable::Malformed("its @duration is too large"))?;
             // A live list moves: @startNumber, from 1, tells how many segments there were before it.
             let first = view.levels.iter().find_map(|&l| document.attribute(l, "startNumber"));
-            let before: Ticks = first.filter(|_| context.dynamic).and_then(|n| n.parse().ok()).unwrap_or(1);
+            let before: Ticks =
+                first.filter(|_| context.dynamic).and_then(|n| whole(n).parse().ok()).unwrap_or(1);
             let before = duration.saturating_mul(before.saturating_sub(1).max(0));
             vec![TimelineRun { time: offset.saturating_add(before), duration, count: u64::MAX, first: 0 }]
         }

@@ -224,7 +224,7 @@ impl Reader<'_> {
             .text(common, "audioSamplingRate")
             .split_ascii_whitespace()
             .next_back()
-            .and_then(|r| r.parse().ok());
+            .and_then(|r| datatypes::whole(r).parse().ok());
         let codecs = self.text(common, "codecs").replace(' ', "");
         Some(Representation {
             bandwidth,
@@ -251,7 +251,7 @@ impl Reader<'_> {
     /// The same as a number; 0 with a warning if it is none.
     fn number(&mut self, levels: &[usize], name: &str) -> u64 {
         let text = self.text(levels, name);
-        match (text, text.parse()) {
+        match (text, datatypes::whole(text).parse()) {
             ("", _) => 0,
             (_, Ok(number)) => number,
             _ => {

@@ -6,6 +6,7 @@
 //! namespace prefixes, and its `SegmentTimeline` holds one 72-byte struct per `S`.
 //! Entities that a document defines itself are not expanded: no MPD needs them, and "entity bombs" do.
 
+use super::datatypes::whole;
 use super::timeline::Timeline;
 use crate::error::{Code, PlayerError, Result};
 use std::borrow::Cow;
@@ -527,7 +528,7 @@ impl<'a> Reader<'a> {
                 [] => return Err((tag, "The document ends within a tag")),
                 _ => {
                     let (name, value) = self.attribute()?;
-                    let value = value.trim();
+                    let value = whole(value.trim());
                     match name {
                         "t" => time = value.parse().ok(),
                         "d" => duration = value.parse().ok(),
