@@ -190,6 +190,8 @@ pub struct TimelineRun {
     pub count: u64,
     /// Segments before this run.
     pub first: u64,
+    /// Numbers before this run that no segment has (`S@n`, §5.3.9.6): `$Number$` is greater by so much than the segment's own number.
+    pub gaps: u64,
 }
 
 /// Leaves the first `count` segments.
@@ -269,7 +271,8 @@ impl TemplateIndex {
         let (run, within) = self.run(i)?;
         let (start, duration) = self.span_in(run, within);
         let number = self.start_number.saturating_add(self.skip).saturating_add(i as u64);
-        let media = super::url::fill_template(&self.media, number, Self::media_time(run, within));
+        let named = number.saturating_add(run.gaps);
+        let media = super::url::fill_template(&self.media, named, Self::media_time(run, within));
         Some(SegmentRef {
             number,
             part: None,

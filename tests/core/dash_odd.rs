@@ -136,3 +136,17 @@ fn of_decimal_numbers_the_whole_part_is_taken_where_integers_are_due() {
         assert_eq!(p.warnings, Vec::<String>::new());
     }
 }
+
+#[test]
+fn numbers_that_a_timeline_leaves_out_are_left_out() {
+    let p = read(&mpd(
+        "mediaPresentationDuration=\"PT16S\"",
+        "<SegmentTemplate timescale=\"1000\" presentationTimeOffset=\"4000\" media=\"$Number$-$Time$\"><SegmentTimeline>\
+         <S t=\"0\" n=\"7\" d=\"4000\" r=\"1\"/><S t=\"8000\" d=\"4000\" n=\"20\"/><S d=\"4000\"/><S d=\"4000\" n=\"23\"/>\
+         </SegmentTimeline></SegmentTemplate>",
+    ));
+    let dir = "https://example.com/vod/movie/";
+    let names = ["8-4000", "20-8000", "21-12000", "23-16000"];
+    assert_eq!(urls(&representation(&p, "r").index), names.map(|n| format!("{dir}{n}")));
+    assert_eq!(p.warnings, Vec::<String>::new());
+}

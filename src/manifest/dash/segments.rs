@@ -299,11 +299,11 @@ fn by_duration(
     let Some(duration) = duration else {
         // Neither @duration nor a timeline: one segment is the whole period.
         let ticks = total.map(|t| t.round() as Ticks).filter(|t| *t > 0).ok_or(NO_END)?;
-        return Ok(vec![TimelineRun { time: start, duration: ticks, count: 1, first: 0 }]);
+        return Ok(vec![TimelineRun { time: start, duration: ticks, count: 1, first: 0, gaps: 0 }]);
     };
     let each = duration as Ticks;
     let most = Ticks::MAX.saturating_sub(start.max(0)) / each.max(1);
-    let endless = TimelineRun { time: start, duration: each, count: most.unsigned_abs(), first: 0 };
+    let endless = TimelineRun { time: start, duration: each, count: most.unsigned_abs(), first: 0, gaps: 0 };
     let Some(total) = total else {
         return if context.dynamic { Ok(vec![endless]) } else { Err(NO_END) };
     };
@@ -317,13 +317,13 @@ fn by_duration(
     let last = (total - full as f64 * duration).round().min(duration).max(1.0) as Ticks;
     let mut runs = Vec::with_capacity(2);
     if full > 0 {
-        runs.push(TimelineRun { time: start, duration: each, count: full, first: 0 });
+        runs.push(TimelineRun { count: full, ..endless });
     }
     match runs.last_mut() {
         Some(run) if last == each => run.count += 1,
         _ => {
             let time = start.saturating_add(each.saturating_mul(full as Ticks));
-            runs.push(TimelineRun { time, duration: last, count: 1, first: full });
+            runs.push(TimelineRun { time, duration: last, count: 1, first: full, gaps: 0 });
         }
     }
     Ok(runs)
@@ -366,7 +366,13 @@ fn list(
             let before: Ticks =
                 first.filter(|_| context.dynamic).and_then(|n| whole(n).parse().ok()).unwrap_or(1);
             let before = duration.saturating_mul(before.saturating_sub(1).max(0));
-            vec![TimelineRun { time: offset.saturating_add(before), duration, count: u64::MAX, first: 0 }]
+            vec![TimelineRun {
+                time: offset.saturating_add(before),
+                duration,
+                count: u64::MAX,
+                first: 0,
+                gaps: 0,
+            }]
         }
         (None, None) if list.segment_urls.len() == 1 => by_duration(None, timescale, offset, 0, context)?,
         (None, None) => {
