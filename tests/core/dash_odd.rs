@@ -150,3 +150,8 @@ fn numbers_that_a_timeline_leaves_out_are_left_out() {
     assert_eq!(urls(&representation(&p, "r").index), names.map(|n| format!("{dir}{n}")));
     assert_eq!(p.warnings, Vec::<String>::new());
 }
+
+#[test]
+fn stray_ampersands_are_read_in_no_time() {
+    read_in_no_time(&mpd(EIGHT, &["<BaseURL>", &"&".repeat(2_000_000), "</BaseURL>"].concat()), 0);
+}

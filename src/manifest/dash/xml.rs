@@ -637,6 +637,9 @@ fn find(bytes: &[u8], byte: u8) -> Option<usize> {
     bytes.iter().position(|&b| b == byte)
 }
 
+/// A reference and its semicolon are no longer than this, or a stray `&` would be searched behind to the end of the text.
+const MAX_ENTITY: usize = 12;
+
 /// Replaces character references and the five predefined entities (XML 1.0 §4.6). Others stay as they are written.
 pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
     if find(raw.as_bytes(), b'&').is_none() {
@@ -646,7 +649,8 @@ pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
     let mut rest = raw;
     while let Some((before, after)) = rest.split_once('&') {
         out.push_str(before);
-        let entity = after.split_once(';').and_then(|(name, tail)| Some((character(name)?, tail)));
+        let end = after.bytes().take(MAX_ENTITY).position(|b| b == b';');
+        let entity = end.and_then(|end| Some((character(&after[..end])?, &after[end + 1..])));
         match entity {
             Some((c, tail)) => {
                 out.push(c);
