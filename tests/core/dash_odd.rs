@@ -155,3 +155,12 @@ fn numbers_that_a_timeline_leaves_out_are_left_out() {
 fn stray_ampersands_are_read_in_no_time() {
     read_in_no_time(&mpd(EIGHT, &["<BaseURL>", &"&".repeat(2_000_000), "</BaseURL>"].concat()), 0);
 }
+
+#[test]
+fn a_presentation_of_no_duration_has_that_of_its_segments() {
+    let p = read(&mpd(
+        "mediaPresentationDuration=\"PT0S\"",
+        "<SegmentTemplate media=\"$Number$\"><SegmentTimeline><S d=\"4\" r=\"1\"/></SegmentTimeline></SegmentTemplate>",
+    ));
+    assert_eq!((p.duration, p.periods[0].duration), (Some(8.0), Some(8.0)));
+}
