@@ -68,7 +68,7 @@ impl Options {
                 "--now" => {
                     let text = value()?;
                     options.now = Some(
-                        hls::unix_seconds(&text)
+                        manifest::date_time(&text)
                             .ok_or_else(|| format!("--now: {text} is no RFC 3339 date"))?,
                     );
                 }

@@ -85,12 +85,16 @@ impl TemplateIndex {
         }
         let whole = if rule.complete { end } else { self.ended(clock.at).min(end) };
         // A list that lags behind the clock keeps its depth, as long as its period goes on.
-        let goes_on = rule.listed && rule.period_end.is_none_or(|e| e > clock.at);
+        let goes_on = rule.period_end.is_none_or(|e| e > clock.at);
         let newest = match total.checked_sub(1).and_then(|i| self.span_of(i)) {
-            Some((start, duration)) if goes_on => clock.at.min(start + duration),
+            Some((start, duration)) if rule.listed && goes_on => clock.at.min(start + duration),
             _ => clock.at,
         };
-        let gone = clock.depth.map_or(0, |depth| self.ended(newest - depth));
+        let mut gone = clock.depth.map_or(0, |depth| self.ended(newest - depth));
+        if goes_on {
+            // The buffer may be shorter than a segment: the newest one can be had for its own duration more.
+            gone = gone.min(whole.saturating_sub(1));
+        }
         let first = if clock.over { end } else { gone.max(end.saturating_sub(MAX_LISTED)).min(end) };
         Bounds { first, end, whole: whole.max(first), trusted, newest }
     }
@@ -114,7 +118,8 @@ impl TemplateIndex {
         // A last segment may lap over the next period.
         edge = edge.min(rule.period_end.unwrap_or(edge));
         if let Some(depth) = clock.depth {
-            start = start.max(bounds.newest - depth);
+            let (newest, _) = self.span_of(bounds.whole.saturating_sub(1).max(bounds.first))?;
+            start = start.max(newest.min(bounds.newest - depth));
         }
         Some((start.min(edge), edge))
     }

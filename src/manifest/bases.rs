@@ -87,7 +87,7 @@ impl Representation {
                 source.init.iter_mut().for_each(go_init);
             }
             SegmentIndex::Template(template) => {
-                go(&mut template.media);
+                go(&mut template.base);
                 template.init.iter_mut().for_each(go_init);
                 if let Some(rule) = &mut template.rule {
                     rule.offset += new.offset - old.offset;

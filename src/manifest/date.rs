@@ -1,26 +1,28 @@
 //! Dates in seconds since 1970-01-01T00:00:00Z.
 
-/// `xs:dateTime`; without a time zone it is UTC (ISO/IEC 23009-1 §5.3.1.2).
+/// `xs:dateTime` and what else of ISO 8601 is in use: seconds, or the time, left out; `±hh[[:]mm]` for a zone; the basic form without `-`
+/// and `:`; small letters. Without a time zone it is UTC (ISO/IEC 23009-1 §5.3.1.2).
 pub fn date_time(text: &str) -> Option<f64> {
-    let (date, time) = text.trim().split_once('T')?;
-    let mut fields = date.rsplitn(3, '-');
-    let day: i64 = fields.next()?.parse().ok()?;
-    let month: i64 = fields.next()?.parse().ok()?;
-    let year: i64 = fields.next()?.parse().ok()?;
-    let (clock, zone) = match time.find(['Z', '+', '-']) {
-        Some(i) => time.split_at_checked(i)?,
-        None => (time, ""),
+    let mut rest = text.trim();
+    let year = digits(&mut rest, 4)?;
+    skip(&mut rest, b"-");
+    let month = digits(&mut rest, 2)?;
+    skip(&mut rest, b"-");
+    let mut seconds = days(year, month, digits(&mut rest, 2)?)?;
+    if skip(&mut rest, b"Tt ") {
+        seconds += time_of_day(&mut rest)?;
+    }
+    let sign = match rest.as_bytes().first() {
+        None | Some(b'Z' | b'z') => return Some(seconds),
+        Some(b'+') => 1,
+        Some(b'-') => -1,
+        Some(_) => return None,
     };
-    let offset = match zone.strip_prefix(['+', '-']) {
-        Some(hours_minutes) => {
-            let (hours, minutes) = hours_minutes.split_once(':')?;
-            let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
-            let offset = hours.checked_mul(3600)?.checked_add(minutes.checked_mul(60)?)?;
-            if zone.starts_with('-') { -offset } else { offset }
-        }
-        None => 0,
-    };
-    Some(days(year, month, day)? + time_of_day(clock)? - offset as f64)
+    skip(&mut rest, b"+-");
+    let hours = digits(&mut rest, 2)?;
+    skip(&mut rest, b":");
+    let minutes = digits(&mut rest, 2).unwrap_or(0);
+    rest.is_empty().then_some(seconds - (sign * (hours * 3600 + minutes * 60)) as f64)
 }
 
 /// The `Date` header of HTTP (RFC 9110 §5.6.7, IMF-fixdate): `Sun, 06 Nov 1994 08:49:37 GMT`. The obsolete forms are not read.
@@ -32,19 +34,37 @@ pub fn http_date(header: &str) -> Option<f64> {
     let month =
         fields.next().filter(|m| m.len() == 3).and_then(|m| MONTHS.find(m)).filter(|at| at % 3 == 0)?;
     let year = fields.next()?.parse().ok()?;
-    let time = time_of_day(fields.next()?)?;
+    let time = time_of_day(&mut fields.next()?)?;
     (fields.next() == Some("GMT")).then_some(())?;
     Some(days(year, month as i64 / 3 + 1, day)? + time)
 }
 
-/// `hh:mm:ss`, with a fraction perhaps.
-fn time_of_day(text: &str) -> Option<f64> {
-    let mut fields = text.splitn(3, ':');
-    let hour: u32 = fields.next()?.parse().ok()?;
-    let minute: u32 = fields.next()?.parse().ok()?;
-    let second: f64 = fields.next()?.parse().ok()?;
-    (hour <= 24 && minute < 60 && (0.0..61.0).contains(&second))
-        .then_some(f64::from(hour * 3600 + minute * 60) + second)
+/// Takes `hh:mm[:ss]`, the seconds perhaps with a fraction.
+fn time_of_day(rest: &mut &str) -> Option<f64> {
+    let hour = digits(rest, 2)?;
+    skip(rest, b":");
+    let minute = digits(rest, 2)?;
+    skip(rest, b":");
+    let (second, tail) =
+        rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len()));
+    *rest = tail;
+    let second: f64 = if second.is_empty() { 0.0 } else { second.parse().ok()? };
+    (hour <= 24 && minute < 60 && second < 61.0).then_some((hour * 3600 + minute * 60) as f64 + second)
+}
+
+/// Takes a number of one digit at least and `most` at most.
+fn digits(rest: &mut &str, most: usize) -> Option<i64> {
+    let count = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
+    let (number, tail) = rest.split_at_checked(count)?;
+    *rest = tail;
+    number.parse().ok()
+}
+
+/// Passes over one of these characters, if it comes next.
+fn skip(rest: &mut &str, any_of: &[u8]) -> bool {
+    let found = rest.bytes().next().is_some_and(|b| any_of.contains(&b));
+    *rest = rest.get(usize::from(found)..).unwrap_or("");
+    found
 }
 
 /// Seconds from 1970-01-01 to the start of a day of the Gregorian calendar.
@@ -75,15 +95,32 @@ mod tests {
             ("2020-05-13T05:34:06+00:00", 1_589_348_046.0),
             ("2000-02-29T12:00:00.25Z", 951_825_600.25),
             ("2024-03-01T00:30:00+01:30", 1_709_247_600.0),
+            ("2010-02-19T14:54:23.031-0330", 1_266_603_863.031),
+            ("1969-12-31T23:59:59+00", -1.0),
+            ("2024-03-01T01:00+01", 1_709_251_200.0),
+            ("2024-03-01t00:00z", 1_709_251_200.0),
+            ("2024-03-01 00:00:00", 1_709_251_200.0),
+            ("2024-3-1T0:0:0Z", 1_709_251_200.0),
+            ("20240301T000000Z", 1_709_251_200.0),
+            ("2024-03-01", 1_709_251_200.0),
+            ("2024-02-29-24:00", 1_709_251_200.0),
         ] {
             assert_eq!(date_time(text), Some(seconds), "{text}");
         }
         for text in [
             "",
-            "2020-05-13",
+            "2020",
+            "2020-05",
             "2020-13-01T00:00:00Z",
             "x-1-1T0:0:0",
-            "2020-05-13T05:34",
+            "é020-05-13",
+            "2020-05-13T",
+            "2020-05-13T05",
+            "2020-05-13T05:60",
+            "2020-05-13T05:34:99Z",
+            "2020-05-13T05:34:0.0.0Z",
+            "2020-05-13T05:34:00Q",
+            "2020-05-13T05:34:00+",
             "2020-05-13T05:34:00+9223372036854775807:00",
             "2020-05-13T05:34:00+00:9223372036854775807",
         ] {

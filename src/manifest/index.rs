@@ -190,6 +190,8 @@ pub struct TimelineRun {
     pub count: u64,
     /// Segments before this run.
     pub first: u64,
+    /// Numbers before this run that no segment has (`S@n`, §5.3.9.6): `$Number$` is greater by so much than the segment's own number.
+    pub gaps: u64,
 }
 
 /// Leaves the first `count` segments.
@@ -203,7 +205,9 @@ pub(super) fn truncate(runs: &mut Rc<Vec<TimelineRun>>, count: u64) {
 /// DASH SegmentTemplate (ISO/IEC 23009-1 §5.3.9.4) with `@duration` (one run) or a SegmentTimeline.
 #[derive(Clone, Debug)]
 pub struct TemplateIndex {
-    /// Absolute URL with `$Number$`, `$Time$`, `%0Nd`, `$$` left in; `$RepresentationID$` and `$Bandwidth$` already filled.
+    /// Absolute; a `$` in it is no template.
+    pub base: String,
+    /// Relative to the base, with `$Number$`, `$Time$`, `%0Nd`, `$$` left in; `$RepresentationID$` and `$Bandwidth$` already filled.
     pub media: String,
     /// Initialization segment, filled.
     pub init: Option<Rc<InitRef>>,
@@ -267,10 +271,12 @@ impl TemplateIndex {
         let (run, within) = self.run(i)?;
         let (start, duration) = self.span_in(run, within);
         let number = self.start_number.saturating_add(self.skip).saturating_add(i as u64);
+        let named = number.saturating_add(run.gaps);
+        let media = super::url::fill_template(&self.media, named, Self::media_time(run, within));
         Some(SegmentRef {
             number,
             part: None,
-            url: super::url::fill_template(&self.media, number, Self::media_time(run, within)),
+            url: super::url::resolve(&self.base, &media),
             range: None,
             start,
             duration,

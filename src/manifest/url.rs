@@ -100,68 +100,48 @@ fn remove_dot_segments(path: &str) -> String {
     result
 }
 
-/// Fills `$Number$`, `$Time$` (with `%0Nd` widths) and `$$` (ISO/IEC 23009-1 §5.3.9.4.4). Unknown identifiers stay as they are.
+/// Fills `$Number$`, `$Time$` (with `%0Nd` widths) and `$$` (ISO/IEC 23009-1 §5.3.9.4.4). A `$` that begins none of them stays.
 pub fn fill_template(template: &str, number: u64, time: Ticks) -> String {
-    fill(template, |name| match name {
-        "Number" => Some(number.to_string()),
-        "Time" => Some(time.to_string()),
+    fill(template, "$", &|inside| match identifier(inside) {
+        ("Number", Some(width)) => Some(padded(&number.to_string(), width)),
+        ("Time", Some(width)) => Some(padded(&time.to_string(), width)),
         _ => None,
     })
 }
 
-/// Fills `$RepresentationID$` and `$Bandwidth$` (with a `%0Nd` width); all other identifiers and `$$` stay for [`fill_template`].
+/// Fills `$RepresentationID$` and `$Bandwidth$` (with a `%0Nd` width); what is left is a template for [`fill_template`], in which every
+/// `$` that begins no identifier is written `$$`.
 pub fn fill_representation(template: &str, id: &str, bandwidth: u64) -> String {
-    let mut out = String::with_capacity(template.len() + id.len());
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('$') {
-        out.push_str(before);
-        let Some((inside, tail)) = after.split_once('$') else {
-            out.push('$');
-            rest = after;
-            break;
-        };
-        let (name, format) = inside.split_once('%').unwrap_or((inside, "d"));
-        match (name, parse_width(format)) {
-            // A `$` of the id must not look like an identifier later.
-            ("RepresentationID", _) => out.push_str(&id.replace('$', "$$")),
-            ("Bandwidth", Some(width)) => push_padded(&mut out, &bandwidth.to_string(), width),
-            _ => out.extend(["$", inside, "$"]),
-        }
-        rest = tail;
-    }
-    out.push_str(rest);
-    out
+    fill(template, "$$", &|inside| match identifier(inside) {
+        ("RepresentationID", _) => Some(id.replace('$', "$$")),
+        ("Bandwidth", Some(width)) => Some(padded(&bandwidth.to_string(), width)),
+        ("Number" | "Time", Some(_)) => Some(["$", inside, "$"].concat()),
+        _ => None,
+    })
 }
 
-fn push_padded(out: &mut String, digits: &str, width: usize) {
-    out.extend(std::iter::repeat_n('0', width.saturating_sub(digits.len())));
-    out.push_str(digits);
+/// Name and width of what stands between two `$`. `None`: its format is none.
+fn identifier(inside: &str) -> (&str, Option<usize>) {
+    let (name, format) = inside.split_once('%').unwrap_or((inside, "d"));
+    (name, parse_width(format))
 }
 
-/// Fills `$name$` and `$name%0Nd$` where `value` knows the name, and `$$`.
-fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
+fn padded(digits: &str, width: usize) -> String {
+    ["0".repeat(width.saturating_sub(digits.len())).as_str(), digits].concat()
+}
+
+/// Replaces `$inside$` where `value` knows it. `dollar` takes the place of `$$` and of a `$` that begins nothing.
+fn fill(template: &str, dollar: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
     let mut out = String::with_capacity(template.len() + 16);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
-        let Some((inside, tail)) = after.split_once('$') else {
-            out.push('$');
-            rest = after;
-            break;
-        };
-        let (name, width) = match inside.split_once('%') {
-            Some((name, format)) => (name, parse_width(format)),
-            None => (inside, Some(1)),
-        };
-        match (value(name), width) {
-            _ if inside.is_empty() => out.push('$'),
-            (Some(v), Some(width)) => {
-                push_padded(&mut out, &v, width);
-            }
-            _ => {
-                out.extend(["$", inside, "$"]);
-            }
-        }
+        let known = after.split_once('$').and_then(|(inside, tail)| match inside {
+            "" => Some((None, tail)),
+            _ => Some((Some(value(inside)?), tail)),
+        });
+        let (text, tail) = known.unwrap_or((None, after));
+        out.push_str(text.as_deref().unwrap_or(dollar));
         rest = tail;
     }
     out.push_str(rest);
@@ -234,5 +214,20 @@ mod tests {
         let filled = fill_representation("$RepresentationID$/$$x$Bandwidth%08d$-$Number%03d$", "v$1", 5000);
         assert_eq!(filled, "v$$1/$$x00005000-$Number%03d$");
         assert_eq!(fill_template(&filled, 7, 0), "v$1/$x00005000-007");
+    }
+
+    #[test]
+    fn a_dollar_that_begins_no_identifier_stands_for_itself() {
+        for (template, expected) in [
+            ("a$b/$Number$", "a$b/7"),
+            ("a$b/$RepresentationID$-$Number$", "a$b/v$-7"),
+            ("$Number$$RepresentationID$$Time$", "7v$9"),
+            ("$a$$b$Time$$", "$a$b9$"),
+            ("$Number%x$Number$", "$Number%x7"),
+            ("$", "$"),
+        ] {
+            let filled = fill_representation(template, "v$", 1);
+            assert_eq!(fill_template(&filled, 7, 9), expected, "{template}");
+        }
     }
 }

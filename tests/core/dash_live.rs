@@ -390,7 +390,7 @@ fn times_that_make_no_sense_give_nothing_or_a_warning() {
         (ast, "duration=\"P900000000000Y\"", two, Some(400)),
         (&[ast, " timeShiftBufferDepth=\"P100Y\""].concat(), "", two, Some(400)),
         (&[ast, " timeShiftBufferDepth=\"-PT5S\""].concat(), "", two, Some(400)),
-        (&[ast, " timeShiftBufferDepth=\"PT0S\""].concat(), "", two, Some(0)),
+        (&[ast, " timeShiftBufferDepth=\"PT0S\""].concat(), "", two, Some(1)),
         (ast, "", "duration=\"2\" availabilityTimeOffset=\"-1e300\">", Some(0)),
         (ast, "", "duration=\"2\" availabilityTimeOffset=\"-INF\">", Some(0)),
         (ast, "", "duration=\"2\" availabilityTimeOffset=\"1e300\">", Some(430)),
@@ -431,6 +431,36 @@ fn times_that_make_no_sense_give_nothing_or_a_warning() {
     let p =
         parse_at(mpd("availabilityStartTime=\"2099-01-01T00:00:00Z\"", "", two).as_bytes(), BASE, Some(now));
     assert_eq!(p.unwrap().warnings, ["The presentation starts in the future (@availabilityStartTime)."]);
+}
+
+#[test]
+fn a_window_shorter_than_a_segment_holds_the_newest_one() {
+    let five = "duration=\"5\">";
+    let chunks = "duration=\"5\" availabilityTimeOffset=\"4\" availabilityTimeComplete=\"false\">";
+    let lines = "><SegmentTimeline><S t=\"0\" d=\"5\" r=\"1\"/></SegmentTimeline>";
+    let open = "><SegmentTimeline><S t=\"0\" d=\"5\" r=\"-1\"/></SegmentTimeline>";
+    let ten = "duration=\"PT10S\"";
+    let two = Some((2, 2, 0));
+    for depth in ["PT0S", "PT2S"] {
+        for (period, template, now, expected, window) in [
+            ("", five, 4.9, None, None),
+            ("", five, 10.0, two, Some((5.0, 10.0))),
+            ("", five, 14.9, two, Some((5.0, 10.0))),
+            ("", open, 14.9, two, Some((5.0, 10.0))),
+            ("", lines, 60.0, two, Some((5.0, 10.0))),
+            ("", chunks, 10.5, two, Some((5.0, 10.0))),
+            ("", chunks, 14.5, Some((2, 3, 1)), Some((5.0, 13.5))),
+            // A period that is over is not kept.
+            (ten, five, 9.9, Some((1, 1, 0)), Some((0.0, 5.0))),
+            (ten, five, 13.0, None, None),
+        ] {
+            let root =
+                format!("availabilityStartTime=\"1970-01-01T00:00:00Z\" timeShiftBufferDepth=\"{depth}\"");
+            let text = mpd(&root, period, template);
+            let p = parse_at(text.as_bytes(), BASE, Some(now)).unwrap();
+            assert_eq!((numbers(&p, "r"), p.window(now)), (expected, window), "at {now} of {text}");
+        }
+    }
 }
 
 #[test]

@@ -280,7 +280,7 @@ fn places_are_tried_by_priority_then_by_chance_and_what_fails_together_comes_las
     assert!(p.periods[0].sets[2].representations[0].bases.all.is_empty(), "one place is no choice");
     let rep = &mut p.periods[0].sets[0].representations[0];
     let url = |rep: &Representation| match &rep.index {
-        SegmentIndex::Template(t) => (t.media.clone(), t.init.as_ref().unwrap().url.clone()),
+        SegmentIndex::Template(t) => ([&*t.base, &t.media].concat(), t.init.as_ref().unwrap().url.clone()),
         _ => panic!("a template"),
     };
     let pair =

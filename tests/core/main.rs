@@ -9,6 +9,8 @@ mod dash;
 #[cfg(feature = "dash")]
 mod dash_live;
 #[cfg(feature = "dash")]
+mod dash_odd;
+#[cfg(feature = "dash")]
 mod dash_update;
 mod errors;
 #[cfg(feature = "progressive")]

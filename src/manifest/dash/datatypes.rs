@@ -17,6 +17,14 @@ pub(super) fn double(text: &str) -> Option<f64> {
     }
 }
 
+/// What is read of an integer. Some write decimal numbers: of these, the whole part.
+pub(super) fn whole(text: &str) -> &str {
+    match text.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|b| b.is_ascii_digit()) => whole,
+        _ => text,
+    }
+}
+
 /// `xs:duration` in seconds. Years count 365 days and months 30: an MPD has no use for either.
 pub(super) fn duration(text: &str) -> Option<Seconds> {
     let text = text.trim();

@@ -10,6 +10,7 @@
 //!
 //! Nothing here is generic over the input, so that each of the crate's types is instantiated once.
 
+use super::datatypes::{double, whole};
 use super::xml::{Document, Namespace};
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
@@ -295,15 +296,15 @@ impl<'de> de::Deserializer<'de> for Value<'de> {
     }
 
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visitor.visit_u64(self.0.parse().map_err(|_| NotOfType)?)
+        visitor.visit_u64(whole(self.0).parse().map_err(|_| NotOfType)?)
     }
 
     fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visitor.visit_i64(self.0.parse().map_err(|_| NotOfType)?)
+        visitor.visit_i64(whole(self.0).parse().map_err(|_| NotOfType)?)
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visitor.visit_f64(super::datatypes::double(self.0).ok_or(NotOfType)?)
+        visitor.visit_f64(double(self.0).ok_or(NotOfType)?)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {

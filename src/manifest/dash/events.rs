@@ -10,8 +10,9 @@ impl Reader<'_> {
         let document = &self.document;
         let mut events = Vec::new();
         for stream in document.children_named(period, "EventStream") {
-            let number =
-                |element, name| document.attribute(element, name).and_then(|n| n.parse::<u64>().ok());
+            let number = |element, name| {
+                document.attribute(element, name).and_then(|n| datatypes::whole(n).parse::<u64>().ok())
+            };
             let scale = number(stream, "timescale").filter(|t| *t > 0).unwrap_or(1) as f64;
             let offset = number(stream, "presentationTimeOffset").unwrap_or(0) as f64;
             let text = |name| document.attribute(stream, name).unwrap_or("");

@@ -206,7 +206,12 @@ impl Reader<'_> {
         let dynamic = self.document.attribute(ROOT, "type") == Some("dynamic");
         let bases = Rc::from([BaseUrl { url: base_url.to_owned(), ..BaseUrl::default() }]);
         let (bases, has_base) = self.bases(ROOT, &bases);
-        let mpd = Mpd { dynamic, duration: self.seconds(ROOT, "mediaPresentationDuration"), bases, has_base };
+        let mpd = Mpd {
+            dynamic,
+            duration: self.seconds(ROOT, "mediaPresentationDuration").filter(|d| *d > 0.0),
+            bases,
+            has_base,
+        };
         let mut live = dynamic.then(|| self.live(base_url));
         let periods = self.periods(&mpd)?;
         if periods.is_empty() {
@@ -243,7 +248,7 @@ impl Reader<'_> {
         let elements: Vec<usize> = self.document.children_named(0, "Period").collect();
         let mut times: Vec<(usize, Seconds, Option<Seconds>)> = Vec::with_capacity(elements.len());
         for element in elements {
-            if self.document.is_remote(element) {
+            if self.document.remote(element).is_some() {
                 self.warn(&["A remote Period (xlink) was not fetched."]);
                 if self.document.child(element, "AdaptationSet").is_none() {
                     continue;

@@ -1,6 +1,6 @@
 //! Where the segments of a Representation are: SegmentTemplate, SegmentList, SegmentBase (ISO/IEC 23009-1 §5.3.9).
 
-use super::datatypes::byte_range;
+use super::datatypes::{byte_range, whole};
 use super::de::{self, View};
 use super::timeline::{self, MAX_SEGMENTS, Timeline};
 use super::xml::Document;
@@ -197,7 +197,8 @@ fn template(
     // Of a dynamic MPD, what is listed depends on the clock; until it is known, what a timeline lists is believed.
     let listed = if rule.is_none_or(|r| r.listed) { total } else { 0 };
     Ok(SegmentIndex::Template(TemplateIndex {
-        media: resolve(&context.base.url, &fill(media)),
+        base: context.base.url.clone(),
+        media: fill(media),
         init,
         timescale,
         start_number,
@@ -298,11 +299,11 @@ fn by_duration(
     let Some(duration) = duration else {
         // Neither @duration nor a timeline: one segment is the whole period.
         let ticks = total.map(|t| t.round() as Ticks).filter(|t| *t > 0).ok_or(NO_END)?;
-        return Ok(vec![TimelineRun { time: start, duration: ticks, count: 1, first: 0 }]);
+        return Ok(vec![TimelineRun { time: start, duration: ticks, count: 1, first: 0, gaps: 0 }]);
     };
     let each = duration as Ticks;
     let most = Ticks::MAX.saturating_sub(start.max(0)) / each.max(1);
-    let endless = TimelineRun { time: start, duration: each, count: most.unsigned_abs(), first: 0 };
+    let endless = TimelineRun { time: start, duration: each, count: most.unsigned_abs(), first: 0, gaps: 0 };
     let Some(total) = total else {
         return if context.dynamic { Ok(vec![endless]) } else { Err(NO_END) };
     };
@@ -316,13 +317,13 @@ fn by_duration(
     let last = (total - full as f64 * duration).round().min(duration).max(1.0) as Ticks;
     let mut runs = Vec::with_capacity(2);
     if full > 0 {
-        runs.push(TimelineRun { time: start, duration: each, count: full, first: 0 });
+        runs.push(TimelineRun { count: full, ..endless });
     }
     match runs.last_mut() {
         Some(run) if last == each => run.count += 1,
         _ => {
             let time = start.saturating_add(each.saturating_mul(full as Ticks));
-            runs.push(TimelineRun { time, duration: last, count: 1, first: full });
+            runs.push(TimelineRun { time, duration: last, count: 1, first: full, gaps: 0 });
         }
     }
     Ok(runs)
@@ -335,7 +336,7 @@ fn list(
     context: &Context<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<SegmentIndex, Unusable> {
-    if view.levels.iter().any(|&l| document.is_remote(l)) {
+    if view.levels.iter().any(|&l| document.remote(l).is_some()) {
         return Err(Unusable::Unsupported("its SegmentList is remote (xlink)"));
     }
     let list: dash_mpd::SegmentList =
@@ -343,9 +344,10 @@ fn list(
     let timescale = timescale(list.timescale)?;
     // The crate's SegmentList lacks @presentationTimeOffset.
     let offset = view.levels.iter().find_map(|&l| document.attribute(l, "presentationTimeOffset"));
-    let offset = ticks(offset.and_then(|o| o.parse().ok()))?;
+    let offset = ticks(offset.and_then(|o| whole(o).parse().ok()))?;
     let timestamp_offset = context.period_start - timescale.seconds(offset);
-    let times: Vec<TimelineRun> = match (timeline_of(document, view), list.duration) {
+    let timeline = timeline_of(document, view);
+    let times: Vec<TimelineRun> = match (timeline, list.duration) {
         (Some(at), _) => {
             // Cut by the list itself below: only an open end is filled.
             let timeline = &document.timelines[at as usize];
@@ -361,9 +363,16 @@ fn list(
                 Ticks::try_from(duration).map_err(|_| Unusable::Malformed("its @duration is too large"))?;
             // A live list moves: @startNumber, from 1, tells how many segments there were before it.
             let first = view.levels.iter().find_map(|&l| document.attribute(l, "startNumber"));
-            let before: Ticks = first.filter(|_| context.dynamic).and_then(|n| n.parse().ok()).unwrap_or(1);
+            let before: Ticks =
+                first.filter(|_| context.dynamic).and_then(|n| whole(n).parse().ok()).unwrap_or(1);
             let before = duration.saturating_mul(before.saturating_sub(1).max(0));
-            vec![TimelineRun { time: offset.saturating_add(before), duration, count: u64::MAX, first: 0 }]
+            vec![TimelineRun {
+                time: offset.saturating_add(before),
+                duration,
+                count: u64::MAX,
+                first: 0,
+                gaps: 0,
+            }]
         }
         (None, None) if list.segment_urls.len() == 1 => by_duration(None, timescale, offset, 0, context)?,
         (None, None) => {
@@ -385,7 +394,7 @@ fn list(
         if start + duration <= context.period_start + SLIVER {
             continue;
         }
-        if let (None, Some(end)) = (timeline_of(document, view), context.period_end) {
+        if let (None, Some(end)) = (timeline, context.period_end) {
             duration = duration.min(end - start);
         }
         segments.push(ListSegment {

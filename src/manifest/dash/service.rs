@@ -120,7 +120,9 @@ impl Reader<'_> {
                     continue;
                 };
                 let wall = document.attribute(reference, "wallClockTime").and_then(datatypes::date_time);
-                let time = document.attribute(reference, "presentationTime").and_then(|t| t.parse().ok());
+                let time = document
+                    .attribute(reference, "presentationTime")
+                    .and_then(|t| datatypes::whole(t).parse().ok());
                 if let (Some(wall), Some(time)) = (wall, time) {
                     self.producer.push(ProducerTime {
                         set: set.id.clone(),

@@ -29,7 +29,7 @@ impl Reader<'_> {
         // Representations of one set share its timeline, and often those of all sets of a kind.
         let mut shared = None;
         for element in elements {
-            if self.document.is_remote(element) {
+            if self.document.remote(element).is_some() {
                 self.warn(&["A remote AdaptationSet (xlink) was not fetched."]);
             }
             if let Some(scheme) = self.unknown_essential_property(element) {
@@ -121,12 +121,17 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        let content_component = document.child(element, "ContentComponent");
-        let of_component = |name| content_component.and_then(|c| document.attribute(c, name));
+        // Of several components (§5.3.4), pictures make it video, and the language is that of the sound.
+        let of_component = |kind, name| {
+            let mut components = document.children_named(element, "ContentComponent");
+            let of_kind = components.find(|&c| document.attribute(c, "contentType") == Some(kind));
+            document.attribute(of_kind.or_else(|| document.child(element, "ContentComponent"))?, name)
+        };
         let declared = document
             .attribute(element, "contentType")
             .or_else(|| representation_elements.iter().find_map(|&r| document.attribute(r, "contentType")));
-        let mut content = content_type(declared.or_else(|| of_component("contentType")), &representations);
+        let mut content =
+            content_type(declared.or_else(|| of_component("video", "contentType")), &representations);
         let properties: Vec<&str> = std::iter::once(element)
             .chain(representation_elements.iter().copied())
             .flat_map(|e| document.children_named(e, "EssentialProperty"))
@@ -143,7 +148,7 @@ impl Reader<'_> {
         let lang = document
             .attribute(element, "lang")
             .or_else(|| representation_elements.iter().find_map(|&r| document.attribute(r, "lang")))
-            .or_else(|| of_component("lang"))
+            .or_else(|| of_component("audio", "lang"))
             .filter(|l| !l.is_empty() && *l != "und")
             .map(str::to_owned);
         let inband = self.inband_events(element, representation_elements);
@@ -220,7 +225,7 @@ impl Reader<'_> {
             .text(common, "audioSamplingRate")
             .split_ascii_whitespace()
             .next_back()
-            .and_then(|r| r.parse().ok());
+            .and_then(|r| datatypes::whole(r).parse().ok());
         let codecs = self.text(common, "codecs").replace(' ', "");
         Some(Representation {
             bandwidth,
@@ -247,7 +252,7 @@ impl Reader<'_> {
     /// The same as a number; 0 with a warning if it is none.
     fn number(&mut self, levels: &[usize], name: &str) -> u64 {
         let text = self.text(levels, name);
-        match (text, text.parse()) {
+        match (text, datatypes::whole(text).parse()) {
             ("", _) => 0,
             (_, Ok(number)) => number,
             _ => {
@@ -282,34 +287,30 @@ fn unique(id: &str, taken: impl Fn(&str) -> bool) -> String {
 /// Kind of content from `@contentType`, media types and codecs, in this order of trust.
 fn content_type(declared: Option<&str>, representations: &[Representation]) -> ContentType {
     let mime_type = representations.first().map_or("", |r| r.mime_type.as_str());
-    let is_text = |codec: &str| ["stpp", "wvtt", "c608", "tx3g"].iter().any(|t| codec.starts_with(t));
-    if representations.iter().any(|r| r.codecs.split(',').any(is_text)) {
+    let any = |prefixes: &[&str]| {
+        let mut codecs = representations.iter().flat_map(|r| r.codecs.split(','));
+        codecs.any(|c| prefixes.iter().any(|p| c.starts_with(p)))
+    };
+    if any(&["stpp", "wvtt", "c608", "tx3g"]) {
         return ContentType::Text;
     }
-    let kind = declared.unwrap_or_else(|| mime_type.split('/').next().unwrap_or(""));
-    match kind {
+    let video = any(&["avc", "hvc", "hev", "dvh", "vp8", "vp9", "vp08", "vp09", "av01", "mp4v"]);
+    match declared.unwrap_or_else(|| mime_type.split('/').next().unwrap_or("")) {
         "video" => ContentType::Video,
-        "audio" => ContentType::Audio,
+        // Pictures that come with the sound are seen in sets that are declared as sound.
+        "audio" if !video => ContentType::Audio,
         "text" => ContentType::Text,
         "image" => ContentType::Other,
         _ if mime_type == "application/ttml+xml" => ContentType::Text,
-        _ => {
-            let any = |prefixes: &[&str]| {
-                let mut codecs = representations.iter().flat_map(|r| r.codecs.split(','));
-                codecs.any(|c| prefixes.iter().any(|p| c.starts_with(p)))
-            };
-            if any(&["avc", "hvc", "hev", "dvh", "vp8", "vp9", "vp08", "vp09", "av01", "mp4v"]) {
-                ContentType::Video
-            } else if any(&[
-                "mp4a", "ac-3", "ec-3", "ac-4", "opus", "Opus", "vorbis", "flac", "fLaC", "mp3", "dts",
-            ]) {
-                ContentType::Audio
-            } else if representations.iter().any(|r| r.width > 0) {
-                ContentType::Video
-            } else {
-                ContentType::Other
-            }
+        _ if video => ContentType::Video,
+        _ if any(&[
+            "mp4a", "ac-3", "ec-3", "ac-4", "opus", "Opus", "vorbis", "flac", "fLaC", "mp3", "dts",
+        ]) =>
+        {
+            ContentType::Audio
         }
+        _ if representations.iter().any(|r| r.width > 0) => ContentType::Video,
+        _ => ContentType::Other,
     }
 }
 

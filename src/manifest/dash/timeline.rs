@@ -53,9 +53,12 @@ impl Timeline {
             (None, last) => last.map_or(0, end_of),
         };
         let first = self.runs.last().map_or(0, |l| l.first.saturating_add(l.count));
+        let mut gaps = self.runs.last().map_or(0, |l| l.gaps);
         match (number, self.first_number) {
             (Some(n), None) if first == 0 => self.first_number = Some(n),
-            (Some(n), Some(n0)) if n == n0.saturating_add(first) => {}
+            (Some(n), Some(n0)) if n >= n0.saturating_add(first).saturating_add(gaps) => {
+                gaps = n.saturating_sub(n0.saturating_add(first));
+            }
             (Some(_), _) => self.faults.number = true,
             (None, _) => {}
         }
@@ -71,10 +74,10 @@ impl Timeline {
             return;
         }
         match self.runs.last_mut() {
-            Some(last) if last.duration == duration && end_of(last) == start => {
+            Some(last) if last.duration == duration && end_of(last) == start && last.gaps == gaps => {
                 last.count = last.count.saturating_add(count);
             }
-            _ => self.runs.push(TimelineRun { time: start, duration, count, first }),
+            _ => self.runs.push(TimelineRun { time: start, duration, count, first, gaps }),
         }
     }
 
@@ -101,7 +104,7 @@ impl Timeline {
             (faults.no_duration, "SegmentTimeline: entries without a usable @d were left out."),
             (faults.backwards, "SegmentTimeline: entries that go back in time were left out."),
             (faults.overlap, "SegmentTimeline: segments that lap over the next entry were left out."),
-            (faults.number, "SegmentTimeline: @n leaves numbers out; segments are numbered without gaps."),
+            (faults.number, "SegmentTimeline: @n that does not go on from the first entry was left out."),
             (faults.open, "SegmentTimeline: a negative @r is not followed by @t; taken for 0."),
         ] {
             if fault {

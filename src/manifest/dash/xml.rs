@@ -6,6 +6,7 @@
 //! namespace prefixes, and its `SegmentTimeline` holds one 72-byte struct per `S`.
 //! Entities that a document defines itself are not expanded: no MPD needs them, and "entity bombs" do.
 
+use super::datatypes::whole;
 use super::timeline::Timeline;
 use crate::error::{Code, PlayerError, Result};
 use std::borrow::Cow;
@@ -18,10 +19,13 @@ const MAX_DEPTH: usize = 64;
 /// through one after the other.
 const MAX_ATTRIBUTES: usize = 256;
 
+/// Namespaces of MPDs begin with this: the year of the edition follows.
+const MPD: &str = "urn:mpeg:dash:schema:mpd";
+
 /// Whose vocabulary an element or attribute belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Namespace {
-    /// ISO/IEC 23009-1: the namespace of the root element.
+    /// ISO/IEC 23009-1: the namespace of the root element, those of its editions, and none.
     Dash,
     /// XLink: remote elements.
     Xlink,
@@ -92,9 +96,10 @@ impl<'a> Document<'a> {
         self.elements.get(of).map_or(0, |e| e.end as usize)
     }
 
-    /// Indexes of the children that bear a name.
+    /// Indexes of the children that bear a name, without those that their `xlink:href` removes (ISO/IEC 23009-1 §5.5).
     pub fn children_named<'d>(&'d self, of: usize, name: &'d str) -> impl Iterator<Item = usize> + 'd {
-        self.children(of).filter(move |&i| self.elements[i].name == name)
+        let removed = |i| self.remote(i) == Some("urn:mpeg:dash:resolve-to-zero:2013");
+        self.children(of).filter(move |&i| self.elements[i].name == name && !removed(i))
     }
 
     /// First child of a name.
@@ -119,10 +124,11 @@ impl<'a> Document<'a> {
         attributes.iter().find(|a| a.name == name).map(|a| a.value.trim())
     }
 
-    /// Whether the element stands for a remote one (`xlink:href`).
-    pub fn is_remote(&self, of: usize) -> bool {
-        let attributes = self.attributes.get(self.attribute_range(of)).unwrap_or_default();
-        attributes.iter().any(|a| a.namespace == Namespace::Xlink && a.name == "href")
+    /// The remote element that this one stands for (`xlink:href`), trimmed.
+    pub fn remote(&self, of: usize) -> Option<&str> {
+        let attributes = self.attributes.get(self.attribute_range(of))?;
+        let mut all = attributes.iter().filter(|a| a.namespace == Namespace::Xlink && a.name == "href");
+        all.next().map(|a| a.value.trim())
     }
 
     /// Character data of an element, trimmed.
@@ -155,10 +161,14 @@ pub(super) fn parse<'a>(
         prefixes: Vec::new(),
         dash_uri: None,
         timeline: None,
+        foreign: None,
     };
     reader.document().map_err(|(offset, what)| malformed(text, offset, what))?;
     for timeline in &mut reader.document.timelines {
         timeline.report(warnings);
+    }
+    if let Some(name) = reader.foreign {
+        warnings.push([name, " was left out: its namespace is not that of DASH."].concat());
     }
     Ok(reader.document)
 }
@@ -200,6 +210,8 @@ struct Reader<'a> {
     prefixes: Vec<Prefix<'a>>,
     dash_uri: Option<Cow<'a, str>>,
     timeline: Option<OpenTimeline<'a>>,
+    /// First element that has the name of something to play, but is in another namespace.
+    foreign: Option<&'a str>,
 }
 
 impl<'a> Reader<'a> {
@@ -365,6 +377,9 @@ impl<'a> Reader<'a> {
         }
         let content = self.pos;
         let element = if namespace == Namespace::Other {
+            if !in_skipped && matches!(local, "Period" | "AdaptationSet" | "Representation") {
+                self.foreign.get_or_insert(raw);
+            }
             self.document.attributes.truncate(first_attribute);
             None
         } else {
@@ -455,7 +470,9 @@ impl<'a> Reader<'a> {
         }
         for (prefix, uri) in declared {
             let namespace = match uri.as_ref() {
-                uri if Some(uri) == self.dash_uri.as_deref() => Namespace::Dash,
+                // Tools that put an MPD together leave children without a namespace, or in that of another edition.
+                uri if uri.is_empty() || Some(uri) == self.dash_uri.as_deref() => Namespace::Dash,
+                uri if uri.get(..MPD.len()).is_some_and(|u| u.eq_ignore_ascii_case(MPD)) => Namespace::Dash,
                 "http://www.w3.org/1999/xlink" => Namespace::Xlink,
                 "urn:mpeg:cenc:2013" => Namespace::Cenc,
                 _ => Namespace::Other,
@@ -511,7 +528,7 @@ impl<'a> Reader<'a> {
                 [] => return Err((tag, "The document ends within a tag")),
                 _ => {
                     let (name, value) = self.attribute()?;
-                    let value = value.trim();
+                    let value = whole(value.trim());
                     match name {
                         "t" => time = value.parse().ok(),
                         "d" => duration = value.parse().ok(),
@@ -620,6 +637,9 @@ fn find(bytes: &[u8], byte: u8) -> Option<usize> {
     bytes.iter().position(|&b| b == byte)
 }
 
+/// A reference and its semicolon are no longer than this, or a stray `&` would be searched behind to the end of the text.
+const MAX_ENTITY: usize = 12;
+
 /// Replaces character references and the five predefined entities (XML 1.0 §4.6). Others stay as they are written.
 pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
     if find(raw.as_bytes(), b'&').is_none() {
@@ -629,7 +649,8 @@ pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
     let mut rest = raw;
     while let Some((before, after)) = rest.split_once('&') {
         out.push_str(before);
-        let entity = after.split_once(';').and_then(|(name, tail)| Some((character(name)?, tail)));
+        let end = after.bytes().take(MAX_ENTITY).position(|b| b == b';');
+        let entity = end.and_then(|end| Some((character(&after[..end])?, &after[end + 1..])));
         match entity {
             Some((c, tail)) => {
                 out.push(c);

@@ -10,12 +10,12 @@ use super::attributes::{
 #[cfg(feature = "live")]
 use super::directed;
 use super::low_latency::LowLatency;
-use super::{Variables, malformed, time};
+use super::{Variables, malformed};
 use crate::error::{Code, PlayerError, Result};
 use crate::manifest::index::READS_LIVE_TAGS;
 use crate::manifest::{
     ByteRange, ContentType, InitRef, KeyRef, ListIndex, ListSegment, Period, Presentation, PresentationType,
-    Protocol, Representation, SegmentIndex, url,
+    Protocol, Representation, SegmentIndex, date_time, url,
 };
 use crate::time::Seconds;
 use std::borrow::Cow;
@@ -388,7 +388,7 @@ impl<'a> Reader<'a> {
                 self.byte_range = Some(self.number(read, "EXT-X-BYTERANGE is not <n>[@<o>].")?)
             }
             "DISCONTINUITY" => self.discontinuity = self.discontinuity.saturating_add(1),
-            "PROGRAM-DATE-TIME" => match time::unix_seconds(value) {
+            "PROGRAM-DATE-TIME" => match date_time(value) {
                 Some(date) => {
                     let at = self.out.skipped.saturating_add(self.out.index.segments.len() as u64);
                     self.out.dates.push((at, date));
@@ -615,8 +615,8 @@ impl<'a> Reader<'a> {
             match a.name {
                 "ID" => range.id = value.into(),
                 "CLASS" => range.class = Some(value.into()),
-                "START-DATE" => range.start_date = time::unix_seconds(&value),
-                "END-DATE" => range.end_date = time::unix_seconds(&value),
+                "START-DATE" => range.start_date = date_time(&value),
+                "END-DATE" => range.end_date = date_time(&value),
                 "DURATION" => range.duration = decimal(&value),
                 "PLANNED-DURATION" => range.planned_duration = decimal(&value),
                 "END-ON-NEXT" => range.end_on_next = value == "YES",

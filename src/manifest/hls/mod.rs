@@ -14,7 +14,6 @@ mod multivariant;
 mod normalize;
 #[cfg(feature = "live")]
 mod reload;
-mod time;
 mod variables;
 
 pub use low_latency::{LowLatency, RenditionReport, ServerControl};
@@ -23,7 +22,6 @@ pub use media::{DateRange, MediaPlaylist, PlaylistType, Start};
 pub use merge::{Aligned, Change};
 #[cfg(feature = "live")]
 pub use reload::{Reload, Request, directed};
-pub use time::unix_seconds;
 pub use variables::Variables;
 
 use super::Presentation;
