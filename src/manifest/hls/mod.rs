@@ -70,7 +70,11 @@ fn text_of(body: &[u8]) -> Result<Cow<'_, str>> {
     // Ends of lines as browsers and other players take them.
     let lone =
         text.contains('\r') && text.as_bytes().windows(2).any(|pair| pair[0] == b'\r' && pair[1] != b'\n');
-    Ok(if lone { text.replace('\r', "\n").into() } else { text })
+    if !lone {
+        return Ok(text);
+    }
+    let ends = text.bytes().map(|b| if b == b'\r' { b'\n' } else { b });
+    Ok(String::from_utf8(ends.collect()).unwrap_or_default().into())
 }
 
 /// Segments or variants decide, whichever comes first, and where there are none the first tag that only one of the two kinds may have (RFC
