@@ -3,15 +3,14 @@
 use crate::container::Sink;
 use crate::error::{Code, PlayerError, Result};
 
-use super::boxes::find;
-use super::table::{Located, SampleTable};
+use super::layout::{Layout, layout};
+use super::table::Located;
 
 /// Gives a whole file in memory to `sink`, track by track. `Ok(false)`, and nothing given, for a file that is fragmented
-/// or has no `moov`: the [`FragmentDemuxer`](super::FragmentDemuxer) reads it or says what is wrong.
+/// or whose `moov` is not all there: the [`FragmentDemuxer`](super::FragmentDemuxer) reads it or says what is wrong.
 /// [`Code::Truncated`] after the samples before the end, where some lie behind it.
 pub fn demux(file: &[u8], sink: &mut dyn Sink) -> Result<bool> {
-    let Some(moov) = find(file, b"moov") else { return Ok(false) };
-    let Some(table) = SampleTable::read(moov.body)? else { return Ok(false) };
+    let Layout::Progressive(table) = layout(0, file)? else { return Ok(false) };
     for what in table.warnings() {
         sink.warning(0, what);
     }

@@ -341,6 +341,8 @@ fn run_value<T: Copy>(runs: &[(u32, T)], run: &mut u32, left: &mut u32) -> Optio
 pub struct SampleTable {
     tracks: Vec<(Track, Tables)>,
     duration: Option<Seconds>,
+    /// Fragments may follow.
+    fragmented: bool,
     warnings: Vec<&'static str>,
 }
 
@@ -386,7 +388,12 @@ impl SampleTable {
         }
         let duration = moov.timescale.filter(|_| moov.duration > 0);
         let duration = duration.map(|scale| moov.duration as f64 / f64::from(scale.get()));
-        Ok(Some(Rc::new(Self { tracks, duration, warnings: moov.warnings.clone() })))
+        Ok(Some(Rc::new(Self {
+            tracks,
+            duration,
+            fragmented: moov.fragmented,
+            warnings: moov.warnings.clone(),
+        })))
     }
 
     /// The tracks, each with the sample entry that its samples begin with.
@@ -407,6 +414,13 @@ impl SampleTable {
     /// Bytes that the tables hold, about: some 4 for each picture, 2 for each frame of sound, up to 8 for each chunk.
     pub fn memory(&self) -> usize {
         self.tracks.iter().map(|(_, tables)| tables.memory()).sum()
+    }
+
+    /// Whether there may be more samples than these, in fragments: the `moov`, which begins at `at`, announces them and stands in
+    /// front of its own samples. One that was written when all were known stands behind them.
+    pub(super) fn is_continued(&self, at: u64) -> bool {
+        let first = |place| self.next(place, &mut Cursor::default());
+        self.fragmented && (0..self.tracks.len()).filter_map(first).any(|e| e.offset > at)
     }
 
     /// What was passed over.
