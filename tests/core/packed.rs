@@ -133,6 +133,50 @@ fn what_lame_put_around_the_sound_is_left_out_as_ffprobe_does() {
     assert_eq!((layout.frames, layout.delay), (Some(51), 576));
 }
 
+/// `cat`, and stations that send one file after the other.
+#[test]
+fn what_is_joined_on_behind_a_counted_file_is_heard() {
+    let data = file("lame-vbr.mp3");
+    let single = samples(&all(&data));
+    let end = |samples: &[(Sample, u32)]| samples.last().map(|(s, _)| s.pts + i64::from(s.duration.unwrap()));
+    for other in ["lame-vbr.mp3", "mpeg2-cbr.mp3"] {
+        let other = file(other);
+        let layout = Mp3Layout::read(&data).unwrap();
+        let length = (data.len() + other.len()) as u64;
+        let mut demuxer = PackedDemuxer::new();
+        let joined = [&data[..], &other].concat();
+        let calls = demux(&mut demuxer, [&joined[..]]);
+        let got = samples(&calls);
+        assert_eq!(got[..single.len()], single, "the first one as it is alone");
+        // Its header frame is silence.
+        let plain = samples(&all(&other));
+        let header = usize::from(other == data);
+        let behind = &got[single.len() + header..];
+        let sums = |samples: &[(Sample, u32)]| samples.iter().map(|(_, crc)| *crc).collect::<Vec<_>>();
+        assert_eq!(sums(behind), sums(&plain));
+        let timescale = |at| Recorder::of(&calls).tracks().nth(at).map(|t| t.timescale.get());
+        let (before, after) = (end(&single).unwrap(), got[single.len()].0.pts);
+        if header > 0 {
+            assert_eq!(after, before, "without a gap");
+        } else {
+            let rates = [timescale(0), timescale(1)].map(|t| i64::from(t.unwrap()));
+            assert_eq!(after, before * rates[1] / rates[0], "without a gap");
+        }
+        if header > 0 {
+            let both = layout.duration(Some(length)).unwrap();
+            assert!((both - 2.6).abs() < 0.2, "{both}");
+            let at = layout.seek(2.0, Some(length));
+            assert!(at.0 > data.len() as u64, "{at:?}");
+            demuxer.resume_at(at.1);
+            let again = demux_again_from(&mut demuxer, &calls, &joined[at.0 as usize..]);
+            assert!(samples(&again).len() > 15);
+        }
+    }
+    // A counted file with a tag behind is no more than it was.
+    let layout = Mp3Layout::read(&data).unwrap();
+    assert_eq!(layout.duration(Some(data.len() as u64 + 128)), Some(1.3));
+}
+
 #[test]
 fn a_time_stamp_in_front_is_that_of_the_first_sample_also_past_33_bits() {
     let aac = file("aac.aac");

@@ -124,6 +124,9 @@ impl PackedDemuxer {
             Some(Reader::Framed(reader)) => {
                 reader.damage();
                 reader.set_next(time);
+                if let Some(layout) = &self.layout {
+                    layout.trim(reader);
+                }
             }
             Some(Reader::Adts(scanner, reader)) => {
                 scanner.reset(false);
@@ -272,7 +275,7 @@ impl PackedDemuxer {
                     self.layout = Some(layout);
                 }
                 if let Some(layout) = &self.layout {
-                    reader.set_edit(layout.edit_start(), layout.end().filter(|_| layout.gapless));
+                    layout.trim(&mut reader);
                 }
             }
             Reader::Framed(reader)
