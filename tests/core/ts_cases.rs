@@ -441,6 +441,31 @@ fn a_new_map_keeps_streams_that_stay_and_takes_up_new_ones() {
     assert_eq!(warnings(&calls), ["MPEG-4 part 2 video is not supported"]);
 }
 
+/// As where one stream is joined to another, by multiplexers that never change the version.
+#[test]
+fn a_map_that_moves_is_followed_also_to_the_pid_of_a_stream() {
+    let idr = slice(0x65, true, 300, 1);
+    let picture = annex_b(&[SPS, PPS, &idr], true);
+    for map in [0x1001, VIDEO] {
+        let mut mux = Mux::new(&[(0x1b, VIDEO), (0x0f, AUDIO)]);
+        let sound = |mux: &mut Mux, time: u64| {
+            for time in [time, time + 1920] {
+                mux.pes(AUDIO, Some((time, time)), true, 184, &adts(3, &raw_frame(0, false)));
+            }
+        };
+        mux.pes(VIDEO, Some((0, 0)), false, 184, &picture);
+        sound(&mut mux, 0);
+        mux.section(0, 0, 0, &[0, 1, 0xe0 | (map >> 8) as u8, map as u8]);
+        let streams = [0x1b, 0xe1, 2, 0xf0, 0, 0x0f, 0xe0 | (AUDIO >> 8) as u8, AUDIO as u8, 0xf0, 0];
+        mux.section(map, 2, 0, &[&[0xe1, 2, 0xf0, 0], &streams[..]].concat());
+        mux.pes(0x102, Some((3600, 3600)), false, 184, &picture);
+        sound(&mut mux, 3840);
+        let calls = read(&mux.out);
+        assert_eq!([VIDEO, 0x102, AUDIO].map(|pid| samples(&calls, pid).len()), [1, 1, 4], "{map:#x}");
+        assert!(warnings(&calls).is_empty(), "{:?}", warnings(&calls));
+    }
+}
+
 #[test]
 fn a_stream_that_never_comes_is_not_waited_for_long() {
     let mut mux = Mux::new(&[(0x1b, VIDEO), (0x0f, AUDIO)]);
