@@ -4,6 +4,8 @@ use millrace::container::webm::{Progress, WebmDemuxer, read_cues, read_head, spa
 use millrace::container::{Demuxer, Sample, Sink, TrackId, TrackInfo, TrackKind};
 use std::path::{Path, PathBuf};
 
+use crate::webm_files::{built, element};
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/webm")
 }
@@ -207,4 +209,32 @@ fn damaged_files_never_panic() {
             }
         }
     }
+}
+
+/// Zeros, a distance of 1 and lengths of 258, with fixed codes (RFC 1951 §3.2.6), in zlib's format.
+fn deflated_zeros(count: usize) -> Vec<u8> {
+    let mut bits = vec![true, true, false];
+    bits.extend([false, false, true, true, false, false, false, false]);
+    for _ in 0..(count - 1) / 258 {
+        bits.extend([true, true, false, false, false, true, false, true]);
+        bits.extend([false; 5]);
+    }
+    bits.extend([false; 7]);
+    let packed = bits.chunks(8).map(|c| c.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit)));
+    let mut out = vec![0x78, 1];
+    // A last byte that is not full is filled from above.
+    out.extend(packed);
+    // Adler-32 of zeros.
+    out.extend((((1 + (count - 1) / 258 * 258) % 65_521) as u32 * 0x1_0000 + 1).to_be_bytes());
+    out
+}
+
+#[test]
+fn the_frames_of_a_block_together_are_decompressed_to_some_megabytes_at_most() {
+    let frame = deflated_zeros(5 << 20);
+    let block = [&[0x81, 0, 0, 0x84, 7][..], &frame.repeat(8)].concat();
+    let file = built(&bytes("mm-zlib.mkv"), &[], &[element(&[0xa3], &block)]);
+    let dump = demux([&file[..]]).unwrap();
+    assert_eq!(dump.samples.len(), 3);
+    assert_eq!(dump.warnings.len(), 5);
 }

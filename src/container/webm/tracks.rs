@@ -15,6 +15,9 @@ use crate::time::{Ticks, Timescale};
 /// CodecPrivate at most, once it is decompressed, in bytes: as much as an element may have.
 const MAX_PRIVATE: usize = 16 << 20;
 
+/// What is taken off the start of frames at most, in bytes: it comes again with each. A frame header has a few.
+const MAX_STRIPPED: usize = 1 << 10;
+
 /// A track with what its blocks need.
 #[derive(Clone, Debug)]
 pub(super) struct Track {
@@ -96,9 +99,9 @@ impl Encodings {
                 continue;
             }
             let compression = ebml::child(encoding, id::CONTENT_COMPRESSION).unwrap_or_default();
+            let settings = ebml::child(compression, id::CONTENT_COMP_SETTINGS).unwrap_or_default();
             match ebml::unsigned_child(compression, id::CONTENT_COMP_ALGO).unwrap_or(0) {
-                3 => {
-                    let settings = ebml::child(compression, id::CONTENT_COMP_SETTINGS).unwrap_or_default();
+                3 if settings.len() <= MAX_STRIPPED => {
                     if scope & 1 != 0 {
                         out.stripped = settings.to_vec();
                     }
