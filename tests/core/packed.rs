@@ -178,6 +178,14 @@ fn what_is_joined_on_behind_a_counted_file_is_heard() {
 }
 
 #[test]
+fn a_tag_may_leave_much_room_behind_it() {
+    let mp3 = file("mpeg2-cbr.mp3");
+    let calls = all(&[&tag(&[(b"TIT2", b"\x03Song")]), &vec![0; 700_000][..], &mp3].concat());
+    assert_eq!(samples(&calls), samples(&all(&mp3)));
+    assert_eq!(warnings(&calls), ["no audio frame at the start"]);
+}
+
+#[test]
 fn a_time_stamp_in_front_is_that_of_the_first_sample_also_past_33_bits() {
     let aac = file("aac.aac");
     let mut demuxer = PackedDemuxer::new();
@@ -272,7 +280,7 @@ fn what_is_no_audio_is_refused_in_bounded_memory() {
     let mut random = Random(7);
     for data in [
         vec![],
-        vec![0; 200_000],
+        vec![0; 2_000_000],
         (0..300_000).map(|_| random.below(250) as u8).collect(),
         b"ID3\x04\0\0\x7f\x7f\x7f\x7f".to_vec(),
         vec![0xff; 100_000],

@@ -25,9 +25,9 @@ use crate::codec::mpeg_audio::MpegAudioHeader;
 use crate::error::{Code, PlayerError, Result};
 use crate::time::{PtsUnwrapper, Seconds, Ticks, Timescale};
 
-/// Bytes without a frame after which a stream is given up as unknown: more than the garbage that servers put in front of a stream that is
-/// joined in the middle, which is a frame or two.
-const MAX_PROBE: usize = 64 << 10;
+/// Bytes without a frame after which a stream is given up as unknown, as many as in FLV, Ogg and FLAC: taggers leave some hundred kilobytes
+/// of zeros between a tag and the first frame where a cover image was taken out.
+const MAX_PROBE: usize = 1 << 20;
 
 /// The only track.
 const TRACK: TrackId = TrackId(1);
