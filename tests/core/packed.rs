@@ -1,7 +1,7 @@
 //! Packed audio: samples against golden dumps and ffprobe, tags of every kind, damage, seeking in MP3.
 
 use millrace::container::packed::{Mp3Layout, PackedDemuxer};
-use millrace::container::{Demuxer, Format, Metadata, Sample, TrackId, open, sniff};
+use millrace::container::{Demuxer, Format, Metadata, SNIFFED, Sample, TrackId, open, sniff};
 
 use crate::support::{
     Call, Random, Recorder, check_damage, check_golden, check_splits, demux, demux_again, ffprobe,
@@ -175,6 +175,29 @@ fn what_is_joined_on_behind_a_counted_file_is_heard() {
     // A counted file with a tag behind is no more than it was.
     let layout = Mp3Layout::read(&data).unwrap();
     assert_eq!(layout.duration(Some(data.len() as u64 + 128)), Some(1.3));
+}
+
+#[test]
+fn ogg_is_read_behind_a_tag_too() {
+    let ogg = std::fs::read(fixture_path("ogg/ffmpeg.opus")).unwrap();
+    let plain = demux(open(Format::Ogg).unwrap().as_mut(), [&ogg[..]]);
+    let data = [tag(&[(b"TIT2", b"\x03Song")]), ogg].concat();
+    let calls = demux(open(sniff(&data).unwrap()).unwrap().as_mut(), [&data[..]]);
+    assert_eq!(samples(&calls), samples(&plain));
+    assert!(samples(&calls).len() > 10);
+}
+
+#[test]
+fn formats_are_told_by_what_is_not_their_usual_start_too() {
+    let ts = std::fs::read(fixture_path("ts/bframes.ts")).unwrap();
+    for before in [1, 7, 100, 187, 400] {
+        let prefix = [&vec![0; before][..], &ts].concat();
+        assert_eq!(sniff(&prefix[..SNIFFED]), Some(Format::Ts), "{before}");
+    }
+    for name in [b"wide", b"pnot", b"junk", b"meta"] {
+        assert_eq!(sniff(&[&[0, 0, 0, 8], &name[..]].concat()), Some(Format::Mp4));
+    }
+    assert_eq!(sniff(&[0; SNIFFED]), None);
 }
 
 #[test]

@@ -46,7 +46,7 @@ enum Reader {
     /// The scanner leaves out what is no frame.
     Adts(Scanner, Box<AdtsReader>),
     Framed(Box<FrameReader>),
-    /// A format with a demuxer of its own behind a tag: FLAC. With the byte of the file at which it begins.
+    /// A format with a demuxer of its own behind a tag: FLAC, Ogg. With the byte of the file at which it begins.
     #[cfg(feature = "progressive")]
     Other(Box<dyn Demuxer>, u64),
 }
@@ -231,10 +231,15 @@ impl PackedDemuxer {
     /// Finds out what the frames are of. `last`: no more bytes come.
     fn probe(&mut self, last: bool, sink: &mut dyn Sink) -> Result<()> {
         #[cfg(feature = "progressive")]
-        if self.pending.starts_with(b"fLaC")
-            && let Some(demuxer) = super::open(Format::Flac)
         {
-            return self.begin(Reader::Other(demuxer, self.offset), 0, sink);
+            let format = match self.pending.first_chunk() {
+                Some(b"fLaC") => Some(Format::Flac),
+                Some(b"OggS") => Some(Format::Ogg),
+                _ => None,
+            };
+            if let Some(demuxer) = format.and_then(super::open) {
+                return self.begin(Reader::Other(demuxer, self.offset), 0, sink);
+            }
         }
         let (at, found) = identify(&self.pending, last);
         self.garbage += at;
