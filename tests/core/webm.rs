@@ -4,7 +4,7 @@ use millrace::container::webm::{Progress, WebmDemuxer, read_cues, read_head, spa
 use millrace::container::{Demuxer, Sample, Sink, TrackId, TrackInfo, TrackKind};
 use std::path::{Path, PathBuf};
 
-use crate::webm_files::{built, element};
+use crate::webm_files::{built, element, find};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/webm")
@@ -207,6 +207,26 @@ fn damaged_files_never_panic() {
                     spans(&head, &cues);
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn time_is_counted_in_the_units_of_an_info_behind_the_tracks() {
+    let source = bytes("vp8-opus-cues-end.webm");
+    let tracks = element(&[0x16, 0x54, 0xae, 0x6b], find(&source, &[0x16, 0x54, 0xae, 0x6b]));
+    let blocks = (0..8u8).map(|n| element(&[0xa3], &[&[0x81, 0, n * 30, 0x80][..], &[n; 50]].concat()));
+    let cluster =
+        element(&[0x1f, 0x43, 0xb6, 0x75], &[element(&[0xe7], &[100]), blocks.flatten().collect()].concat());
+    for scale in [250_000u32, 1_000_000, 22_676] {
+        let info = element(&[0x15, 0x49, 0xa9, 0x66], &element(&[0x2a, 0xd7, 0xb1], &scale.to_be_bytes()));
+        let file = |parts: [&[u8]; 3]| element(&[0x18, 0x53, 0x80, 0x67], &parts.concat());
+        let before = demux([&file([&info, &tracks, &cluster])[..]]).unwrap();
+        let behind = demux([&file([&tracks, &info, &cluster])[..]]).unwrap();
+        assert_eq!(before.samples.len(), 8);
+        assert_eq!(behind.samples, before.samples);
+        for track in &before.tracks {
+            assert_eq!(behind.tracks.iter().rfind(|t| t.id == track.id), Some(track));
         }
     }
 }

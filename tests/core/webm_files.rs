@@ -409,7 +409,7 @@ pub fn element(id: &[u8], content: &[u8]) -> Vec<u8> {
 }
 
 /// The content of the first element with this id; for those that a SeekHead names, of the last one.
-fn find<'a>(data: &'a [u8], id: &[u8]) -> &'a [u8] {
+pub fn find<'a>(data: &'a [u8], id: &[u8]) -> &'a [u8] {
     let mut places = data.windows(id.len()).enumerate().filter(|(_, w)| *w == id).map(|(at, _)| at);
     let at = if id.len() == 4 { places.next_back() } else { places.next() }.unwrap() + id.len();
     let len = data[at].leading_zeros() as usize + 1;
