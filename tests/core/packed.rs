@@ -178,6 +178,30 @@ fn what_is_joined_on_behind_a_counted_file_is_heard() {
 }
 
 #[test]
+fn channels_that_an_element_of_the_first_frame_tells_are_in_the_configuration() {
+    let data = file("ffmpeg-quad.adts");
+    let mut demuxer = PackedDemuxer::new();
+    let calls = demux(&mut demuxer, [&data[..]]);
+    let track = Recorder::of(&calls).tracks().next().unwrap().clone();
+    assert_eq!((track.codec.as_str(), track.channels), ("mp4a.40.2", 4));
+    // As ffmpeg writes it to MP4, but for the comment.
+    let config = [5, 9, 0x11, 0x80, 0x04, 0xc4, 0x40, 0x00, 0x21, 0x10, 0x00];
+    assert!(track.sample_entry.windows(config.len()).any(|w| w == config), "{:02x?}", track.sample_entry);
+    assert_eq!(samples(&calls).len(), 11);
+    assert_eq!(warnings(&calls), [""; 0]);
+    check_splits(&new, std::path::Path::new("ffmpeg-quad.adts"), &data, &mut Random(9));
+    check_damage(&new, std::path::Path::new("ffmpeg-quad.adts"), &data, 60, &mut Random(9));
+    // After a seek the element is not there again.
+    let first = samples(&calls)[0].0.size as usize + 7;
+    demuxer.reset();
+    let again = demux_again(&mut demuxer, &calls, [&data[first..]]);
+    assert_eq!(samples(&again).len(), 10);
+    // Nor where a stream is joined: then nothing tells the channels.
+    let Some(Call::Error(code, message, _)) = all(&data[first..]).pop() else { panic!("an error") };
+    assert_eq!((code, message.contains("channels")), ("CODEC_UNSUPPORTED", true), "{message}");
+}
+
+#[test]
 fn ogg_is_read_behind_a_tag_too() {
     let ogg = std::fs::read(fixture_path("ogg/ffmpeg.opus")).unwrap();
     let plain = demux(open(Format::Ogg).unwrap().as_mut(), [&ogg[..]]);

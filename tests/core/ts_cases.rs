@@ -424,6 +424,28 @@ fn he_aac_is_told_from_aac_by_its_frames() {
 }
 
 #[test]
+fn sound_of_which_nothing_tells_the_channels_is_refused_by_name() {
+    let frames = (0..9).map(|i| {
+        let mut frame = adts(3, &raw_frame(i, false));
+        frame[3] &= 0x3f;
+        frame
+    });
+    let stream = frames.collect::<Vec<_>>().concat();
+    let mut demuxer = TsDemuxer::new();
+    let mut recorder = Recorder::default();
+    // The end of a segment cuts a frame.
+    for (i, data) in stream.chunks(stream.len() * 2 / 5).enumerate() {
+        let mut mux = Mux::new(&[(0x0f, AUDIO)]);
+        let time = i as u64 * 9000;
+        mux.pes(AUDIO, Some((time, time)), true, 184, data);
+        demuxer.push(&mux.out, &mut recorder).unwrap();
+        demuxer.finish(&mut recorder).unwrap();
+    }
+    assert_eq!((samples(&recorder.calls, AUDIO).len(), tracks(&recorder.calls).len()), (0, 0));
+    assert_eq!(warnings(&recorder.calls), ["AAC: the stream does not tell which channels it has"]);
+}
+
+#[test]
 fn a_new_map_keeps_streams_that_stay_and_takes_up_new_ones() {
     let mut mux = Mux::new(&[(0x1b, VIDEO)]);
     let idr = slice(0x65, true, 300, 1);

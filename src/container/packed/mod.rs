@@ -452,7 +452,15 @@ impl Demuxer for PackedDemuxer {
         self.state = State::Start;
         self.pending.clear();
         if !self.complete {
-            return Err(PlayerError::new(Code::MediaMalformed, "No frame of audio is found.").at(self.offset));
+            let refused = match &self.reader {
+                Some(Reader::Adts(_, reader)) => reader.refused(),
+                _ => None,
+            };
+            return Err(match refused {
+                Some(what) => PlayerError::new(Code::CodecUnsupported, what),
+                None => PlayerError::new(Code::MediaMalformed, "No frame of audio is found."),
+            }
+            .at(self.offset));
         }
         Ok(())
     }

@@ -319,6 +319,7 @@ impl Track {
             },
             sbr_rate: sbr.then(|| output_rate.unwrap_or(core_rate.saturating_mul(2))),
             ps: false,
+            element_channels: 0,
         };
         let told = AudioSpecificConfig::parse(private);
         let config = told.unwrap_or(made);
