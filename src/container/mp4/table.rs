@@ -23,17 +23,6 @@ const PCM: [&str; 16] = [
     "ima4", "MAC3", "MAC6",
 ];
 
-/// A sample and its first byte in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Located {
-    /// Whose.
-    pub track: TrackId,
-    /// In the file.
-    pub offset: u64,
-    /// Times and size.
-    pub sample: Sample,
-}
-
 /// Unsigned numbers of up to 8 bytes, each in as many as the largest needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Packed {
@@ -349,10 +338,6 @@ pub struct SampleTable {
 /// An `stsz` box of no samples.
 const EMPTY_STSZ: &[u8; 20] = b"\0\0\0\x14stsz\0\0\0\0\0\0\0\0\0\0\0\0";
 
-fn contradiction() -> PlayerError {
-    PlayerError::new(Code::MediaMalformed, "the sample tables contradict each other")
-}
-
 impl SampleTable {
     /// Reads a whole `moov` box, or its body. `Ok(None)` for a file whose samples are in fragments only: the
     /// [`FragmentDemuxer`](super::FragmentDemuxer) reads it.
@@ -384,7 +369,7 @@ impl SampleTable {
             moov.warnings.push("a track with broken sample tables was left out");
         }
         if broken && tracks.is_empty() {
-            return Err(contradiction());
+            return Err(PlayerError::new(Code::MediaMalformed, "the sample tables contradict each other"));
         }
         let duration = moov.timescale.filter(|_| moov.duration > 0);
         let duration = duration.map(|scale| moov.duration as f64 / f64::from(scale.get()));
@@ -446,20 +431,5 @@ impl SampleTable {
     pub(super) fn next(&self, place: usize, at: &mut Cursor) -> Option<Entry> {
         let (track, tables) = self.tracks.get(place)?;
         tables.next(at, track.info.kind == TrackKind::Audio)
-    }
-
-    /// All samples, track by track in decoding order. Tables that contradict each other are an error.
-    pub fn samples(&self) -> Result<Vec<Located>> {
-        let mut out = Vec::new();
-        for (place, (track, tables)) in self.tracks.iter().enumerate() {
-            let mut cursor = Cursor::default();
-            while let Some(Entry { offset, sample, .. }) = self.next(place, &mut cursor) {
-                out.push(Located { track: track.info.id, offset, sample });
-            }
-            if cursor.index < tables.count {
-                return Err(contradiction());
-            }
-        }
-        Ok(out)
     }
 }
