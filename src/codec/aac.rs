@@ -97,6 +97,28 @@ pub struct AudioSpecificConfig {
     pub sbr_rate: Option<u32>,
     /// Parametric stereo is signalled.
     pub ps: bool,
+    /// Channels of the program_config_element that takes the place of `channelConfiguration` 0; 0 without one.
+    pub element_channels: u32,
+}
+
+/// Reads a program_config_element (ISO/IEC 14496-3 §4.4.1.1) up to the alignment in front of its comment. Gives its channels.
+pub fn program_config(r: &mut BitReader<'_>) -> Option<u32> {
+    r.skip(4 + 2 + 4)?; // tag, object type, sampling rate
+    let elements = r.bits(4)? + r.bits(4)? + r.bits(4)?; // in front, at the sides, behind
+    let (lfe, data, coupling) = (r.bits(2)?, r.bits(3)?, r.bits(4)?);
+    for n in [4, 4, 3] {
+        // Mono, stereo and matrix mixdown.
+        if r.bit()? {
+            r.skip(n)?;
+        }
+    }
+    let mut channels = lfe;
+    for _ in 0..elements {
+        channels += 1 + u32::from(r.bit()?);
+        r.skip(4)?;
+    }
+    r.skip((4 * (lfe + data) + 5 * coupling) as usize)?;
+    Some(channels)
 }
 
 fn read_object_type(r: &mut BitReader<'_>) -> Option<u8> {
@@ -122,7 +144,28 @@ impl AudioSpecificConfig {
             channel_config: header.channel_config,
             sbr_rate,
             ps: false,
+            element_channels: 0,
         }
+    }
+
+    /// The bytes of the configuration with the program_config_element that a frame begins with, whose channels are taken over. `None`:
+    /// the frame begins with another element.
+    pub fn with_element_of(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
+        const ID_PCE: u32 = 5;
+        let mut element = BitReader::new(frame);
+        if element.bits(3)? != ID_PCE {
+            return None;
+        }
+        let mut end = element.clone();
+        self.element_channels = program_config(&mut end)?;
+        let mut bits = self.write();
+        for _ in end.remaining()..element.remaining() {
+            bits.put(element.bit()?.into(), 1);
+        }
+        // Its alignment counts from the start of the configuration; the comment is left out.
+        let mut bytes = bits.into_vec();
+        bytes.push(0);
+        Some(bytes)
     }
 
     /// Reads the bytes of a DecoderSpecificInfo, with SBR and PS in either form of explicit signalling.
@@ -131,32 +174,35 @@ impl AudioSpecificConfig {
         let mut object_type = read_object_type(&mut r)?;
         let sampling_rate = read_rate(&mut r)?;
         let channel_config = r.bits(4)? as u8;
-        let (mut sbr_rate, mut ps) = (None, false);
+        let (mut sbr_rate, mut ps, mut element_channels) = (None, false, 0);
         if object_type == 5 || object_type == 29 {
             ps = object_type == 29;
             sbr_rate = Some(read_rate(&mut r)?);
             object_type = read_object_type(&mut r)?;
-        } else if matches!(object_type, 1..=4 | 6 | 7) {
-            // GASpecificConfig (§4.4.1), then perhaps the backward compatible extension. A program_config_element (configuration
-            // 0) is of unknown length: what follows it is not looked for.
-            let _ = Self::backward_compatible(&mut r, channel_config, &mut sbr_rate, &mut ps);
         }
-        Some(Self { object_type, sampling_rate, channel_config, sbr_rate, ps })
+        if matches!(object_type, 1..=4 | 6 | 7) {
+            // GASpecificConfig (§4.4.1), then perhaps the backward compatible extension, which is not looked for behind a
+            // program_config_element.
+            let extension = Self::general(&mut r);
+            if channel_config == 0 {
+                element_channels = extension.and_then(|_| program_config(&mut r)).unwrap_or(0);
+            } else if extension == Some(false) && sbr_rate.is_none() {
+                let _ = Self::backward_compatible(&mut r, &mut sbr_rate, &mut ps);
+            }
+        }
+        Some(Self { object_type, sampling_rate, channel_config, sbr_rate, ps, element_channels })
     }
 
-    fn backward_compatible(
-        r: &mut BitReader<'_>,
-        channel_config: u8,
-        sbr_rate: &mut Option<u32>,
-        ps: &mut bool,
-    ) -> Option<()> {
+    /// The start of GASpecificConfig. Gives its `extensionFlag`.
+    fn general(r: &mut BitReader<'_>) -> Option<bool> {
         r.skip(1)?; // frameLengthFlag
         if r.bit()? {
             r.skip(14)?; // coreCoderDelay
         }
-        if r.bit()? || channel_config == 0 {
-            return None;
-        }
+        r.bit()
+    }
+
+    fn backward_compatible(r: &mut BitReader<'_>, sbr_rate: &mut Option<u32>, ps: &mut bool) -> Option<()> {
         if r.bits(11)? == 0x2b7 && read_object_type(r)? == 5 && r.bit()? {
             *sbr_rate = Some(read_rate(r)?);
             if r.bits(11)? == 0x548 {
@@ -168,6 +214,10 @@ impl AudioSpecificConfig {
 
     /// Writes the configuration: 2 bytes for AAC-LC, hierarchical explicit signalling with SBR.
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.write().into_vec()
+    }
+
+    fn write(&self) -> BitWriter {
         let mut bits = BitWriter::default();
         let rate = |bits: &mut BitWriter, rate: u32| match SAMPLING_RATES.iter().position(|&r| r == rate) {
             Some(i) => bits.put(i as u32, 4),
@@ -187,7 +237,7 @@ impl AudioSpecificConfig {
             bits.put(u32::from(self.object_type), 5);
         }
         bits.put(0, 3); // GASpecificConfig: 1024 samples, no core coder, no extension
-        bits.into_vec()
+        bits
     }
 
     /// Samples per second of what is heard.
@@ -195,9 +245,9 @@ impl AudioSpecificConfig {
         self.sbr_rate.unwrap_or(self.sampling_rate)
     }
 
-    /// Channels that are heard; 0 where only a program_config_element tells.
+    /// Channels that are heard; 0 where it is not told.
     pub fn channels(&self) -> u32 {
-        if self.ps { 2 } else { channel_count(self.channel_config).unwrap_or(0) }
+        if self.ps { 2 } else { channel_count(self.channel_config).unwrap_or(self.element_channels) }
     }
 
     /// The RFC 6381 codec string: `mp4a.40.2`, `.5` with SBR, `.29` with PS too.
@@ -344,6 +394,7 @@ mod tests {
             channel_config: 2,
             sbr_rate: None,
             ps: false,
+            element_channels: 0,
         };
         assert_eq!(lc.to_bytes(), [0x12, 0x10]);
         assert_eq!(lc.codec_string(), "mp4a.40.2");
@@ -373,6 +424,16 @@ mod tests {
         let c = AudioSpecificConfig::parse(&[0x13, 0x08, 0x56, 0xe5, 0x9d, 0x48, 0x80]).unwrap();
         assert_eq!((c.sbr_rate, c.ps, c.channels()), (Some(48000), true, 2));
         assert_eq!(c.codec_string(), "mp4a.40.29");
+    }
+
+    #[test]
+    fn a_program_config_element_tells_the_channels() {
+        // Of libavcodec: quad, with a comment.
+        let config =
+            [0x11, 0x80, 0x04, 0xc4, 0x40, 0x00, 0x21, 0x10, 0x04, b'L', b'a', b'v', b'c', 0x56, 0xe5, 0x00];
+        let read = AudioSpecificConfig::parse(&config).unwrap();
+        assert_eq!((read.channel_config, read.channels()), (0, 4));
+        assert_eq!(AudioSpecificConfig::parse(&config[..5]).unwrap().channels(), 0, "cut off");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! AAC in LATM with LOAS framing (ISO/IEC 14496-3 §1.7): what broadcasters send in MPEG-TS in place of ADTS.
 
 use crate::bytes::{BitReader, BitWriter};
-use crate::codec::aac::{AudioSpecificConfig, SAMPLING_RATES};
+use crate::codec::aac::{AudioSpecificConfig, SAMPLING_RATES, program_config};
 
 /// Bytes of the header of an `AudioSyncStream` frame (§1.7.2.1).
 pub const HEADER_SIZE: usize = 3;
@@ -202,19 +202,10 @@ fn skip_config(r: &mut BitReader<'_>) -> Option<bool> {
     Some(short)
 }
 
-/// `program_config_element()` (§4.4.1.1).
+/// `program_config_element()` (§4.4.1.1), to its end.
 fn skip_program_config(r: &mut BitReader<'_>) -> Option<()> {
     let start = r.remaining();
-    r.skip(4 + 2 + 4)?;
-    let (front, side, back) = (r.bits(4)?, r.bits(4)?, r.bits(4)?);
-    let (lfe, data, coupling) = (r.bits(2)?, r.bits(3)?, r.bits(4)?);
-    for n in [4, 4, 3] {
-        // Mono, stereo and matrix mixdown.
-        if r.bit()? {
-            r.skip(n)?;
-        }
-    }
-    r.skip((5 * (front + side + back + coupling) + 4 * (lfe + data)) as usize)?;
+    program_config(r)?;
     // Alignment counts from the start of the configuration, which is where the element's own place is known from: 16 bits of
     // it come before, with escapes 24 more (§4.5.1.2).
     let read = start - r.remaining();

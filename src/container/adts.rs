@@ -13,6 +13,9 @@ use crate::time::{Ticks, Timescale};
 /// as if it had it, two in a row one in ten thousand.
 const PROBE_FRAMES: usize = 2;
 
+/// Bytes within which a program_config_element ends, its comment left aside: the largest has 388 bits.
+const LAYOUT: usize = 49;
+
 /// A frame that was read before the track could be announced.
 #[derive(Clone, Copy, Debug)]
 struct Held {
@@ -55,11 +58,16 @@ pub struct AdtsReader {
     carried: bool,
     /// 90 kHz time stamp of the PES packet, for the first frame that begins in it.
     next_time: Option<Ticks>,
+    /// Offset of the last frame.
+    at: u64,
     /// The one for the frame in `head`.
     frame_time: Option<Ticks>,
     /// Time of the next frame, in samples.
     next: Option<Ticks>,
-    warned_blocks: bool,
+    /// Why frames are dropped.
+    refused: Option<&'static str>,
+    /// The start of the last frame that began with a program_config_element.
+    layout: Vec<u8>,
 }
 
 impl AdtsReader {
@@ -79,10 +87,18 @@ impl AdtsReader {
             held_frames: Vec::new(),
             carried: false,
             next_time: None,
+            at: 0,
             frame_time: None,
             next: None,
-            warned_blocks: false,
+            refused: None,
+            layout: Vec::new(),
         }
+    }
+
+    /// Why there is no sound, where that is known.
+    #[cfg(feature = "packed")]
+    pub fn refused(&self) -> Option<&'static str> {
+        self.refused
     }
 
     /// Whether the sink knows the track.
@@ -184,17 +200,10 @@ impl AdtsReader {
             (next, None) => next,
         };
         self.next = pts.map(|pts| pts + Ticks::from(duration));
-        let usable = header.blocks == 1 && header.channel_config != 0;
-        if !usable && !self.warned_blocks {
-            self.warned_blocks = true;
-            sink.warning(
-                offset,
-                if header.blocks > 1 {
-                    "AAC: several data blocks in an ADTS frame are not supported"
-                } else {
-                    "AAC: channels of a program config element are not supported"
-                },
-            );
+        self.at = offset;
+        let usable = header.blocks == 1;
+        if !usable {
+            self.refuse("AAC: several data blocks in an ADTS frame are not supported", sink);
         }
         self.frame = Some(Frame {
             pts: pts.filter(|_| usable),
@@ -213,7 +222,15 @@ impl AdtsReader {
         }
         self.stream = Some(header);
         self.open = false;
-        self.warned_blocks = false;
+        self.refused = None;
+        self.layout = Vec::new();
+    }
+
+    /// Says why there is no sound, once.
+    fn refuse(&mut self, what: &'static str, sink: &mut dyn Sink) {
+        if self.refused.replace(what).is_none() {
+            sink.warning(self.at, what);
+        }
     }
 
     fn end_frame(&mut self, frame: Frame, sink: &mut dyn Sink) {
@@ -243,9 +260,23 @@ impl AdtsReader {
             sbr &= aac::carries_sbr(frame) || aac::ends_in_lfe(header.channel_config);
             rest = tail;
         }
-        let config = AudioSpecificConfig::from_adts(&header, sbr);
+        let mut config = AudioSpecificConfig::from_adts(&header, sbr);
+        let mut bytes = config.to_bytes();
+        if header.channel_config == 0 {
+            // A program_config_element tells the channels. Encoders put it into the first frame alone.
+            let start = self.held.get(..LAYOUT.min(self.held.len())).unwrap_or_default();
+            if config.with_element_of(start).is_some() {
+                self.layout = start.to_vec();
+            }
+            let Some(told) = config.with_element_of(&self.layout) else {
+                self.held.clear();
+                self.held_frames.clear();
+                return self.refuse("AAC: the stream does not tell which channels it has", sink);
+            };
+            bytes = told;
+        }
         let mut entry = ByteWriter::new();
-        aac::write_mp4a(&mut entry, &config);
+        aac::write_mp4a_with(&mut entry, &config, &bytes);
         let info = TrackInfo {
             id: self.track,
             kind: TrackKind::Audio,
@@ -323,7 +354,7 @@ impl AdtsReader {
             let tail = self.held.split_off(self.held.len() - cut);
             self.announce(sink);
             self.held = tail;
-            self.carried = self.frame.is_some();
+            self.carried = self.open && self.frame.is_some();
         } else if self.open
             && let Some(frame) = self.frame
         {

@@ -59,8 +59,8 @@ struct Output {
     #[cfg(feature = "ts-extra")]
     latm_config: Option<LatmConfig>,
     edit_start: Ticks,
-    /// Where what is presented ends.
-    end: Option<Ticks>,
+    /// Where what is presented ends, and where the frames end that are counted.
+    end: Option<(Ticks, Ticks)>,
     #[cfg(feature = "ts-extra")]
     warned: bool,
     /// Offset in the input of the stream's first byte, if all of it lay together.
@@ -99,8 +99,8 @@ impl FrameReader {
     }
 
     #[cfg_attr(not(feature = "progressive"), allow(dead_code, reason = "only files tell"))]
-    /// What is left out of the presentation at its start (in samples), and where it ends, for files that tell.
-    pub fn set_edit(&mut self, start: Ticks, end: Option<Ticks>) {
+    /// What is left out of the presentation at its start (in samples), and where it and the frames end, for files that tell.
+    pub fn set_edit(&mut self, start: Ticks, end: Option<(Ticks, Ticks)>) {
         self.out.edit_start = start;
         self.out.end = end;
     }
@@ -315,8 +315,10 @@ impl Output {
     }
 
     fn set_rate(&mut self, rate: u32) {
-        if let (Some(next), 1..) = (self.next, self.rate) {
-            self.next = Some(next.saturating_mul(rate.into()) / Ticks::from(self.rate));
+        if self.rate > 0 {
+            let scaled = |t: Ticks| t.saturating_mul(rate.into()) / Ticks::from(self.rate);
+            self.next = self.next.map(scaled);
+            self.end = self.end.map(|(end, counted)| (scaled(end), scaled(counted)));
         }
         self.rate = rate;
     }
@@ -355,11 +357,17 @@ impl Output {
             // Without any time yet, as in the rest of a PES packet whose start was lost.
             (None, None) => return,
         };
-        self.next = Some(pts.saturating_add(samples.into()));
-        let duration = match self.end {
-            Some(end) => end.saturating_sub(pts).clamp(0, samples.into()) as u32,
-            None => samples,
-        };
+        let mut next = pts.saturating_add(samples.into());
+        let mut duration = samples;
+        if let Some((end, counted)) = self.end.filter(|(_, counted)| pts < *counted) {
+            duration = end.saturating_sub(pts).clamp(0, samples.into()) as u32;
+            if next >= counted {
+                // A frame that still comes is of a file that was joined on: it follows without a gap.
+                self.end = None;
+                next = next.min(end);
+            }
+        }
+        self.next = Some(next);
         if duration == 0 {
             return;
         }

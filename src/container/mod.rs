@@ -323,10 +323,16 @@ pub fn open(format: Format) -> Option<Box<dyn Demuxer>> {
     }
 }
 
-/// Tells the container from the first bytes; 205 bytes are enough for every answer, fewer may be. `None`: unknown or too short.
+/// Bytes that are enough for every answer of [`sniff`].
+pub const SNIFFED: usize = 1024;
+
+/// Tells the container from the first bytes; fewer than [`SNIFFED`] may be enough. `None`: unknown or too short.
 pub fn sniff(prefix: &[u8]) -> Option<Format> {
-    const BOXES: [&[u8; 4]; 11] =
-        [b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"emsg", b"free", b"mdat", b"prft", b"uuid", b"skip"];
+    // The last four begin files of QuickTime.
+    const BOXES: [&[u8; 4]; 15] = [
+        b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"emsg", b"free", b"mdat", b"prft", b"uuid", b"skip",
+        b"meta", b"wide", b"pnot", b"junk",
+    ];
     if prefix.get(4..8).is_some_and(|name| BOXES.iter().any(|b| name == *b)) {
         return Some(Format::Mp4);
     }
@@ -351,6 +357,12 @@ pub fn sniff(prefix: &[u8]) -> Option<Format> {
             Format::Mp3
         }
         _ if prefix.starts_with(b"WEBVTT") || prefix.starts_with(b"\xef\xbb\xbfWEBVTT") => Format::WebVtt,
+        // Joined within a packet, or behind something else.
+        _ if (1..prefix.len())
+            .any(|at| [188, 192, 204].iter().any(|n| (0..3).all(|i| is(at + i * n, 0x47)))) =>
+        {
+            Format::Ts
+        }
         _ => return None,
     };
     Some(known)

@@ -313,6 +313,7 @@ impl Session {
         }
         if let Some((_, pipeline)) = &mut stream.pipeline {
             pipeline.set_opens(segment.start < OPENING);
+            pipeline.set_url(&segment.url);
             pipeline.begin_segment(segment.start);
         }
         let mut init = None;

@@ -6,15 +6,13 @@ use super::io::*;
 use super::linear::{Adopted, Found};
 use super::requests::{Requests, Ticket, Verdict};
 use super::session::Ctx;
-use crate::container::Format;
+use crate::container::{Format, SNIFFED};
 use crate::error::{Code, PlayerError};
 use crate::manifest::{Presentation, url};
 
 /// Bytes of a manifest above which it is taken for something else: the largest known, a day of 2-second segments without a
 /// template, has a few megabytes.
 const MAX_MANIFEST: usize = 64 << 20;
-/// Bytes that are looked at before a response is taken for media that no manifest reader wants.
-const SNIFF: usize = 1024;
 
 /// The head of a response.
 pub(super) struct Head<'a> {
@@ -163,7 +161,7 @@ impl Loading {
             );
         }
         // Media never becomes a manifest: what has come is the start of its download.
-        if self.body.len() >= SNIFF {
+        if self.body.len() >= SNIFFED {
             self.as_media(false).unwrap_or(Outcome::Pending)
         } else {
             Outcome::Pending
@@ -184,12 +182,10 @@ impl Loading {
 
     fn media_format(&self) -> Option<Format> {
         let told = self.request.kind.as_deref().and_then(media_type);
-        let path = self.url.split(['?', '#']).next().unwrap_or("");
-        let extension = || media_type(path.rsplit('/').next()?.rsplit_once('.')?.1);
         crate::container::sniff(&self.body)
             .or(told)
             .or_else(|| self.content_type.as_deref().and_then(media_type))
-            .or_else(extension)
+            .or_else(|| named_by(&self.url))
     }
 
     #[cfg(feature = "progressive")]
@@ -436,10 +432,16 @@ fn media_type(name: &str) -> Option<Format> {
         "flac" => Format::Flac,
         "mpeg" | "mp3" => Format::Mp3,
         "aac" | "aacp" | "adts" => Format::Adts,
-        "ac3" | "eac3" => Format::Ac3,
+        "ac3" | "eac3" | "ec3" => Format::Ac3,
         "wav" | "wave" => Format::Wav,
         _ => return None,
     })
+}
+
+/// The format that the extension in a URL names.
+pub(super) fn named_by(url: &str) -> Option<Format> {
+    let path = url.split(['?', '#']).next()?;
+    media_type(path.rsplit('/').next()?.rsplit_once('.')?.1)
 }
 
 /// First bytes of a playlist (RFC 8216bis §4.3.1.1), also known to builds that cannot read it.

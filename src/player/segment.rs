@@ -3,8 +3,9 @@
 
 use super::buffer::{InitKey, Piece};
 use super::io::BufferId;
+use super::loading::named_by;
 use super::wrapping::{ASKED, Form, Wrapping, mp4_mime};
-use crate::container::{self, Demuxer, Format, TrackId, TrackInfo, TrackKind};
+use crate::container::{self, Demuxer, Format, SNIFFED, TrackId, TrackInfo, TrackKind};
 use crate::error::{Code, PlayerError, Result};
 use crate::remux::{self, Muxer};
 use crate::time::Seconds;
@@ -54,6 +55,8 @@ pub(super) struct Pipeline {
     /// What the manifest says, for formats that are passed through.
     #[cfg_attr(not(feature = "webm"), expect(dead_code, reason = "WebM alone is passed through"))]
     declared_mime: Rc<str>,
+    /// The format that the URL names.
+    named: Option<Format>,
     kind: Kind,
     in_init: bool,
     opens: bool,
@@ -64,9 +67,6 @@ pub(super) struct Pipeline {
     wrapped: bool,
 }
 
-/// Bytes after which an unknown format stays unknown.
-const SNIFF_LIMIT: usize = 2 * 188 + 1;
-
 impl Pipeline {
     /// `serial` tells this pipeline's initialization segments from those of others.
     pub fn new(serial: u32, wanted: Wanted, declared_mime: &str) -> Self {
@@ -74,6 +74,7 @@ impl Pipeline {
             serial,
             wanted,
             declared_mime: declared_mime.into(),
+            named: None,
             kind: Kind::Unknown(Vec::new()),
             in_init: false,
             opens: false,
@@ -150,6 +151,11 @@ impl Pipeline {
         }
     }
 
+    /// A segment comes from this URL.
+    pub fn set_url(&mut self, url: &str) {
+        self.named = named_by(url);
+    }
+
     /// A segment comes: where the manifest has it.
     pub fn begin_segment(&mut self, start: Seconds) {
         self.start = Some(start);
@@ -183,7 +189,7 @@ impl Pipeline {
     pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
         if let Kind::Unknown(prefix) = &mut self.kind {
             prefix.extend_from_slice(bytes);
-            let Some(kind) = open(prefix, prefix.len() >= SNIFF_LIMIT)? else { return Ok(()) };
+            let Some(kind) = open(prefix, prefix.len() >= SNIFFED, self.named)? else { return Ok(()) };
             let prefix = std::mem::take(prefix);
             self.kind = kind;
             self.tell_opened();
@@ -232,7 +238,7 @@ impl Pipeline {
             if prefix.is_empty() {
                 return Err(PlayerError::new(Code::MediaEmpty, "the segment is empty"));
             }
-            match open(prefix, true)? {
+            match open(prefix, true, self.named)? {
                 Some(kind) => {
                     let prefix = std::mem::take(prefix);
                     self.kind = kind;
@@ -403,8 +409,10 @@ fn remux(demuxer: Box<dyn Demuxer>) -> Kind {
     Kind::Remux { demuxer, muxer: Box::new(Muxer::new()), lanes: Vec::new(), generation: 0 }
 }
 
-fn open(prefix: &[u8], complete: bool) -> Result<Option<Kind>> {
-    Ok(match container::sniff(prefix) {
+/// `named`: the format by the URL. It tells audio that begins within a frame or behind something else, as no bytes do.
+fn open(prefix: &[u8], complete: bool, named: Option<Format>) -> Result<Option<Kind>> {
+    let named = named.filter(|f| complete && matches!(f, Format::Mp3 | Format::Adts | Format::Ac3));
+    Ok(match container::sniff(prefix).or(named) {
         Some(Format::Mp4) => Some(remux(Box::new(container::mp4::FragmentDemuxer::new()))),
         #[cfg(feature = "ts")]
         Some(Format::Ts) if prefix.len() > 188 || complete => {

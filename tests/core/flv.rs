@@ -324,6 +324,24 @@ fn wrong_sizes_behind_tags_are_said_once_and_wrong_tags_dropped() {
 }
 
 #[test]
+fn tags_of_another_stream_are_read_and_found_again() {
+    let data = file("ffmpeg-avc-aac.flv");
+    let mut other = data.clone();
+    for (at, ..) in tags(&data) {
+        other[at + 8..at + 11].copy_from_slice(&[0, 0, 1]);
+    }
+    let calls = all(&other);
+    assert_eq!(quiet(&calls), quiet(&all(&data)));
+    assert_eq!(warnings(&calls), ["tags of another stream than 0"]);
+    // After a seek.
+    let mut demuxer = FlvDemuxer::new();
+    let before = demux(&mut demuxer, [&other[..]]);
+    demuxer.reset();
+    let again = demux_again(&mut demuxer, &quiet(&before), [&other[data.len() / 2..]]);
+    assert!(samples(&again, VIDEO).len() > 30);
+}
+
+#[test]
 fn what_is_not_played_is_named() {
     let calls = all(&file("sorenson-aac.flv"));
     assert_eq!(warnings(&calls), ["Sorenson H.263 video is not supported"]);

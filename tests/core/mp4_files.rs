@@ -425,6 +425,28 @@ fn counts_and_sizes_beyond_the_box_are_refused_and_memory_stays_bounded() {
     assert_eq!(SampleTable::read(&moov).unwrap().unwrap().tracks().count(), 1);
 }
 
+/// One sample too few in `stts`, one too many in `stsz`: the other samples are there.
+#[test]
+fn tables_that_contradict_each_other_cost_the_samples_that_one_lacks() {
+    let data = fixture("file-quicktime.mov");
+    let all = whole(&data);
+    let counts = |r: &Recorder| [1, 2].map(|id| r.samples(TrackId(id)).len());
+    let mut short = data.clone();
+    let stts = short.windows(4).position(|w| w == b"stts").unwrap();
+    // The last of its runs.
+    let runs = u32::from_be_bytes(data[stts + 8..stts + 12].try_into().unwrap()) as usize;
+    short[stts + 12 + 8 * (runs - 1) + 3] -= 1;
+    let recorder = whole(&short);
+    assert_eq!(counts(&recorder), [counts(&all)[0] - 1, counts(&all)[1]]);
+    let warnings = recorder.calls.iter().filter(|c| matches!(c, Call::Warning(..))).count();
+    assert_eq!(warnings, 1);
+    // Millions of samples of which there are no times.
+    let mut many = data.clone();
+    let stsz = many.windows(4).position(|w| w == b"stsz").unwrap();
+    many[stsz + 8..stsz + 16].copy_from_slice(&[0, 0, 0, 1, 0, 0x40, 0, 0]);
+    assert_eq!(counts(&whole(&many)), counts(&all));
+}
+
 /// The body of a box of a track, counted from 0; `None`: as it is.
 type MadeTable<'a> = &'a dyn Fn(usize, &[u8]) -> Option<Vec<u8>>;
 

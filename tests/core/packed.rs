@@ -1,7 +1,7 @@
 //! Packed audio: samples against golden dumps and ffprobe, tags of every kind, damage, seeking in MP3.
 
 use millrace::container::packed::{Mp3Layout, PackedDemuxer};
-use millrace::container::{Demuxer, Format, Metadata, Sample, TrackId, open, sniff};
+use millrace::container::{Demuxer, Format, Metadata, SNIFFED, Sample, TrackId, open, sniff};
 
 use crate::support::{
     Call, Random, Recorder, check_damage, check_golden, check_splits, demux, demux_again, ffprobe,
@@ -133,6 +133,105 @@ fn what_lame_put_around_the_sound_is_left_out_as_ffprobe_does() {
     assert_eq!((layout.frames, layout.delay), (Some(51), 576));
 }
 
+/// `cat`, and stations that send one file after the other.
+#[test]
+fn what_is_joined_on_behind_a_counted_file_is_heard() {
+    let data = file("lame-vbr.mp3");
+    let single = samples(&all(&data));
+    let end = |samples: &[(Sample, u32)]| samples.last().map(|(s, _)| s.pts + i64::from(s.duration.unwrap()));
+    for other in ["lame-vbr.mp3", "mpeg2-cbr.mp3"] {
+        let other = file(other);
+        let layout = Mp3Layout::read(&data).unwrap();
+        let length = (data.len() + other.len()) as u64;
+        let mut demuxer = PackedDemuxer::new();
+        let joined = [&data[..], &other].concat();
+        let calls = demux(&mut demuxer, [&joined[..]]);
+        let got = samples(&calls);
+        assert_eq!(got[..single.len()], single, "the first one as it is alone");
+        // Its header frame is silence.
+        let plain = samples(&all(&other));
+        let header = usize::from(other == data);
+        let behind = &got[single.len() + header..];
+        let sums = |samples: &[(Sample, u32)]| samples.iter().map(|(_, crc)| *crc).collect::<Vec<_>>();
+        assert_eq!(sums(behind), sums(&plain));
+        let timescale = |at| Recorder::of(&calls).tracks().nth(at).map(|t| t.timescale.get());
+        let (before, after) = (end(&single).unwrap(), got[single.len()].0.pts);
+        if header > 0 {
+            assert_eq!(after, before, "without a gap");
+        } else {
+            let rates = [timescale(0), timescale(1)].map(|t| i64::from(t.unwrap()));
+            assert_eq!(after, before * rates[1] / rates[0], "without a gap");
+        }
+        if header > 0 {
+            let both = layout.duration(Some(length)).unwrap();
+            assert!((both - 2.6).abs() < 0.2, "{both}");
+            let at = layout.seek(2.0, Some(length));
+            assert!(at.0 > data.len() as u64, "{at:?}");
+            demuxer.resume_at(at.1);
+            let again = demux_again_from(&mut demuxer, &calls, &joined[at.0 as usize..]);
+            assert!(samples(&again).len() > 15);
+        }
+    }
+    // A counted file with a tag behind is no more than it was.
+    let layout = Mp3Layout::read(&data).unwrap();
+    assert_eq!(layout.duration(Some(data.len() as u64 + 128)), Some(1.3));
+}
+
+#[test]
+fn channels_that_an_element_of_the_first_frame_tells_are_in_the_configuration() {
+    let data = file("ffmpeg-quad.adts");
+    let mut demuxer = PackedDemuxer::new();
+    let calls = demux(&mut demuxer, [&data[..]]);
+    let track = Recorder::of(&calls).tracks().next().unwrap().clone();
+    assert_eq!((track.codec.as_str(), track.channels), ("mp4a.40.2", 4));
+    // As ffmpeg writes it to MP4, but for the comment.
+    let config = [5, 9, 0x11, 0x80, 0x04, 0xc4, 0x40, 0x00, 0x21, 0x10, 0x00];
+    assert!(track.sample_entry.windows(config.len()).any(|w| w == config), "{:02x?}", track.sample_entry);
+    assert_eq!(samples(&calls).len(), 11);
+    assert_eq!(warnings(&calls), [""; 0]);
+    check_splits(&new, std::path::Path::new("ffmpeg-quad.adts"), &data, &mut Random(9));
+    check_damage(&new, std::path::Path::new("ffmpeg-quad.adts"), &data, 60, &mut Random(9));
+    // After a seek the element is not there again.
+    let first = samples(&calls)[0].0.size as usize + 7;
+    demuxer.reset();
+    let again = demux_again(&mut demuxer, &calls, [&data[first..]]);
+    assert_eq!(samples(&again).len(), 10);
+    // Nor where a stream is joined: then nothing tells the channels.
+    let Some(Call::Error(code, message, _)) = all(&data[first..]).pop() else { panic!("an error") };
+    assert_eq!((code, message.contains("channels")), ("CODEC_UNSUPPORTED", true), "{message}");
+}
+
+#[test]
+fn ogg_is_read_behind_a_tag_too() {
+    let ogg = std::fs::read(fixture_path("ogg/ffmpeg.opus")).unwrap();
+    let plain = demux(open(Format::Ogg).unwrap().as_mut(), [&ogg[..]]);
+    let data = [tag(&[(b"TIT2", b"\x03Song")]), ogg].concat();
+    let calls = demux(open(sniff(&data).unwrap()).unwrap().as_mut(), [&data[..]]);
+    assert_eq!(samples(&calls), samples(&plain));
+    assert!(samples(&calls).len() > 10);
+}
+
+#[test]
+fn formats_are_told_by_what_is_not_their_usual_start_too() {
+    let ts = std::fs::read(fixture_path("ts/bframes.ts")).unwrap();
+    for before in [1, 7, 100, 187, 400] {
+        let prefix = [&vec![0; before][..], &ts].concat();
+        assert_eq!(sniff(&prefix[..SNIFFED]), Some(Format::Ts), "{before}");
+    }
+    for name in [b"wide", b"pnot", b"junk", b"meta"] {
+        assert_eq!(sniff(&[&[0, 0, 0, 8], &name[..]].concat()), Some(Format::Mp4));
+    }
+    assert_eq!(sniff(&[0; SNIFFED]), None);
+}
+
+#[test]
+fn a_tag_may_leave_much_room_behind_it() {
+    let mp3 = file("mpeg2-cbr.mp3");
+    let calls = all(&[&tag(&[(b"TIT2", b"\x03Song")]), &vec![0; 700_000][..], &mp3].concat());
+    assert_eq!(samples(&calls), samples(&all(&mp3)));
+    assert_eq!(warnings(&calls), ["no audio frame at the start"]);
+}
+
 #[test]
 fn a_time_stamp_in_front_is_that_of_the_first_sample_also_past_33_bits() {
     let aac = file("aac.aac");
@@ -228,7 +327,7 @@ fn what_is_no_audio_is_refused_in_bounded_memory() {
     let mut random = Random(7);
     for data in [
         vec![],
-        vec![0; 200_000],
+        vec![0; 2_000_000],
         (0..300_000).map(|_| random.below(250) as u8).collect(),
         b"ID3\x04\0\0\x7f\x7f\x7f\x7f".to_vec(),
         vec![0xff; 100_000],

@@ -424,6 +424,28 @@ fn he_aac_is_told_from_aac_by_its_frames() {
 }
 
 #[test]
+fn sound_of_which_nothing_tells_the_channels_is_refused_by_name() {
+    let frames = (0..9).map(|i| {
+        let mut frame = adts(3, &raw_frame(i, false));
+        frame[3] &= 0x3f;
+        frame
+    });
+    let stream = frames.collect::<Vec<_>>().concat();
+    let mut demuxer = TsDemuxer::new();
+    let mut recorder = Recorder::default();
+    // The end of a segment cuts a frame.
+    for (i, data) in stream.chunks(stream.len() * 2 / 5).enumerate() {
+        let mut mux = Mux::new(&[(0x0f, AUDIO)]);
+        let time = i as u64 * 9000;
+        mux.pes(AUDIO, Some((time, time)), true, 184, data);
+        demuxer.push(&mux.out, &mut recorder).unwrap();
+        demuxer.finish(&mut recorder).unwrap();
+    }
+    assert_eq!((samples(&recorder.calls, AUDIO).len(), tracks(&recorder.calls).len()), (0, 0));
+    assert_eq!(warnings(&recorder.calls), ["AAC: the stream does not tell which channels it has"]);
+}
+
+#[test]
 fn a_new_map_keeps_streams_that_stay_and_takes_up_new_ones() {
     let mut mux = Mux::new(&[(0x1b, VIDEO)]);
     let idr = slice(0x65, true, 300, 1);
@@ -439,6 +461,31 @@ fn a_new_map_keeps_streams_that_stay_and_takes_up_new_ones() {
     assert_eq!(samples(&calls, AUDIO).len(), 2);
     assert_eq!(calls.iter().filter(|c| **c == Call::Complete).count(), 3, "once per map");
     assert_eq!(warnings(&calls), ["MPEG-4 part 2 video is not supported"]);
+}
+
+/// As where one stream is joined to another, by multiplexers that never change the version.
+#[test]
+fn a_map_that_moves_is_followed_also_to_the_pid_of_a_stream() {
+    let idr = slice(0x65, true, 300, 1);
+    let picture = annex_b(&[SPS, PPS, &idr], true);
+    for map in [0x1001, VIDEO] {
+        let mut mux = Mux::new(&[(0x1b, VIDEO), (0x0f, AUDIO)]);
+        let sound = |mux: &mut Mux, time: u64| {
+            for time in [time, time + 1920] {
+                mux.pes(AUDIO, Some((time, time)), true, 184, &adts(3, &raw_frame(0, false)));
+            }
+        };
+        mux.pes(VIDEO, Some((0, 0)), false, 184, &picture);
+        sound(&mut mux, 0);
+        mux.section(0, 0, 0, &[0, 1, 0xe0 | (map >> 8) as u8, map as u8]);
+        let streams = [0x1b, 0xe1, 2, 0xf0, 0, 0x0f, 0xe0 | (AUDIO >> 8) as u8, AUDIO as u8, 0xf0, 0];
+        mux.section(map, 2, 0, &[&[0xe1, 2, 0xf0, 0], &streams[..]].concat());
+        mux.pes(0x102, Some((3600, 3600)), false, 184, &picture);
+        sound(&mut mux, 3840);
+        let calls = read(&mux.out);
+        assert_eq!([VIDEO, 0x102, AUDIO].map(|pid| samples(&calls, pid).len()), [1, 1, 4], "{map:#x}");
+        assert!(warnings(&calls).is_empty(), "{:?}", warnings(&calls));
+    }
 }
 
 #[test]

@@ -4,6 +4,8 @@ use millrace::container::webm::{Progress, WebmDemuxer, read_cues, read_head, spa
 use millrace::container::{Demuxer, Sample, Sink, TrackId, TrackInfo, TrackKind};
 use std::path::{Path, PathBuf};
 
+use crate::webm_files::{built, element, find};
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/webm")
 }
@@ -207,4 +209,52 @@ fn damaged_files_never_panic() {
             }
         }
     }
+}
+
+#[test]
+fn time_is_counted_in_the_units_of_an_info_behind_the_tracks() {
+    let source = bytes("vp8-opus-cues-end.webm");
+    let tracks = element(&[0x16, 0x54, 0xae, 0x6b], find(&source, &[0x16, 0x54, 0xae, 0x6b]));
+    let blocks = (0..8u8).map(|n| element(&[0xa3], &[&[0x81, 0, n * 30, 0x80][..], &[n; 50]].concat()));
+    let cluster =
+        element(&[0x1f, 0x43, 0xb6, 0x75], &[element(&[0xe7], &[100]), blocks.flatten().collect()].concat());
+    for scale in [250_000u32, 1_000_000, 22_676] {
+        let info = element(&[0x15, 0x49, 0xa9, 0x66], &element(&[0x2a, 0xd7, 0xb1], &scale.to_be_bytes()));
+        let file = |parts: [&[u8]; 3]| element(&[0x18, 0x53, 0x80, 0x67], &parts.concat());
+        let before = demux([&file([&info, &tracks, &cluster])[..]]).unwrap();
+        let behind = demux([&file([&tracks, &info, &cluster])[..]]).unwrap();
+        assert_eq!(before.samples.len(), 8);
+        assert_eq!(behind.samples, before.samples);
+        for track in &before.tracks {
+            assert_eq!(behind.tracks.iter().rfind(|t| t.id == track.id), Some(track));
+        }
+    }
+}
+
+/// Zeros, a distance of 1 and lengths of 258, with fixed codes (RFC 1951 §3.2.6), in zlib's format.
+fn deflated_zeros(count: usize) -> Vec<u8> {
+    let mut bits = vec![true, true, false];
+    bits.extend([false, false, true, true, false, false, false, false]);
+    for _ in 0..(count - 1) / 258 {
+        bits.extend([true, true, false, false, false, true, false, true]);
+        bits.extend([false; 5]);
+    }
+    bits.extend([false; 7]);
+    let packed = bits.chunks(8).map(|c| c.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit)));
+    let mut out = vec![0x78, 1];
+    // A last byte that is not full is filled from above.
+    out.extend(packed);
+    // Adler-32 of zeros.
+    out.extend((((1 + (count - 1) / 258 * 258) % 65_521) as u32 * 0x1_0000 + 1).to_be_bytes());
+    out
+}
+
+#[test]
+fn the_frames_of_a_block_together_are_decompressed_to_some_megabytes_at_most() {
+    let frame = deflated_zeros(5 << 20);
+    let block = [&[0x81, 0, 0, 0x84, 7][..], &frame.repeat(8)].concat();
+    let file = built(&bytes("mm-zlib.mkv"), &[], &[element(&[0xa3], &block)]);
+    let dump = demux([&file[..]]).unwrap();
+    assert_eq!(dump.samples.len(), 3);
+    assert_eq!(dump.warnings.len(), 5);
 }

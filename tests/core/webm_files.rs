@@ -401,7 +401,7 @@ fn a_stream_that_is_joined_at_a_cluster_goes_on_after_its_header() {
 }
 
 /// An element.
-fn element(id: &[u8], content: &[u8]) -> Vec<u8> {
+pub fn element(id: &[u8], content: &[u8]) -> Vec<u8> {
     let mut out = id.to_vec();
     out.extend_from_slice(&(content.len() as u64 | 1 << 56).to_be_bytes());
     out.extend_from_slice(content);
@@ -409,7 +409,7 @@ fn element(id: &[u8], content: &[u8]) -> Vec<u8> {
 }
 
 /// The content of the first element with this id; for those that a SeekHead names, of the last one.
-fn find<'a>(data: &'a [u8], id: &[u8]) -> &'a [u8] {
+pub fn find<'a>(data: &'a [u8], id: &[u8]) -> &'a [u8] {
     let mut places = data.windows(id.len()).enumerate().filter(|(_, w)| *w == id).map(|(at, _)| at);
     let at = if id.len() == 4 { places.next_back() } else { places.next() }.unwrap() + id.len();
     let len = data[at].leading_zeros() as usize + 1;
@@ -418,7 +418,7 @@ fn find<'a>(data: &'a [u8], id: &[u8]) -> &'a [u8] {
 }
 
 /// A file with the first track of `source`, `extra` in its TrackEntry, and these blocks or groups in one cluster.
-fn built(source: &[u8], extra: &[u8], blocks: &[Vec<u8>]) -> Vec<u8> {
+pub fn built(source: &[u8], extra: &[u8], blocks: &[Vec<u8>]) -> Vec<u8> {
     let entry = find(find(source, &[0x16, 0x54, 0xae, 0x6b]), &[0xae]);
     // DefaultDuration becomes Void: it would tell all.
     let mut entry = entry.to_vec();

@@ -98,7 +98,7 @@ impl Layout {
 pub fn time_in(bytes: &[u8]) -> Option<(usize, Seconds)> {
     (0..bytes.len()).find_map(|at| {
         let rest = bytes.get(at..)?;
-        let tag = Tag::parse(rest).filter(|t| t.kind != SCRIPT)?;
+        let tag = Tag::parse(rest).filter(|t| t.kind != SCRIPT)?.of(0)?;
         let end = TAG_HEADER + tag.size as usize;
         let confirmed = rest.get(end..end + POINTER)? == tag.pointer().to_be_bytes();
         confirmed.then(|| (at, Seconds::from(tag.time) / 1000.0))

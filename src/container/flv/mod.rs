@@ -61,6 +61,8 @@ struct Tag {
     size: u32,
     /// Milliseconds.
     time: u32,
+    /// StreamID: 0 by the specification, and in all but some files.
+    stream: u32,
 }
 
 impl Tag {
@@ -73,8 +75,18 @@ impl Tag {
         let time = u32::from(r.u8()?) << 24 | low;
         let stream = r.u24()?;
         let kind = first & 31;
-        (matches!(kind, AUDIO | VIDEO | SCRIPT) && first >> 6 == 0 && stream == 0 && size <= MAX_TAG)
-            .then_some(Self { kind, encrypted: first & 32 != 0, size, time })
+        (matches!(kind, AUDIO | VIDEO | SCRIPT) && first >> 6 == 0 && size <= MAX_TAG).then_some(Self {
+            kind,
+            encrypted: first & 32 != 0,
+            size,
+            time,
+            stream,
+        })
+    }
+
+    /// The tag, if it is of stream 0 or of this one: where there may be anything, another number is no tag's.
+    fn of(self, stream: u32) -> Option<Self> {
+        (self.stream == 0 || self.stream == stream).then_some(self)
     }
 
     /// What the size behind it has to be.
@@ -130,6 +142,8 @@ pub struct FlvDemuxer {
     state: State,
     collected: Vec<u8>,
     search: Search,
+    /// StreamID of the tags so far.
+    stream: u32,
     /// Where the tag began that is read.
     tag_at: u64,
     /// Video and audio.
@@ -162,6 +176,7 @@ impl FlvDemuxer {
             state: State::Start,
             collected: Vec::new(),
             search: Search::default(),
+            stream: 0,
             tag_at: 0,
             tracks: [Track::new(1, TrackKind::Video), Track::new(2, TrackKind::Audio)],
             expected: [true; 2],
@@ -278,7 +293,7 @@ impl FlvDemuxer {
             if rest.len() < POINTER + TAG_HEADER {
                 return self.wait(POINTER + TAG_HEADER);
             }
-            if Tag::parse(&rest[POINTER..]).is_none() {
+            if Tag::parse(&rest[POINTER..]).and_then(|tag| tag.of(self.stream)).is_none() {
                 sink.warning(self.offset, "a tag that another does not follow: dropped");
                 self.drop_written(sink);
                 self.state = State::Search;
@@ -313,6 +328,9 @@ impl FlvDemuxer {
         let Some(body) = rest[TAG_HEADER..].get(..head) else { return self.wait(TAG_HEADER + head) };
         self.garbage = 0;
         self.tag_at = self.offset;
+        if tag.stream != 0 && std::mem::replace(&mut self.stream, tag.stream) == 0 {
+            sink.warning(self.offset, "tags of another stream than 0");
+        }
         let used = self.body(tag, body, sink);
         Some(TAG_HEADER + used)
     }
@@ -534,7 +552,7 @@ impl FlvDemuxer {
     /// one of megabytes is not waited for.
     fn search(&mut self, rest: &[u8], sink: &mut dyn Sink) -> Result<Option<usize>> {
         let mut search = std::mem::take(&mut self.search);
-        search.scan(rest);
+        search.scan(rest, self.stream);
         let (discard, found) = search.resolve(rest);
         self.search = search;
         if discard > 0 {

@@ -14,8 +14,8 @@ impl Search {
     /// With more than these the longest one is let go.
     const MAX: usize = 64;
 
-    /// Looks at the bytes that came.
-    pub fn scan(&mut self, rest: &[u8]) {
+    /// Looks at the bytes that came, for tags of a stream.
+    pub fn scan(&mut self, rest: &[u8], stream: u32) {
         // A tag's header and the first byte of its body.
         while let Some(window) = rest.get(self.scanned..).filter(|w| w.len() > TAG_HEADER) {
             let last = window.len() - TAG_HEADER;
@@ -24,7 +24,7 @@ impl Search {
                 self.scanned += last;
                 return;
             };
-            if let Some(size) = Self::plausible(&window[next..]) {
+            if let Some(size) = Self::plausible(&window[next..], stream) {
                 if self.candidates.len() >= Self::MAX
                     && let Some(longest) = (0..self.candidates.len()).max_by_key(|&i| self.candidates[i].1)
                 {
@@ -38,11 +38,11 @@ impl Search {
     }
 
     /// Bytes up to the end of the size behind what may be a tag or a header.
-    fn plausible(bytes: &[u8]) -> Option<usize> {
+    fn plausible(bytes: &[u8], stream: u32) -> Option<usize> {
         if let [b'F', b'L', b'V', 1, flags, 0, 0, 0, 9, ..] = bytes {
             return (flags & !5 == 0).then_some(9 + POINTER);
         }
-        let tag = Tag::parse(bytes)?;
+        let tag = Tag::parse(bytes)?.of(stream)?;
         let first = *bytes.get(TAG_HEADER)?;
         let known = match tag.kind {
             SCRIPT => first == 2,

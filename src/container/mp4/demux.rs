@@ -19,7 +19,7 @@ use super::table::SampleTable;
 const MAX_BOX: u64 = 64 << 20;
 
 /// Reads fMP4 and CMAF: init segments and media segments, one after the other or each by itself. With the feature `progressive` it
-/// also reads files that are not fragmented, if their `moov` comes before the media data; where it does not, the position
+/// also reads the samples of the `moov` itself, if that comes before the media data; where it does not, the position
 /// of the error is that of the box behind the data, which is most likely the `moov`.
 ///
 /// `finish` ends a segment: positions in errors count from its start. A fragment whose data offsets are absolute in a file
@@ -406,11 +406,15 @@ impl FragmentDemuxer {
         if entry.sample.size > 0 && entry.offset < self.pos {
             return Err(out_of_order().at(entry.offset));
         }
-        let state = self.tracks.iter_mut().find(|s| s.track.info.id == track && changed);
-        if let Some(state) = state.filter(|s| s.description != entry.description) {
-            state.description = entry.description;
-            if let Some(info) = table.described(track, entry.description) {
-                sink.track(info);
+        if let Some(state) = self.tracks.iter_mut().find(|s| s.track.info.id == track) {
+            // Fragments may follow, and go on from here if they do not tell their time.
+            let duration = entry.sample.duration.unwrap_or(0).into();
+            state.next_dts = Some(entry.sample.dts.saturating_add(duration));
+            if changed && state.description != entry.description {
+                state.description = entry.description;
+                if let Some(info) = table.described(track, entry.description) {
+                    sink.track(info);
+                }
             }
         }
         self.pending.push_back(Pending { offset: entry.offset, track, sample: entry.sample });

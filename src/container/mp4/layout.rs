@@ -17,9 +17,9 @@ pub enum Layout {
         /// Bytes; more do no harm.
         length: u64,
     },
-    /// The file has sample tables.
+    /// The file has sample tables, of all its samples.
     Progressive(Rc<SampleTable>),
-    /// The samples are in fragments: `sidx` may tell where, and [`FragmentDemuxer`](super::FragmentDemuxer) reads them.
+    /// The samples, or all but the first ones, are in fragments: `sidx` may tell where, and [`FragmentDemuxer`](super::FragmentDemuxer) reads them.
     Fragmented,
 }
 
@@ -45,7 +45,8 @@ pub fn layout(offset: u64, bytes: &[u8]) -> Result<Layout> {
                     return Ok(Layout::Needs { offset: at, length: size.unwrap_or(0) });
                 };
                 let table = SampleTable::read(whole.get(header.len..).unwrap_or_default());
-                return Ok(table.map_err(|e| e.at(at))?.map_or(Layout::Fragmented, Layout::Progressive));
+                let table = table.map_err(|e| e.at(at))?.filter(|table| !table.is_continued(at));
+                return Ok(table.map_or(Layout::Fragmented, Layout::Progressive));
             }
             _ => {}
         }

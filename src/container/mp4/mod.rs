@@ -27,7 +27,7 @@ pub use mfra::random_access;
 #[cfg(feature = "progressive")]
 pub use segments::{FileSegment, Plan, SegmentDemuxer, SegmentList};
 #[cfg(feature = "progressive")]
-pub use table::{Located, SampleTable};
+pub use table::SampleTable;
 
 #[cfg(test)]
 mod tests;

@@ -23,17 +23,6 @@ const PCM: [&str; 16] = [
     "ima4", "MAC3", "MAC6",
 ];
 
-/// A sample and its first byte in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Located {
-    /// Whose.
-    pub track: TrackId,
-    /// In the file.
-    pub offset: u64,
-    /// Times and size.
-    pub sample: Sample,
-}
-
 /// Unsigned numbers of up to 8 bytes, each in as many as the largest needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Packed {
@@ -341,15 +330,13 @@ fn run_value<T: Copy>(runs: &[(u32, T)], run: &mut u32, left: &mut u32) -> Optio
 pub struct SampleTable {
     tracks: Vec<(Track, Tables)>,
     duration: Option<Seconds>,
+    /// Fragments may follow.
+    fragmented: bool,
     warnings: Vec<&'static str>,
 }
 
 /// An `stsz` box of no samples.
 const EMPTY_STSZ: &[u8; 20] = b"\0\0\0\x14stsz\0\0\0\0\0\0\0\0\0\0\0\0";
-
-fn contradiction() -> PlayerError {
-    PlayerError::new(Code::MediaMalformed, "the sample tables contradict each other")
-}
 
 impl SampleTable {
     /// Reads a whole `moov` box, or its body. `Ok(None)` for a file whose samples are in fragments only: the
@@ -382,11 +369,16 @@ impl SampleTable {
             moov.warnings.push("a track with broken sample tables was left out");
         }
         if broken && tracks.is_empty() {
-            return Err(contradiction());
+            return Err(PlayerError::new(Code::MediaMalformed, "the sample tables contradict each other"));
         }
         let duration = moov.timescale.filter(|_| moov.duration > 0);
         let duration = duration.map(|scale| moov.duration as f64 / f64::from(scale.get()));
-        Ok(Some(Rc::new(Self { tracks, duration, warnings: moov.warnings.clone() })))
+        Ok(Some(Rc::new(Self {
+            tracks,
+            duration,
+            fragmented: moov.fragmented,
+            warnings: moov.warnings.clone(),
+        })))
     }
 
     /// The tracks, each with the sample entry that its samples begin with.
@@ -407,6 +399,13 @@ impl SampleTable {
     /// Bytes that the tables hold, about: some 4 for each picture, 2 for each frame of sound, up to 8 for each chunk.
     pub fn memory(&self) -> usize {
         self.tracks.iter().map(|(_, tables)| tables.memory()).sum()
+    }
+
+    /// Whether there may be more samples than these, in fragments: the `moov`, which begins at `at`, announces them and stands in
+    /// front of its own samples. One that was written when all were known stands behind them.
+    pub(super) fn is_continued(&self, at: u64) -> bool {
+        let first = |place| self.next(place, &mut Cursor::default());
+        self.fragmented && (0..self.tracks.len()).filter_map(first).any(|e| e.offset > at)
     }
 
     /// What was passed over.
@@ -432,20 +431,5 @@ impl SampleTable {
     pub(super) fn next(&self, place: usize, at: &mut Cursor) -> Option<Entry> {
         let (track, tables) = self.tracks.get(place)?;
         tables.next(at, track.info.kind == TrackKind::Audio)
-    }
-
-    /// All samples, track by track in decoding order. Tables that contradict each other are an error.
-    pub fn samples(&self) -> Result<Vec<Located>> {
-        let mut out = Vec::new();
-        for (place, (track, tables)) in self.tracks.iter().enumerate() {
-            let mut cursor = Cursor::default();
-            while let Some(Entry { offset, sample, .. }) = self.next(place, &mut cursor) {
-                out.push(Located { track: track.info.id, offset, sample });
-            }
-            if cursor.index < tables.count {
-                return Err(contradiction());
-            }
-        }
-        Ok(out)
     }
 }

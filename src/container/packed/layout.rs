@@ -1,6 +1,7 @@
 //! How an MP3 file is laid out: its length and the way from a time to a position, for seeking.
 
 use crate::codec::mpeg_audio::{DECODER_DELAY, MpegAudioHeader, Toc, VbrHeader};
+use crate::container::framed::FrameReader;
 use crate::container::frames::{Frames, TAG_HEADER, tag_size};
 use crate::time::{Seconds, Ticks};
 
@@ -66,21 +67,50 @@ impl Mp3Layout {
         if self.gapless { Ticks::from(self.delay + DECODER_DELAY) } else { 0 }
     }
 
-    /// Media time, in samples, at which what is presented ends.
-    pub fn end(&self) -> Option<Ticks> {
-        let all = Ticks::from(self.frames?) * Ticks::from(self.header.samples());
-        let cut = if self.gapless { Ticks::from(self.padding) - Ticks::from(DECODER_DELAY) } else { 0 };
-        Some(all - cut.max(0))
+    /// Media time, in samples, at which the frames end that the header counts.
+    fn counted(&self) -> Option<Ticks> {
+        Some(Ticks::from(self.frames?) * Ticks::from(self.header.samples()))
     }
 
-    /// Seconds that are presented; of files that do not tell, from the bit rate of the first frame and the size of the file.
+    /// Media time, in samples, at which what is presented ends.
+    pub fn end(&self) -> Option<Ticks> {
+        let all = self.counted()?;
+        let cut = if self.gapless { Ticks::from(self.padding) - Ticks::from(DECODER_DELAY) } else { 0 };
+        Some((all - cut.max(0)).max(0))
+    }
+
+    /// Tells a reader what is left out.
+    pub(super) fn trim(&self, reader: &mut FrameReader) {
+        let end = self.end().zip(self.counted()).filter(|_| self.gapless);
+        reader.set_edit(self.edit_start(), end);
+    }
+
+    /// Whether frames, bytes and table are those of the whole file, as far as can be told: another file may be joined on behind the one
+    /// whose header it begins with. Tags at the end are not counted, so a sixteenth more is no sign.
+    fn is_whole(&self, file_size: Option<u64>) -> bool {
+        let rest = file_size.map(|size| size.saturating_sub(self.start));
+        !matches!((rest, self.bytes), (Some(rest), Some(told)) if rest > u64::from(told) + u64::from(told / 16))
+    }
+
+    /// Bytes of a frame, on average or by the bit rate of the first one.
+    fn frame_size(&self) -> f64 {
+        match (self.frames, self.bytes) {
+            (Some(frames), Some(bytes)) => f64::from(bytes) / f64::from(frames),
+            _ => {
+                f64::from(self.header.bitrate) / 8.0 * f64::from(self.header.samples())
+                    / f64::from(self.header.sampling_rate)
+            }
+        }
+    }
+
+    /// Seconds that are presented; of files that do not tell, from the rate of bytes and the size of the file.
     pub fn duration(&self, file_size: Option<u64>) -> Option<Seconds> {
         let rate = f64::from(self.header.sampling_rate);
-        if let Some(end) = self.end() {
+        if let Some(end) = self.end().filter(|_| self.is_whole(file_size)) {
             return Some((end - self.edit_start()).max(0) as f64 / rate);
         }
-        let bytes = file_size?.saturating_sub(self.first);
-        Some(bytes as f64 * 8.0 / f64::from(self.header.bitrate))
+        let frames = file_size?.saturating_sub(self.first) as f64 / self.frame_size();
+        Some(frames * f64::from(self.header.samples()) / rate)
     }
 
     /// Where to read for a time (seconds as presented): a position in the file and the media time, in samples, of the frame about
@@ -91,7 +121,11 @@ impl Mp3Layout {
         let media = (time.max(0.0) * f64::from(self.header.sampling_rate)) as Ticks + self.edit_start();
         // A frame needs bits from the ones before it.
         let frame = (media / samples - 2).max(0);
-        let (position, frame) = match (&self.toc, self.frames, self.bytes) {
+        let told = match self.is_whole(file_size) {
+            true => (&self.toc, self.frames, self.bytes),
+            false => (&Toc::None, None, None),
+        };
+        let (position, frame) = match told {
             (Toc::Hundredths(toc), Some(frames), Some(bytes)) => {
                 // A whole step back, so that the time of the place is known.
                 let step = (frame.saturating_mul(100) / Ticks::from(frames)).clamp(0, 99);
@@ -113,10 +147,8 @@ impl Mp3Layout {
                 (self.first + (bytes as f64 * frame as f64 / f64::from(frames)) as u64, frame)
             }
             _ => {
-                let size = f64::from(self.header.bitrate) / 8.0 * samples as f64
-                    / f64::from(self.header.sampling_rate);
                 // Padding bytes come and go: the frame that begins at the place or behind is searched for.
-                (self.first + (frame as f64 * size) as u64, frame)
+                (self.first + (frame as f64 * self.frame_size()) as u64, frame)
             }
         };
         if position <= self.first { (self.first, 0) } else { (position, frame * samples) }

@@ -25,9 +25,9 @@ use crate::codec::mpeg_audio::MpegAudioHeader;
 use crate::error::{Code, PlayerError, Result};
 use crate::time::{PtsUnwrapper, Seconds, Ticks, Timescale};
 
-/// Bytes without a frame after which a stream is given up as unknown: more than the garbage that servers put in front of a stream that is
-/// joined in the middle, which is a frame or two.
-const MAX_PROBE: usize = 64 << 10;
+/// Bytes without a frame after which a stream is given up as unknown, as many as in FLV, Ogg and FLAC: taggers leave some hundred kilobytes
+/// of zeros between a tag and the first frame where a cover image was taken out.
+const MAX_PROBE: usize = 1 << 20;
 
 /// The only track.
 const TRACK: TrackId = TrackId(1);
@@ -46,7 +46,7 @@ enum Reader {
     /// The scanner leaves out what is no frame.
     Adts(Scanner, Box<AdtsReader>),
     Framed(Box<FrameReader>),
-    /// A format with a demuxer of its own behind a tag: FLAC. With the byte of the file at which it begins.
+    /// A format with a demuxer of its own behind a tag: FLAC, Ogg. With the byte of the file at which it begins.
     #[cfg(feature = "progressive")]
     Other(Box<dyn Demuxer>, u64),
 }
@@ -124,6 +124,9 @@ impl PackedDemuxer {
             Some(Reader::Framed(reader)) => {
                 reader.damage();
                 reader.set_next(time);
+                if let Some(layout) = &self.layout {
+                    layout.trim(reader);
+                }
             }
             Some(Reader::Adts(scanner, reader)) => {
                 scanner.reset(false);
@@ -228,10 +231,15 @@ impl PackedDemuxer {
     /// Finds out what the frames are of. `last`: no more bytes come.
     fn probe(&mut self, last: bool, sink: &mut dyn Sink) -> Result<()> {
         #[cfg(feature = "progressive")]
-        if self.pending.starts_with(b"fLaC")
-            && let Some(demuxer) = super::open(Format::Flac)
         {
-            return self.begin(Reader::Other(demuxer, self.offset), 0, sink);
+            let format = match self.pending.first_chunk() {
+                Some(b"fLaC") => Some(Format::Flac),
+                Some(b"OggS") => Some(Format::Ogg),
+                _ => None,
+            };
+            if let Some(demuxer) = format.and_then(super::open) {
+                return self.begin(Reader::Other(demuxer, self.offset), 0, sink);
+            }
         }
         let (at, found) = identify(&self.pending, last);
         self.garbage += at;
@@ -272,7 +280,7 @@ impl PackedDemuxer {
                     self.layout = Some(layout);
                 }
                 if let Some(layout) = &self.layout {
-                    reader.set_edit(layout.edit_start(), layout.end().filter(|_| layout.gapless));
+                    layout.trim(&mut reader);
                 }
             }
             Reader::Framed(reader)
@@ -444,7 +452,15 @@ impl Demuxer for PackedDemuxer {
         self.state = State::Start;
         self.pending.clear();
         if !self.complete {
-            return Err(PlayerError::new(Code::MediaMalformed, "No frame of audio is found.").at(self.offset));
+            let refused = match &self.reader {
+                Some(Reader::Adts(_, reader)) => reader.refused(),
+                _ => None,
+            };
+            return Err(match refused {
+                Some(what) => PlayerError::new(Code::CodecUnsupported, what),
+                None => PlayerError::new(Code::MediaMalformed, "No frame of audio is found."),
+            }
+            .at(self.offset));
         }
         Ok(())
     }

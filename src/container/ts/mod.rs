@@ -271,11 +271,15 @@ impl TsDemuxer {
             }
         }
         for pid in added {
-            let slot = &mut self.slots[usize::from(pid)];
-            if *slot == slot::UNKNOWN {
-                *slot = slot::PMT;
-                self.replay(pid, sink);
+            // The PAT says so: what was a stream under this PID has ended.
+            if let Some(at) = self.streams.iter().position(|s| s.pid == pid) {
+                self.streams.remove(at).finish(offset, sink);
+                for (index, stream) in (0..).zip(&self.streams) {
+                    self.slots[usize::from(stream.pid)] = slot::STREAM + index;
+                }
             }
+            self.slots[usize::from(pid)] = slot::PMT;
+            self.replay(pid, sink);
         }
     }
 

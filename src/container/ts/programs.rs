@@ -18,8 +18,6 @@ struct Program {
 #[derive(Debug, Default)]
 pub(super) struct Programs {
     pat: SectionReader,
-    /// Version of the PAT, and which of its sections have come.
-    version: Option<u8>,
     programs: Vec<Program>,
     readers: Vec<(u16, SectionReader)>,
     /// `program_number` of the one that is played.
@@ -41,23 +39,23 @@ impl Programs {
     /// Takes the payload of a packet of the PAT.
     pub fn pat(&mut self, unit_start: bool, payload: &[u8]) -> Result<Changes, &'static str> {
         let mut changes = (Vec::new(), Vec::new());
-        let Self { pat, version, programs, readers, chosen } = self;
+        let Self { pat, programs, readers, chosen } = self;
         let result = pat.push(unit_start, payload, &mut |section| {
             let Some(pat) = Pat::parse(section) else { return };
-            // Another version replaces all programs; its first section, for the others only add.
-            if *version != Some(pat.version) && pat.number == 0 {
-                *version = Some(pat.version);
-                programs.retain(|p| pat.last_number > 0 || pat.programs.contains(&(p.number, p.pid)));
-                if chosen.is_some_and(|number| !programs.iter().any(|p| p.number == number)) {
-                    *chosen = None;
-                }
-            }
+            // Whatever its version: many multiplexers never change that, and streams of several of them are joined. What one of
+            // several sections does not name another one may.
+            programs.retain(|p| match pat.programs.iter().find(|(number, _)| *number == p.number) {
+                Some((_, pid)) => *pid == p.pid,
+                None => pat.last_number > 0,
+            });
             for &(number, pid) in &pat.programs {
                 let usable = (0x10..0x1fff).contains(&pid) && programs.len() < MAX_PROGRAMS;
                 if usable && !programs.iter().any(|p| p.number == number) {
                     programs.push(Program { number, pid, pmt: None });
                 }
             }
+            // The one that is played goes on under another PID too.
+            *chosen = chosen.filter(|number| programs.iter().any(|p| p.number == *number));
             // Once one is played the PMTs of the others are of no interest.
             let wanted = |pid: u16| {
                 programs.iter().any(|p| p.pid == pid && chosen.is_none_or(|number| number == p.number))

@@ -96,9 +96,7 @@ fn crc32(data: &[u8]) -> u32 {
 /// The fields after the length that all tables here share; the reader ends before the CRC.
 struct TableHead<'a> {
     id: u16,
-    version: u8,
     current: bool,
-    number: u8,
     last_number: u8,
     body: ByteReader<'a>,
 }
@@ -112,8 +110,9 @@ fn table(section: &[u8], table_id: u8) -> Option<TableHead<'_>> {
     r.skip(2)?;
     let id = r.u16()?;
     let flags = r.u8()?;
-    let (number, last_number) = (r.u8()?, r.u8()?);
-    Some(TableHead { id, version: flags >> 1 & 31, current: flags & 1 == 1, number, last_number, body: r })
+    r.skip(1)?; // section_number
+    let last_number = r.u8()?;
+    Some(TableHead { id, current: flags & 1 == 1, last_number, body: r })
 }
 
 /// One section of the program association table.
@@ -121,10 +120,6 @@ fn table(section: &[u8], table_id: u8) -> Option<TableHead<'_>> {
 pub struct Pat {
     /// `(program_number, PID of its PMT)`, without the network PID.
     pub programs: Vec<(u16, u16)>,
-    /// `version_number`.
-    pub version: u8,
-    /// `section_number`.
-    pub number: u8,
     /// `last_section_number`.
     pub last_number: u8,
 }
@@ -140,12 +135,7 @@ impl Pat {
                 programs.push((program, pid & 0x1fff));
             }
         }
-        head.current.then_some(Self {
-            programs,
-            version: head.version,
-            number: head.number,
-            last_number: head.last_number,
-        })
+        head.current.then_some(Self { programs, last_number: head.last_number })
     }
 }
 

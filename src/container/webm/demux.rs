@@ -436,7 +436,10 @@ impl WebmDemuxer {
         match id {
             id::INFO => {
                 let scale = ebml::unsigned_child(content, id::TIMESTAMP_SCALE).filter(|s| *s > 0);
-                self.timestamp_scale = scale.unwrap_or(DEFAULT_SCALE);
+                let before = std::mem::replace(&mut self.timestamp_scale, scale.unwrap_or(DEFAULT_SCALE));
+                if before != self.timestamp_scale {
+                    self.count_anew(sink);
+                }
                 if let Some(title) = ebml::child(content, id::TITLE).and_then(ebml::string)
                     && !title.is_empty()
                 {
@@ -477,6 +480,18 @@ impl WebmDemuxer {
         match exact.flatten() {
             Some(timescale) => (timescale, 1),
             None => (NANOSECONDS, self.timestamp_scale),
+        }
+    }
+
+    /// Info came behind Tracks, which RFC 9559 does not forbid: the tracks count in its units.
+    fn count_anew(&mut self, sink: &mut dyn Sink) {
+        let (timescale, _) = self.timescale();
+        for track in &mut self.tracks {
+            track.reset();
+            track.count_in(timescale);
+            if track.announced {
+                sink.track(track.info.clone());
+            }
         }
     }
 

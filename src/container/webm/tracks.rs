@@ -15,12 +15,17 @@ use crate::time::{Ticks, Timescale};
 /// CodecPrivate at most, once it is decompressed, in bytes: as much as an element may have.
 const MAX_PRIVATE: usize = 16 << 20;
 
+/// What is taken off the start of frames at most, in bytes: it comes again with each. A frame header has a few.
+const MAX_STRIPPED: usize = 1 << 10;
+
 /// A track with what its blocks need.
 #[derive(Clone, Debug)]
 pub(super) struct Track {
     /// `TrackNumber`, as blocks name it.
     pub number: u64,
     pub info: TrackInfo,
+    /// CodecDelay, in nanoseconds.
+    delay: u64,
     /// Nanoseconds per frame, where the header tells.
     pub default_duration: Option<u64>,
     /// Whether the frames are given out.
@@ -96,9 +101,9 @@ impl Encodings {
                 continue;
             }
             let compression = ebml::child(encoding, id::CONTENT_COMPRESSION).unwrap_or_default();
+            let settings = ebml::child(compression, id::CONTENT_COMP_SETTINGS).unwrap_or_default();
             match ebml::unsigned_child(compression, id::CONTENT_COMP_ALGO).unwrap_or(0) {
-                3 => {
-                    let settings = ebml::child(compression, id::CONTENT_COMP_SETTINGS).unwrap_or_default();
+                3 if settings.len() <= MAX_STRIPPED => {
                     if scope & 1 != 0 {
                         out.stripped = settings.to_vec();
                     }
@@ -142,7 +147,6 @@ pub(super) fn track(entry: &[u8], timescale: Timescale) -> Option<Track> {
     let frequency = |id| ebml::child(audio, id).and_then(ebml::float).map(|f| f as u32);
     let core_rate = frequency(id::SAMPLING_FREQUENCY).unwrap_or(8000);
     let output_rate = frequency(id::OUTPUT_SAMPLING_FREQUENCY);
-    let delay = ebml::unsigned_child(entry, id::CODEC_DELAY).unwrap_or(0);
     let language = ebml::child(entry, id::LANGUAGE_BCP47).or_else(|| ebml::child(entry, id::LANGUAGE));
 
     let mut info = TrackInfo::new(TrackId(u32::try_from(number).ok()?), kind, timescale);
@@ -155,7 +159,6 @@ pub(super) fn track(entry: &[u8], timescale: Timescale) -> Option<Track> {
     }
     info.language =
         language.and_then(ebml::string).filter(|l| !l.is_empty() && *l != "und").map(str::to_owned);
-    info.edit_start = ticks(delay, timescale);
     info.encrypted = encodings.encrypted;
     let colour = ebml::child(video, id::COLOUR).unwrap_or_default();
     let color = [id::PRIMARIES, id::TRANSFER, id::MATRIX]
@@ -164,6 +167,7 @@ pub(super) fn track(entry: &[u8], timescale: Timescale) -> Option<Track> {
     let mut track = Track {
         number,
         info,
+        delay: ebml::unsigned_child(entry, id::CODEC_DELAY).unwrap_or(0),
         default_duration: ebml::unsigned_child(entry, id::DEFAULT_DURATION).filter(|d| *d > 0),
         wanted: matches!(kind, TrackKind::Video | TrackKind::Audio),
         resolved: true,
@@ -183,6 +187,7 @@ pub(super) fn track(entry: &[u8], timescale: Timescale) -> Option<Track> {
         }
         None => track.describe(codec_id, private, (core_rate, output_rate)),
     }
+    track.count_in(timescale);
     Some(track)
 }
 
@@ -314,6 +319,7 @@ impl Track {
             },
             sbr_rate: sbr.then(|| output_rate.unwrap_or(core_rate.saturating_mul(2))),
             ps: false,
+            element_channels: 0,
         };
         let told = AudioSpecificConfig::parse(private);
         let config = told.unwrap_or(made);
@@ -394,6 +400,12 @@ impl Track {
             }
             _ => None,
         }
+    }
+
+    /// Counts time in these ticks.
+    pub fn count_in(&mut self, timescale: Timescale) {
+        self.info.timescale = timescale;
+        self.info.edit_start = ticks(self.delay, timescale);
     }
 
     /// Forgets what came before, for samples that do not follow.

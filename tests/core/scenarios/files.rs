@@ -73,6 +73,30 @@ fn a_fragmented_file_plays_from_start_to_end() {
     assert!((duration - 22.0).abs() < 0.1, "{duration}");
 }
 
+/// As ffmpeg's `frag_keyframe` writes it: the index has the first samples, and fragments the others.
+#[test]
+fn a_file_whose_index_has_only_the_first_samples_plays_to_its_end_and_seeks() {
+    let mut w = World::new(muxed(22.0).continued_mp4_file());
+    w.load(MP4);
+    w.play_to_end(40.0);
+    w.assert_played_all('v', &[550]);
+    assert_eq!(w.appended('v'), (550, 550));
+    assert_eq!(w.errors(), []);
+    let [(Some(duration), false)] = loaded(&w)[..] else { panic!("{:?}", loaded(&w)) };
+    assert!((duration - 22.0).abs() < 0.1, "{duration}");
+
+    let mut w = World::new(heavy(120.0).continued_mp4_file());
+    w.load(MP4);
+    w.run_for(3.0);
+    for to in [100.0, 1.2, 40.3, 3.9, 115.0] {
+        assert!(w.seek_lands(to, 6.0, 3), "{to}\n{}", w.story());
+        w.run_for(2.0);
+        assert_in_step(&w);
+    }
+    w.play_to_end(30.0);
+    assert_eq!(w.errors(), [], "{}", w.story());
+}
+
 #[test]
 fn an_mp4_file_plays_whether_its_index_comes_first_or_last() {
     for moov_last in [false, true] {

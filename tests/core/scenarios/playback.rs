@@ -35,6 +35,24 @@ fn an_index_comes_in_one_request_with_the_initialization_segment_before_it() {
 }
 
 #[test]
+fn audio_segments_that_begin_with_something_else_are_known_by_their_extension() {
+    let mut site = crate::sim::site::Site::default();
+    let mut list = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n".to_owned();
+    for n in 0..3 {
+        let mark = |number| Mark { kind: 'a', part: 0, number, rung: 0 };
+        let frames = (n * 160..n * 160 + 160).flat_map(|n| crate::sim::files::mpeg_audio_frame(mark(n)));
+        site.put(&format!("{ROOT}{n}.mp3"), "", [0; 3].into_iter().chain(frames).collect::<Vec<_>>());
+        list += &format!("#EXTINF:3.84,\n{n}.mp3\n");
+    }
+    site.put(M3U8, "", list + "#EXT-X-ENDLIST\n");
+    let mut w = World::new(site);
+    w.load(M3U8);
+    w.play_to_end(20.0);
+    w.assert_played_all('a', &[480]);
+    assert_eq!(w.errors(), []);
+}
+
+#[test]
 fn initialization_segments_are_appended_while_the_first_media_is_on_its_way() {
     for (url, site, media) in [
         (MPD, Stream::simple(22.0).dash(Addressing::Number), ".m4s"),

@@ -14,6 +14,16 @@ pub fn mp4(tracks: &[(Track, Vec<Frame>)], moov_last: bool) -> Vec<u8> {
 
 /// The same, of any size: what of it is sent is made then.
 pub fn large_mp4(tracks: &[(Track, Vec<Frame>)], moov_last: bool) -> Body {
+    mp4_body(tracks, moov_last, false)
+}
+
+/// The start of a file whose index announces fragments behind these frames, as ffmpeg's `frag_keyframe` alone writes it.
+pub fn mp4_to_be_continued(tracks: &[(Track, Vec<Frame>)]) -> Vec<u8> {
+    let body = mp4_body(tracks, false, true);
+    body.read(0, body.length as usize)
+}
+
+fn mp4_body(tracks: &[(Track, Vec<Frame>)], moov_last: bool, continued: bool) -> Body {
     // (time, track, frames) of the chunks, in order of time.
     let mut chunks: Vec<(f64, usize, Vec<Frame>)> = Vec::new();
     for (i, (track, frames)) in tracks.iter().enumerate() {
@@ -48,6 +58,13 @@ pub fn large_mp4(tracks: &[(Track, Vec<Frame>)], moov_last: bool) -> Body {
             for (i, (track, frames)) in tracks.iter().enumerate() {
                 let places: Vec<_> = places[i].iter().map(|(at, n)| (base + at, *n)).collect();
                 trak(w, i as u32 + 1, track, frames, &places, large);
+            }
+            if continued {
+                w.boxed(b"mvex", |w| {
+                    for id in 1..=tracks.len() as u32 {
+                        w.full_boxed(b"trex", 0, 0, |w| [id, 1, 0, 0, 0].into_iter().for_each(|n| w.u32(n)));
+                    }
+                });
             }
         });
         w.into_vec()

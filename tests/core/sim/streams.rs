@@ -505,6 +505,20 @@ impl Stream {
         site
     }
 
+    /// [`Self::fmp4_file`], with the frames of the first segment in the sample tables of the `moov` and fragments from the second one on.
+    #[cfg(feature = "progressive")]
+    pub fn continued_mp4_file(&self) -> Site {
+        let mut site = Site::default();
+        let this = Rc::new(self.clone());
+        site.put_made(MP4, "video/mp4", move || {
+            let track = this.video(0, 0);
+            let (from, to) = this.frames_of(&track, 0);
+            let start = super::files::mp4_to_be_continued(&[(track, track.frames(from, to))]);
+            start.into_iter().chain((1..this.count(0)).flat_map(|n| this.fmp4(&track, n))).collect()
+        });
+        site
+    }
+
     /// [`Self::ts_file`], of any size: what of it is sent is made then. Segments are filled up to one length with packets of no program.
     pub fn large_ts_file(&self) -> Site {
         let length = self.transport(&self.video(0, 0), 0).len() + 16 * 188;

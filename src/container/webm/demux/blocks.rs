@@ -164,12 +164,15 @@ impl WebmDemuxer {
         let told = duration.or_else(|| Some(track.default_duration?.saturating_mul(count) / scale));
 
         let mut elapsed = 0u64;
+        // A few bytes can be the compressed form of megabytes, and a block has up to 256 frames.
+        let mut budget = MAX_COLLECT as usize;
         for (i, frame) in (0u64..).zip(frames) {
             let frame = if track.deflated {
-                if inflate(frame, MAX_COLLECT as usize, &mut restored).is_none() {
+                if inflate(frame, budget, &mut restored).is_none() {
                     sink.warning(self.pos, "a frame whose compression is broken was dropped");
                     continue;
                 }
+                budget = budget.saturating_sub(restored.len());
                 &restored
             } else if track.stripped.is_empty() {
                 frame
