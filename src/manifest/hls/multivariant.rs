@@ -9,7 +9,6 @@ use crate::manifest::{
     PresentationType, Protocol, Representation, SegmentIndex, url,
 };
 use m3u8_rs::{AlternativeMedia, AlternativeMediaType, ClosedCaptionGroupId, MasterPlaylist, VariantStream};
-use std::borrow::Cow;
 
 pub(super) fn parse(text: &str, url: &str, parent: &Variables) -> Result<(Presentation, Variables)> {
     let normalized = normalize(text, url, parent)?;
@@ -115,8 +114,8 @@ impl<'a> Builder<'a> {
         set.roles.push("main".to_owned());
         for candidate in ladder {
             let mut representation = self.representation(candidate.variant);
-            let others = candidate.others.iter().map(|other| other.uri.as_str());
-            representation.bases = self.places(&candidate.variant.uri, others);
+            let mut others = candidate.others.iter().map(|other| other.uri.as_str());
+            representation.bases = self.places(&candidate.variant.uri, &mut others);
             for group in candidate.groups.iter().filter(|_| video) {
                 let members = || members(all, group);
                 if members().next().is_none() {
@@ -170,7 +169,7 @@ impl<'a> Builder<'a> {
             let same = groups.flat_map(|group| members((master, self.audio_ids), group)).filter(|(m, _)| {
                 m.group_id != media.group_id && m.name == media.name && m.language == media.language
             });
-            representation.bases = self.places(uri, same.filter_map(|(m, _)| m.uri.as_deref()));
+            representation.bases = self.places(uri, &mut same.filter_map(|(m, _)| m.uri.as_deref()));
             set.inside = media.uri.is_none();
             if set.inside {
                 representation.index = SegmentIndex::List(ListIndex::default());
@@ -331,7 +330,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The playlists that stand in for one another, the first in use; none where there is but one.
-    fn places<'u>(&self, first: &'u str, others: impl Iterator<Item = &'u str>) -> Bases {
+    fn places<'u>(&self, first: &'u str, others: &mut dyn Iterator<Item = &'u str>) -> Bases {
         let mut all: Vec<BaseUrl> = Vec::new();
         for uri in std::iter::once(first).chain(others) {
             let url = url::resolve(self.url, uri);
@@ -419,16 +418,26 @@ fn attribute<'v>(variant: &'v VariantStream, name: &str) -> Option<&'v str> {
 
 /// Codecs as RFC 6381 writes them: early HLS had the profile and level of H.264 in decimals (`avc1.77.30`), which browsers do not take.
 fn modern(codecs: &str) -> String {
-    let one = |codec: &str| {
-        let mut numbers = codec.trim_ascii().strip_prefix("avc1.")?.split('.').map(small);
-        let (profile, level) = (numbers.next()?, numbers.next()?);
-        const HEX: &[u8; 16] = b"0123456789abcdef";
-        let digits = [profile >> 4, profile, 0, 0, level >> 4, level].map(|n| HEX[(n & 15) as usize] as char);
-        let known = numbers.next().is_none() && profile > 0 && level > 0;
-        known.then(|| ["avc1.", &String::from_iter(digits)].concat())
+    let decimals = |codec: &str| {
+        let (profile, level) = codec.trim_ascii().strip_prefix("avc1.")?.split_once('.')?;
+        Some((small(profile), small(level))).filter(|(profile, level)| *profile > 0 && *level > 0)
     };
-    let all = codecs.split(',').map(|codec| one(codec).map_or(Cow::Borrowed(codec), Cow::Owned));
-    all.collect::<Vec<_>>().join(",")
+    let mut out = String::new();
+    for codec in codecs.split(',') {
+        if !out.is_empty() {
+            out.push(',');
+        }
+        match decimals(codec) {
+            Some((profile, level)) => {
+                out.push_str("avc1.");
+                for digit in [profile >> 4, profile, 0, 0, level >> 4, level] {
+                    out.push(b"0123456789abcdef"[(digit & 15) as usize] as char);
+                }
+            }
+            None => out.push_str(codec),
+        }
+    }
+    out
 }
 
 /// The codecs of one kind in an RFC 6381 list. What is unknown counts as video, so that it is not lost.
