@@ -19,9 +19,9 @@ mod start_code;
 mod stream;
 
 use self::programs::Programs;
-use self::psi::Pmt;
+use self::psi::{Pmt, PmtStream};
 use self::stream::{Clock, Pes, Reader, Stream};
-use super::{Demuxer, Sink};
+use super::{Demuxer, Sink, TrackId};
 use crate::error::{Code, PlayerError, Result};
 use crate::time::Ticks;
 
@@ -272,11 +272,8 @@ impl TsDemuxer {
         }
         for pid in added {
             // The PAT says so: what was a stream under this PID has ended.
-            if let Some(at) = self.streams.iter().position(|s| s.pid == pid) {
-                self.streams.remove(at).finish(offset, sink);
-                for (index, stream) in (0..).zip(&self.streams) {
-                    self.slots[usize::from(stream.pid)] = slot::STREAM + index;
-                }
+            if let Some(stream) = self.streams.iter_mut().find(|s| s.pid == pid) {
+                stream.finish(offset, sink);
             }
             self.slots[usize::from(pid)] = slot::PMT;
             self.replay(pid, sink);
@@ -312,35 +309,56 @@ impl TsDemuxer {
         }
     }
 
-    /// Makes the streams those of a new PMT. What goes on under the same PID and type goes on undisturbed.
+    /// Makes the streams those of a new PMT. What goes on under the same PID and type goes on undisturbed. What comes in the place of a
+    /// stream of its kind is the same track with other parameters: another one would not be played.
     fn apply(&mut self, pmt: Pmt, offset: u64, sink: &mut dyn Sink) {
         let mut old = std::mem::take(&mut self.streams);
         for s in &old {
-            self.slots[usize::from(s.pid)] = slot::UNKNOWN;
+            let slot = &mut self.slots[usize::from(s.pid)];
+            // The PAT may have taken the PID for a PMT.
+            if *slot >= slot::STREAM {
+                *slot = slot::UNKNOWN;
+            }
         }
+        let goes_on =
+            |s: &Stream, entry: &PmtStream| (s.pid, s.stream_type) == (entry.pid, entry.stream_type);
         for entry in &pmt.streams {
             if self.slots[usize::from(entry.pid)] != slot::UNKNOWN || self.streams.len() >= MAX_STREAMS {
                 continue;
             }
-            let kept = old.iter().position(|s| s.pid == entry.pid && s.stream_type == entry.stream_type);
-            let stream = match kept {
-                Some(i) => old.swap_remove(i),
-                None => match Stream::new(entry) {
-                    Ok(stream) => stream,
-                    Err("") => continue,
-                    Err(what) => {
-                        sink.warning(offset, what);
-                        continue;
+            let stream = match old.iter().position(|s| goes_on(s, entry)) {
+                Some(i) => old.remove(i),
+                None => {
+                    let gone = |s: &Stream| !pmt.streams.iter().any(|entry| goes_on(s, entry));
+                    let before = old.iter().position(|s| gone(s) && s.is_like(entry));
+                    let track = match before.map(|i| old.remove(i)) {
+                        Some(mut before) => {
+                            before.finish(offset, sink);
+                            before.track
+                        }
+                        // Its PID, unless a stream in the place of another has that for a name.
+                        None => {
+                            let taken = |id: &u32| self.streams.iter().chain(&old).any(|s| s.track.0 == *id);
+                            let mut ids = (u32::from(entry.pid)..).step_by(self.slots.len());
+                            TrackId(ids.find(|id| !taken(id)).unwrap_or(0))
+                        }
+                    };
+                    match Stream::new(entry, track) {
+                        Ok(stream) => stream,
+                        Err("") => continue,
+                        Err(what) => {
+                            sink.warning(offset, what);
+                            continue;
+                        }
                     }
-                },
+                }
             };
             self.slots[usize::from(entry.pid)] = slot::STREAM + self.streams.len() as u8;
             self.streams.push(stream);
         }
         #[cfg(not(feature = "ts-extra"))]
         {
-            let absent =
-                |entry: &psi::PmtStream| matches!(stream::Kind::of(entry), stream::Kind::Other(ABSENT));
+            let absent = |entry: &PmtStream| matches!(stream::Kind::of(entry), stream::Kind::Other(ABSENT));
             let media = self.streams.iter().filter(|s| s.is_media()).count();
             self.absent = media < 2 && pmt.streams.iter().any(absent);
         }

@@ -77,6 +77,8 @@ impl Clock {
 pub(super) struct Stream {
     pub pid: u16,
     pub stream_type: u8,
+    pub track: TrackId,
+    kind: Kind,
     pub continuity: Option<u8>,
     pub pes: Pes,
     pub reader: Reader,
@@ -172,13 +174,13 @@ impl Kind {
 
 impl Stream {
     /// The stream of a PMT entry; `Err` with a name for what is not supported, empty for what is passed over silently.
-    pub fn new(entry: &PmtStream) -> Result<Self, &'static str> {
-        let track = TrackId(u32::from(entry.pid));
+    pub fn new(entry: &PmtStream, track: TrackId) -> Result<Self, &'static str> {
         let language = entry
             .language
             .filter(|l| l.iter().all(u8::is_ascii_lowercase) && l != b"und")
             .map(|l| l.iter().map(|&b| char::from(b)).collect());
-        let reader = match Kind::of(entry) {
+        let kind = Kind::of(entry);
+        let reader = match kind {
             Kind::Video(codec) => Reader::Nal(Box::new(NalReader::new(codec, track, language))),
             Kind::Adts => Reader::Adts(Box::new(AdtsReader::new(track, language))),
             #[cfg(feature = "ts-extra")]
@@ -191,7 +193,14 @@ impl Stream {
             Kind::Scte35 => Reader::Data(DataReader::sections()),
             Kind::Other(what) => return Err(what),
         };
-        Ok(Self { pid: entry.pid, stream_type: entry.stream_type, continuity: None, pes: Pes::Skip, reader })
+        let (pid, stream_type) = (entry.pid, entry.stream_type);
+        Ok(Self { pid, stream_type, track, kind, continuity: None, pes: Pes::Skip, reader })
+    }
+
+    /// Whether an entry is of the same kind: pictures, or sound.
+    pub fn is_like(&self, entry: &PmtStream) -> bool {
+        let kind = Kind::of(entry);
+        self.kind.is_video() && kind.is_video() || self.kind.is_audio() && kind.is_audio()
     }
 
     /// Whether a track comes of it.
