@@ -74,6 +74,7 @@ impl Session {
             // The answer comes before anything else does.
             return Ok(());
         }
+        let without_sound = self.without_sound;
         let apart = self.streams.iter().any(|s| s.content == ContentType::Audio);
         let stream = &mut self.streams[i];
         let (Some((_, pipeline)), Activity::Segment(job)) = (&mut stream.pipeline, &mut stream.activity)
@@ -87,16 +88,17 @@ impl Session {
             result = pipeline.drain(flush, span, &mut pieces);
         }
         job.fruitful |= !pieces.is_empty();
-        if job.again || (apart && stream.content != ContentType::Audio) {
-            // The sound that is there is as good, or is that of another stream.
+        if job.again || without_sound || (apart && stream.content != ContentType::Audio) {
+            // The sound that is there is as good, or is that of another stream; or there is to be none.
             pieces.retain(|p| p.buffer == BufferId::Video);
         }
         if job.sound_only {
             pieces.retain(|p| p.buffer == BufferId::Audio);
         }
         if stream.buffers.is_empty()
-            && let Some(tracks) = pipeline.tracks()
+            && let Some(mut tracks) = pipeline.tracks()
         {
+            tracks.retain(|(buffer, _)| !without_sound || *buffer == BufferId::Video);
             if tracks.is_empty() && result.is_ok() {
                 result =
                     Err(PlayerError::new(Code::MediaEmpty, "the segment has no track that can be played"));

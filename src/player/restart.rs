@@ -4,7 +4,8 @@ use super::buffer::SEAM;
 use super::io::*;
 use super::session::{Ctx, Fatal, Session};
 use super::stream::{RepKey, Stream};
-use crate::error::PlayerError;
+use crate::error::{Code, PlayerError};
+use crate::manifest::ContentType;
 use crate::time::Seconds;
 
 /// Decoding errors closer together than this, in seconds, are one fault that recovery did not cure.
@@ -34,6 +35,20 @@ impl Session {
             stream.reason = Some(Reason::Failure);
         }
         let position = self.playhead.position(now);
+        self.reopen(ctx, position);
+        Ok(())
+    }
+
+    /// The browser takes the sound by its type and refuses it all the same, as Chromium does AAC whose channels a program_config_element tells:
+    /// the pictures are played without it.
+    pub fn go_on_without_sound(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
+        self.without_sound = true;
+        self.streams.retain(|s| s.content != ContentType::Audio);
+        self.decode_recoveries.clear();
+        let error =
+            PlayerError::new(Code::CodecUnsupported, "the browser refuses the sound, which is left out");
+        ctx.event(Event::Error(error.with_url(&self.url).recoverable()));
+        let position = self.playhead.position(ctx.now);
         self.reopen(ctx, position);
         Ok(())
     }

@@ -101,6 +101,9 @@ pub(super) struct Session {
     /// A request for part of a segment failed.
     pub ranges_refused: bool,
     pub decode_recoveries: Vec<Now>,
+    /// The browser has refused sound before it had any; and it did so again.
+    pub sound_refused: bool,
+    pub without_sound: bool,
     /// What the browser said of types that are in no manifest.
     pub known_types: Vec<(Rc<str>, bool)>,
     /// The types that it is asked about now, in the order of the questions.
@@ -168,6 +171,8 @@ impl Session {
             restart_at: None,
             ranges_refused: false,
             decode_recoveries: Vec::new(),
+            sound_refused: false,
+            without_sound: false,
             known_types: Vec::new(),
             questions: VecDeque::new(),
             live: None,

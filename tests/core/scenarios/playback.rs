@@ -403,6 +403,28 @@ fn sound_that_is_in_the_variants_themselves_is_a_track_like_others() {
 }
 
 #[test]
+fn sound_that_the_browser_refuses_whatever_it_said_of_the_type_is_left_out() {
+    let muxed = Stream::simple(30.0).with(|s| (s.muxed, s.languages) = (true, vec![]));
+    for (site, url) in [
+        (muxed.hls(Container::Ts), M3U8),
+        (Stream::simple(30.0).hls(Container::Fmp4), M3U8),
+        (Stream::simple(30.0).dash(Addressing::Number), MPD),
+    ] {
+        let mut w = World::new(site);
+        w.refuses = Some(BufferId::Audio);
+        w.load(url);
+        w.play_to_end(60.0);
+        w.assert_played_all('v', &[750]);
+        assert_eq!(w.errors(), [Code::Decode, Code::CodecUnsupported], "{}", w.story());
+        assert!(w.fatal().is_none() && w.played('a').is_empty(), "{}", w.story());
+    }
+    let mut w = World::new(Stream::simple(30.0).hls(Container::Fmp4));
+    w.refuses = Some(BufferId::Video);
+    w.load(M3U8);
+    assert_eq!(w.run_to_error(60.0).code, Code::Decode);
+}
+
+#[test]
 fn a_language_that_is_asked_for_takes_the_place_of_sound_inside() {
     let mut w = sound_inside(Config { language: Some("fr".into()), ..Config::default() });
     w.load(M3U8);

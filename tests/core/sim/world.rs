@@ -62,6 +62,8 @@ pub struct World {
     pub commands: Vec<(f64, String)>,
     /// `isTypeSupported` says no to types that contain one of these.
     pub unsupported: Vec<&'static str>,
+    /// What is appended here is refused, whatever its type.
+    pub refuses: Option<BufferId>,
     /// The browser has `changeType`.
     pub change_type: bool,
     /// Bytes that each SourceBuffer takes.
@@ -107,6 +109,7 @@ impl World {
             seeks: Vec::new(),
             commands: Vec::new(),
             unsupported: Vec::new(),
+            refuses: None,
             change_type: true,
             quota: usize::MAX,
             sources_opened: 0,
@@ -574,7 +577,9 @@ impl World {
         let quota = self.quota;
         let changes = matches!(command, Command::Append { .. } | Command::Remove { .. });
         let before = self.element.decoded();
+        let refused = matches!(&command, Command::Append { buffer, .. } if self.refuses == Some(*buffer));
         let result = match self.element.source.as_mut() {
+            Some(_) if refused => Err(Refusal::Parse("the parser does not know it".into())),
             Some(source) => source.execute(command, quota),
             None => Err(Refusal::Misuse("the source is gone".into())),
         };
