@@ -125,7 +125,10 @@ export async function readConfig() {
 export const pkgDir = (build) => path.join(cache, 'pkg', build.name);
 const wasmFile = 'millrace_bg.wasm';
 
-/** One wasm-pack run: .cache/pkg/<build>/ with the glue, its types and the optimised module. */
+/** One after another: builds share cargo's target directory. The first that fails ends those after it. */
+let compiling = Promise.resolve();
+
+/** .cache/pkg/<build>/ with the glue, its types and the optimised module. wasm-opt works while another build compiles. */
 export async function buildWasm({ target, profile }, build, debug) {
   const hash = fingerprint(['src', 'www/tools/likeness.mjs', 'Cargo.toml', 'Cargo.lock', '.cargo/config.toml'],
     target, profile, build.features, debug, optimise, lean, ownStd, guardTraps.toString(), pack.toString(), substituteDecimals.toString(), clear.toString());
@@ -133,20 +136,22 @@ export async function buildWasm({ target, profile }, build, debug) {
   const done = stamp(`wasm-${build.name}`, hash, [path.join(out, wasmFile), path.join(out, 'millrace.js')]);
   if (done.fresh) return;
   done.invalidate();
-  await step(`wasm ${build.name}`, async (note) => {
+  compiling = compiling.then(() => step(`wasm-pack ${build.name}`, async (note) => {
     const crate = (line) => { const m = /Compiling (\S+)/.exec(line); if (m) note(m[1]); };
     await run(tool('wasm-pack'), ['build', '--target', target, ...(debug ? ['--dev'] : ['--profile', profile]), '--no-opt', '--mode', 'no-install',
       '--no-pack', '--out-dir', path.relative(root, out), '--out-name', 'millrace', root,
       '--', '--no-default-features', '--features', build.features.join(','), ...(debug ? [] : ownStd)], { onLine: crate, env: debug ? {} : lean });
-    guardTraps(out);
-    if (!debug) {
-      note('wasm-opt');
+  }));
+  await compiling;
+  guardTraps(out);
+  if (!debug) {
+    await step(`wasm-opt ${build.name}`, async () => {
       const file = path.join(out, wasmFile);
       await substituteDecimals(file);
       await run(tool('wasm-opt'), [file, '-o', file, ...optimise]);
       await pack(out);
-    }
-  });
+    });
+  }
   done.made();
 }
 
@@ -260,7 +265,7 @@ export async function build({ debug = false, gate = true, only } = {}) {
   if (only) config.builds = config.builds.filter(({ name }) => name === only);
   if (!config.builds.length) throw new Told(`wasm-pack.toml has no [build.${only}]`);
   if (!existsSync(path.join(root, 'www/lib/index.ts'))) throw new Told('www/lib/index.ts is missing');
-  for (const one of config.builds) await buildWasm(config, one, debug);
+  await Promise.all(config.builds.map((one) => buildWasm(config, one, debug)));
 
   const hash = fingerprint(['www/lib', 'www/tsconfig.json', 'www/build.mjs', 'package-lock.json', 'wasm-pack.toml',
     ...config.builds.map((one) => `.cache/stamps/wasm-${one.name}`)], debug, only);

@@ -18,17 +18,22 @@ export const seconds = (ms) => (ms < 9_950 ? `${(ms / 1000).toFixed(1)} s` : `${
 /** A failure whose message is meant for the reader as it stands, without a stack trace. */
 export class Told extends Error {}
 
+/** What goes on now: steps may overlap, and share the one line of a terminal. */
+const active = new Set();
+
 /** Runs `work`, printing one line when it ends and a heartbeat while it runs. `work` gets a function to say where it is. */
 export async function step(label, work) {
   const started = performance.now();
   let note = '';
   const line = (mark) => `${mark} ${label}${note ? ` (${note})` : ''}  ${seconds(performance.now() - started)}`;
+  active.add(line);
   const beat = setInterval(
-    () => process.stderr.write(interactive ? `\r\x1b[K${line('…')}` : `${line('…')}\n`),
+    () => process.stderr.write(interactive ? `\r\x1b[K${[...active].map((each) => each('…')).join('  ')}` : `${line('…')}\n`),
     interactive ? 250 : HEARTBEAT_MS,
   );
   const end = (mark) => {
     clearInterval(beat);
+    active.delete(line);
     process.stderr.write(`${interactive ? '\r\x1b[K' : ''}${line(mark)}\n`);
   };
   try {
