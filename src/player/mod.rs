@@ -332,13 +332,15 @@ impl Session {
                 return self.buffer_failed(ctx, buffer, quota, message);
             }
             Input::MediaState(media) => self.media_state(ctx, media),
+            // That of the source that was dropped for the same fault.
+            Input::ElementError { .. } if !self.source_open && std::mem::take(&mut self.recovering) => {}
             Input::ElementError { code, message } => {
                 let mut error = PlayerError::new(Code::Decode, "the media element reports an error");
                 if !message.is_empty() {
                     error.message = ["the media element reports: ", message].concat().into();
                 }
                 error.position = Some(u64::from(code));
-                return self.recover_decode(ctx, error);
+                return self.recover_decode(ctx, error, None);
             }
             Input::Timeout => return self.tick_requests(ctx),
             Input::Load(_) | Input::Intent(_) | Input::SourceClosed => {}

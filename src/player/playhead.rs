@@ -459,7 +459,7 @@ impl Session {
             self.playhead.moved.1 = now;
             let error =
                 PlayerError::new(Code::Stalled, "the element does not play although media is buffered");
-            return self.recover_decode(ctx, error);
+            return self.recover_decode(ctx, error, None);
         }
         self.begin_stall(ctx, Reason::Nudged, Reason::Nudged);
         if let Some(stall) = &mut self.playhead.stall {

@@ -16,10 +16,26 @@ const AVOID_FOR: f64 = 30.0;
 const EARLY: Seconds = 0.1;
 
 impl Session {
-    /// The element or a buffer could not decode: begin anew at the place, preferring other representations; twice, then give up.
-    pub fn recover_decode(&mut self, ctx: &mut Ctx, error: PlayerError) -> Result<(), Fatal> {
+    /// The element or a buffer (`failed`) could not decode: begin anew at the place, preferring other representations; twice, then give up.
+    pub fn recover_decode(
+        &mut self,
+        ctx: &mut Ctx,
+        error: PlayerError,
+        failed: Option<BufferId>,
+    ) -> Result<(), Fatal> {
         let now = ctx.now;
         self.decode_recoveries.retain(|t| now - *t < APART);
+        // Where the sound is refused, Chromium tells of it by refusing what the pictures' buffer is given next.
+        let [pictures, sound] = [BufferId::Video, BufferId::Audio].map(|id| self.buffer(id));
+        let by_name = failed == Some(BufferId::Audio);
+        let blamed = pictures.is_some()
+            && sound.is_some_and(|b| b.buffered().is_empty() && (by_name || b.busy()))
+            && (by_name || !self.sound_blamed || pictures.is_some_and(|b| !b.buffered().is_empty()));
+        let again = std::mem::replace(&mut self.sound_blamed, blamed) && blamed;
+        if again && !self.decode_recoveries.is_empty() {
+            self.go_on_without_sound(ctx);
+            return Ok(());
+        }
         if self.decode_recoveries.len() >= 2 {
             let mut error = error.with_url(&self.url);
             error.tried = Some("the source was set up anew twice".into());
@@ -35,13 +51,14 @@ impl Session {
             stream.reason = Some(Reason::Failure);
         }
         let position = self.playhead.position(now);
+        self.recovering = true;
         self.reopen(ctx, position);
         Ok(())
     }
 
     /// The browser takes the sound by its type and refuses it all the same, as Chromium does AAC whose channels a program_config_element tells:
     /// the pictures are played without it.
-    pub fn go_on_without_sound(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
+    fn go_on_without_sound(&mut self, ctx: &mut Ctx) {
         self.without_sound = true;
         self.streams.retain(|s| s.content != ContentType::Audio);
         self.decode_recoveries.clear();
@@ -49,8 +66,8 @@ impl Session {
             PlayerError::new(Code::CodecUnsupported, "the browser refuses the sound, which is left out");
         ctx.event(Event::Error(error.with_url(&self.url).recoverable()));
         let position = self.playhead.position(ctx.now);
+        self.recovering = true;
         self.reopen(ctx, position);
-        Ok(())
     }
 
     /// Drops the source and all that was appended; another one is filled from `position` on.

@@ -29,19 +29,12 @@ impl Session {
             None => None,
         };
         if !quota {
-            let empty = buffer.buffered().is_empty();
-            if id == BufferId::Audio && empty && self.buffer(BufferId::Video).is_some() {
-                let again = std::mem::replace(&mut self.sound_refused, true);
-                if again && !self.decode_recoveries.is_empty() {
-                    return self.go_on_without_sound(ctx);
-                }
-            }
             // The element's error event tells more and follows; without one the type was refused.
             let mut error = PlayerError::new(Code::Decode, "the browser refused the media");
             if !message.is_empty() {
                 error.message = ["the browser refused the media (", message, ")"].concat().into();
             }
-            return self.recover_decode(ctx, error);
+            return self.recover_decode(ctx, error, Some(id));
         }
         buffer.full = true;
         buffer.drop_waiting();

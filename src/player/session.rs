@@ -101,8 +101,11 @@ pub(super) struct Session {
     /// A request for part of a segment failed.
     pub ranges_refused: bool,
     pub decode_recoveries: Vec<Now>,
-    /// The browser has refused sound before it had any; and it did so again.
-    pub sound_refused: bool,
+    /// A source was dropped for an error, and its successor has not opened yet.
+    pub recovering: bool,
+    /// The browser seems to have refused the sound last time.
+    pub sound_blamed: bool,
+    /// It is left out.
     pub without_sound: bool,
     /// What the browser said of types that are in no manifest.
     pub known_types: Vec<(Rc<str>, bool)>,
@@ -171,7 +174,8 @@ impl Session {
             restart_at: None,
             ranges_refused: false,
             decode_recoveries: Vec::new(),
-            sound_refused: false,
+            recovering: false,
+            sound_blamed: false,
             without_sound: false,
             known_types: Vec::new(),
             questions: VecDeque::new(),

@@ -64,6 +64,10 @@ pub struct World {
     pub unsupported: Vec<&'static str>,
     /// What is appended here is refused, whatever its type.
     pub refuses: Option<BufferId>,
+    /// It is told of by refusing what the other buffer is given next, as Chromium does from a worker.
+    pub blames_the_other: bool,
+    /// The source in which that was so.
+    spoilt: u32,
     /// The browser has `changeType`.
     pub change_type: bool,
     /// Bytes that each SourceBuffer takes.
@@ -110,6 +114,8 @@ impl World {
             commands: Vec::new(),
             unsupported: Vec::new(),
             refuses: None,
+            blames_the_other: false,
+            spoilt: 0,
             change_type: true,
             quota: usize::MAX,
             sources_opened: 0,
@@ -578,6 +584,19 @@ impl World {
         let changes = matches!(command, Command::Append { .. } | Command::Remove { .. });
         let before = self.element.decoded();
         let refused = matches!(&command, Command::Append { buffer, .. } if self.refuses == Some(*buffer));
+        if self.blames_the_other && matches!(command, Command::Append { .. }) {
+            let number = self.sources_opened;
+            if refused {
+                self.spoilt = number;
+                return;
+            }
+            if let (Some(id), true) = (id, self.spoilt == number) {
+                self.spoilt = 0;
+                self.element.broken = true;
+                self.answers.push_back(Pending::BufferFailed(id, false, "the attachment is closing".into()));
+                return self.after(LINK, Later::ElementError(4, "parsing failed".into()));
+            }
+        }
         let result = match self.element.source.as_mut() {
             Some(_) if refused => Err(Refusal::Parse("the parser does not know it".into())),
             Some(source) => source.execute(command, quota),
