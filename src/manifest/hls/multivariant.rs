@@ -100,8 +100,11 @@ impl<'a> Builder<'a> {
         }
         self.audio_sets(&ladder, any_video, inside, &mut sets);
         self.angle_sets(&ladder, &mut sets);
-        self.text_sets(&ladder, &mut sets);
-        self.trick_set(&mut sets);
+        // The player shows none of these yet: they are told to tools.
+        if cfg!(not(target_arch = "wasm32")) {
+            self.text_sets(&ladder, &mut sets);
+            self.trick_set(&mut sets);
+        }
         sets
     }
 
