@@ -62,6 +62,10 @@ impl Session {
         self.without_sound = true;
         self.streams.retain(|s| s.content != ContentType::Audio);
         self.decode_recoveries.clear();
+        #[cfg(feature = "progressive")]
+        if let Some(linear) = &mut self.linear {
+            linear.leave_sound_out();
+        }
         let error =
             PlayerError::new(Code::CodecUnsupported, "the browser refuses the sound, which is left out");
         ctx.event(Event::Error(error.with_url(&self.url).recoverable()));

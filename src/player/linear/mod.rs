@@ -282,6 +282,15 @@ pub(super) fn presentation(url: &str) -> Presentation {
     }
 }
 
+impl Linear {
+    /// The browser takes the sound in no form, whatever it has said.
+    pub fn leave_sound_out(&mut self) {
+        for (_, wrapping) in &mut self.timeline.wrappings {
+            *wrapping = wrapping.take().filter(|w| !w.mime.starts_with("audio/"));
+        }
+    }
+}
+
 impl Session {
     /// Where the element itself may play what this failed with: URL and type.
     pub fn last_resort(&self, error: &PlayerError) -> Option<(String, String)> {

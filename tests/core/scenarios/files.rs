@@ -36,6 +36,18 @@ pub(super) fn assert_in_step(w: &World) {
 }
 
 #[test]
+fn sound_that_the_browser_refuses_is_left_out_of_a_file_too() {
+    for blames_the_other in [false, true] {
+        let mut w = World::new(muxed(22.0).ts_file());
+        (w.refuses, w.blames_the_other) = (Some(BufferId::Audio), blames_the_other);
+        w.load(TS);
+        w.play_to_end(40.0);
+        w.assert_played_all('v', &[550]);
+        assert!(w.errors().contains(&Code::CodecUnsupported) && w.fatal().is_none(), "{}", w.story());
+    }
+}
+
+#[test]
 fn a_transport_stream_plays_from_start_to_end() {
     for (base, b_frames) in [(0.0, false), (3723.4, false), (10.0, true)] {
         let mut w = World::new(
