@@ -28,11 +28,13 @@ impl Session {
         // Where the sound is refused, Chromium tells of it by refusing what the pictures' buffer is given next.
         let [pictures, sound] = [BufferId::Video, BufferId::Audio].map(|id| self.buffer(id));
         let by_name = failed == Some(BufferId::Audio);
-        let blamed = pictures.is_some()
-            && sound.is_some_and(|b| b.buffered().is_empty() && (by_name || b.busy()))
-            && (by_name || !self.sound_blamed || pictures.is_some_and(|b| !b.buffered().is_empty()));
-        let again = std::mem::replace(&mut self.sound_blamed, blamed) && blamed;
-        if again && !self.decode_recoveries.is_empty() {
+        let blamed =
+            pictures.is_some() && sound.is_some_and(|b| b.buffered().is_empty() && (by_name || b.busy()));
+        let sure = by_name || pictures.is_some_and(|b| !b.buffered().is_empty());
+        // Another representation may do better; a file has none.
+        let tried = (self.sound_blamed && !self.decode_recoveries.is_empty()) || !self.has_others();
+        self.sound_blamed = blamed;
+        if blamed && sure && tried {
             self.go_on_without_sound(ctx);
             return Ok(());
         }
@@ -54,6 +56,13 @@ impl Session {
         self.recovering = true;
         self.reopen(ctx, position);
         Ok(())
+    }
+
+    /// Whether there are other representations of anything that plays.
+    fn has_others(&self) -> bool {
+        self.streams
+            .iter()
+            .any(|s| self.set(s.period, s.set).is_some_and(|set| set.representations.len() > 1))
     }
 
     /// The browser takes the sound by its type and refuses it all the same, as Chromium does AAC whose channels a program_config_element tells:

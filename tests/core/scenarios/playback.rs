@@ -415,9 +415,18 @@ fn sound_that_the_browser_refuses_whatever_it_said_of_the_type_is_left_out() {
         w.load(url);
         w.play_to_end(60.0);
         w.assert_played_all('v', &[750]);
-        assert_eq!(w.errors(), [Code::Decode, Code::CodecUnsupported], "{}", w.story());
+        // None of them has another quality to try.
+        assert_eq!(w.errors(), [Code::CodecUnsupported], "{}", w.story());
         assert!(w.fatal().is_none() && w.played('a').is_empty(), "{}", w.story());
     }
+    // Where there is another quality, that is tried first.
+    let two = Stream::simple(30.0).with(|s| s.ladder = vec![300_000, 600_000]);
+    let mut w = World::new(two.hls(Container::Fmp4));
+    w.refuses = Some(BufferId::Audio);
+    w.load(M3U8);
+    w.play_to_end(60.0);
+    w.assert_played_all('v', &[750]);
+    assert_eq!(w.errors(), [Code::Decode, Code::CodecUnsupported], "{}", w.story());
     let mut w = World::new(muxed.hls(Container::Ts));
     (w.refuses, w.blames_the_other) = (Some(BufferId::Audio), true);
     w.load(M3U8);
