@@ -35,7 +35,8 @@ impl Session {
         let tried = (self.sound_blamed && !self.decode_recoveries.is_empty()) || !self.has_others();
         self.sound_blamed = blamed;
         if blamed && sure && tried {
-            self.go_on_without_sound(ctx);
+            self.leave_sound_out(ctx);
+            self.reopen_after_error(ctx);
             return Ok(());
         }
         if self.decode_recoveries.len() >= 2 {
@@ -52,9 +53,7 @@ impl Session {
             }
             stream.reason = Some(Reason::Failure);
         }
-        let position = self.playhead.position(now);
-        self.recovering = true;
-        self.reopen(ctx, position);
+        self.reopen_after_error(ctx);
         Ok(())
     }
 
@@ -67,7 +66,7 @@ impl Session {
 
     /// The browser takes the sound by its type and refuses it all the same, as Chromium does AAC whose channels a program_config_element tells:
     /// the pictures are played without it.
-    fn go_on_without_sound(&mut self, ctx: &mut Ctx) {
+    fn leave_sound_out(&mut self, ctx: &mut Ctx) {
         self.without_sound = true;
         self.streams.retain(|s| s.content != ContentType::Audio);
         self.decode_recoveries.clear();
@@ -78,6 +77,10 @@ impl Session {
         let error =
             PlayerError::new(Code::CodecUnsupported, "the browser refuses the sound, which is left out");
         ctx.event(Event::Error(error.with_url(&self.url).recoverable()));
+    }
+
+    /// The same place, in another source; an error of the old one may still come.
+    fn reopen_after_error(&mut self, ctx: &mut Ctx) {
         let position = self.playhead.position(ctx.now);
         self.recovering = true;
         self.reopen(ctx, position);

@@ -503,14 +503,19 @@ impl Session {
             // The main stream gives the sound as well, from the playhead on: its segments come once more for that.
             Some(i) if inside => {
                 self.cancel_stream(ctx, i);
-                let sound = self.streams.remove(i);
+                self.streams.remove(i);
                 self.cancel_stream(ctx, 0);
+                let appended = self.buffer(BufferId::Video).is_some();
                 let main = &mut self.streams[0];
                 let until = main.cursor;
                 main.pipeline = None;
-                main.buffers.extend(sound.buffers);
+                // Told anew, with that for the sound: what was apart may not have told its own yet.
+                main.buffers.clear();
                 main.move_to(position, false);
-                main.sound_until = until;
+                // What was held back for want of a buffer is gone.
+                if appended {
+                    main.sound_until = until;
+                }
             }
             Some(i) => {
                 self.cancel_stream(ctx, i);
@@ -531,7 +536,10 @@ impl Session {
             }
             None => return,
         }
-        self.empty(BufferId::Audio);
+        if let Some(buffer) = self.buffer_mut(BufferId::Audio) {
+            buffer.drop_waiting();
+            buffer.remove(0.0, f64::INFINITY);
+        }
         self.announce_tracks(ctx);
     }
 
@@ -541,13 +549,6 @@ impl Session {
         match stream {
             Some(stream) => self.set(stream.period, stream.set),
             None => self.presentation.periods.get(period)?.sets.iter().find(|s| s.inside),
-        }
-    }
-
-    fn empty(&mut self, id: BufferId) {
-        if let Some(buffer) = self.buffer_mut(id) {
-            buffer.drop_waiting();
-            buffer.remove(0.0, f64::INFINITY);
         }
     }
 

@@ -104,14 +104,11 @@ pub(super) fn leading_integer(text: &str) -> &str {
 /// `<n>[@<o>]` (RFC 8216bis §4.4.4.2) as (length, offset).
 pub(super) fn byte_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (length, offset) = text.split_once('@').unwrap_or((text, ""));
-    let offset = Some(offset.trim_ascii()).filter(|o| !o.is_empty());
-    Some((
-        integer(length.trim_ascii())?,
-        match offset {
-            Some(offset) => Some(integer(offset)?),
-            None => None,
-        },
-    ))
+    let offset = match offset.trim_ascii() {
+        "" => None,
+        offset => Some(integer(offset)?),
+    };
+    Some((integer(length.trim_ascii())?, offset))
 }
 
 /// `None` for an empty or overflowing range.

@@ -440,6 +440,18 @@ fn sound_that_the_browser_refuses_whatever_it_said_of_the_type_is_left_out() {
 }
 
 #[test]
+fn sound_inside_can_be_chosen_before_what_is_apart_has_come() {
+    let mut w = sound_inside(Config { language: Some("fr".into()), ..Config::default() });
+    w.fault("a1/0/0", Fault::Delay(2.0), 1);
+    w.load(M3U8);
+    w.run_for(1.0);
+    w.intent(UserIntent::SelectAudio("audio--en-en".into()));
+    w.play_to_end(80.0);
+    assert!(w.played('a').len() > 2700 && w.played('a').iter().all(|m| m.rung == 0), "{}", w.story());
+    w.assert_played_all('v', &[1500]);
+}
+
+#[test]
 fn a_language_that_is_asked_for_takes_the_place_of_sound_inside() {
     let mut w = sound_inside(Config { language: Some("fr".into()), ..Config::default() });
     w.load(M3U8);
