@@ -3,7 +3,7 @@
 
 use super::clock::ServerClock;
 use super::io::*;
-use super::refresh::Refresh;
+use super::refresh::{ON_ITS_WAY, Refresh};
 use super::session::{Ctx, Session, StartAt};
 use super::stream::Activity;
 use crate::manifest::{Protocol, SegmentIndex};
@@ -167,8 +167,6 @@ impl Session {
     /// Seconds before which nothing can be shown, whatever the manifest asks for: a segment is whole when it ends, it has to come, and where
     /// the manifest lists it, that has to be read first.
     fn soonest(&self, segment: Seconds) -> Seconds {
-        /// Seconds from the end of a segment to its first picture.
-        const ON_ITS_WAY: Seconds = 0.5;
         let told = self.presentation.live.as_deref().filter(|l| !l.low_latency);
         let Some(told) = told.filter(|_| self.presentation.protocol == Protocol::Dash) else { return 0.0 };
         let main = self.streams.first().and_then(|s| self.set(s.period, s.set)?.representations.first());

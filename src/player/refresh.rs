@@ -14,6 +14,8 @@ use crate::time::Seconds;
 const SHORTEST: f64 = 0.5;
 /// Seconds after which a reading that failed is tried again; doubled each time, up to the last.
 const PAUSES: (f64, f64) = (1.0, 10.0);
+/// Seconds from the end of a segment, or from the reading of a manifest that tells of it, to its first picture.
+pub(super) const ON_ITS_WAY: f64 = 0.5;
 
 /// An MPD and when it is read again.
 pub(super) struct Refresh {
@@ -29,6 +31,8 @@ pub(super) struct Refresh {
     text: Vec<u8>,
     begun: Now,
     failures: u32,
+    /// Readings in a row that told of nothing more to play.
+    idle: u32,
     /// It is wanted at once: an event, or the clock, says that it has changed.
     hurried: bool,
     #[cfg(feature = "hls")]
@@ -47,6 +51,7 @@ impl Refresh {
             text: Vec::new(),
             begun: now,
             failures: 0,
+            idle: 0,
             hurried: false,
             #[cfg(feature = "hls")]
             lists: super::lists::Lists::default(),
@@ -79,8 +84,20 @@ impl Session {
         self.streams.iter().any(|s| matches!(s.activity, Activity::Idle) && s.starved)
     }
 
+    /// When the first stream has nothing more to play that waits for the manifest to tell of the next segment.
+    fn dry_at(&self, ctx: &Ctx) -> Now {
+        let media = self.playhead.media();
+        let waiting = self.streams.iter().filter(|s| matches!(s.activity, Activity::Idle) && s.starved);
+        let unknown = waiting.filter(|s| {
+            let key = RepKey { period: s.period, set: s.set, rep: s.rep.unwrap_or(0) };
+            !media.paused && self.comes_by_the_clock(key) != Some(true)
+        });
+        let ahead = unknown.map(|s| s.cursor - self.playhead.position(ctx.now)).fold(f64::INFINITY, f64::min);
+        ctx.now + ahead.max(0.0) / media.rate.max(0.1)
+    }
+
     /// When the MPD is read again.
-    fn manifest_due(&self) -> Now {
+    fn manifest_due(&self, ctx: &Ctx) -> Now {
         let (Some(live), Some(told)) = (&self.live, &self.presentation.live) else { return f64::INFINITY };
         let refresh = &live.refresh;
         if refresh.ticket.is_some() || self.presentation.protocol != Protocol::Dash || !self.live() {
@@ -100,7 +117,15 @@ impl Session {
             Some(period) => {
                 let segment = self.streams.first().and_then(|s| self.segment_duration(s)).unwrap_or(2.0);
                 let least = if period == 0.0 { segment / 2.0 } else { SHORTEST };
-                refresh.begun + period.max(least.max(SHORTEST))
+                let period = period.max(least.max(SHORTEST));
+                let usual = refresh.begun + period;
+                // It may have been read a moment before it told of the next segment, or between one stream's and the other's.
+                let dry = self.dry_at(ctx);
+                if dry > usual + ON_ITS_WAY {
+                    return usual;
+                }
+                let soon = refresh.begun + SHORTEST * f64::from(1u32 << refresh.idle.min(8));
+                usual.min(soon.max(dry - segment - ON_ITS_WAY))
             }
         }
     }
@@ -109,19 +134,16 @@ impl Session {
     pub fn step_refresh(&mut self, ctx: &mut Ctx) {
         #[cfg(feature = "hls")]
         self.step_lists(ctx);
-        if ctx.now >= self.manifest_due() {
+        if ctx.now >= self.manifest_due(ctx) {
             self.read_manifest(ctx);
         }
     }
 
     pub fn refresh_deadline(&self, ctx: &Ctx) -> Now {
         #[cfg(feature = "hls")]
-        return self.manifest_due().min(self.lists_due(ctx));
+        return self.manifest_due(ctx).min(self.lists_due(ctx));
         #[cfg(not(feature = "hls"))]
-        {
-            let _ = ctx;
-            self.manifest_due()
-        }
+        self.manifest_due(ctx)
     }
 
     fn read_manifest(&mut self, ctx: &mut Ctx) {
@@ -174,17 +196,25 @@ impl Session {
         self.is_growing() && self.goes_on(ctx, key, cursor).unwrap_or(true)
     }
 
+    /// Whether more segments of a representation come as time goes by. `None`: the manifest has to tell of each.
+    fn comes_by_the_clock(&self, key: RepKey) -> Option<bool> {
+        match &self.set(key.period, key.set)?.representations.get(key.rep)?.index {
+            SegmentIndex::Template(template) if template.rule.is_some_and(|rule| !rule.listed) => {
+                Some(template.skip.saturating_add(template.listed) < template.total())
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a period that another one follows has more to come: the next is announced while this one is on. `None`: it is the last.
     fn goes_on(&self, ctx: &Ctx, key: RepKey, cursor: Seconds) -> Option<bool> {
         /// Media that ends so short of its period is complete, in seconds.
         const SHORT: Seconds = 0.05;
         let next = self.presentation.periods.get(key.period + 1)?;
-        let set = self.set(key.period, key.set)?;
-        if let SegmentIndex::Template(template) = &set.representations.get(key.rep)?.index
-            && template.rule.is_some_and(|rule| !rule.listed)
-        {
-            return Some(template.skip.saturating_add(template.listed) < template.total());
+        if let Some(more) = self.comes_by_the_clock(key) {
+            return Some(more);
         }
+        let set = self.set(key.period, key.set)?;
         // A list tells of no end. What follows it does, and the clock, once the last segment had the time to be listed.
         let begun = next.sets.iter().filter(|s| s.content == set.content);
         let begun = begun.flat_map(|s| &s.representations).any(|r| !r.index.is_empty());
@@ -300,6 +330,7 @@ impl Session {
     /// Goes on with a manifest that was read again.
     #[cfg(feature = "dash")]
     fn take_over(&mut self, ctx: &mut Ctx, new: Presentation) {
+        let edge = self.window(ctx).map(|w| w.1);
         let update = self.presentation.update(new);
         self.note_manifest_events();
         self.rekey(ctx, |key| {
@@ -309,6 +340,10 @@ impl Session {
         if let Some(live) = &self.live {
             let clock = live.clock.now(ctx.now);
             self.presentation.advance(clock);
+        }
+        let grown = self.window(ctx).map(|w| w.1) != edge;
+        if let Some(live) = &mut self.live {
+            live.refresh.idle = if grown { 0 } else { live.refresh.idle + 1 };
         }
         self.ask_types(ctx);
         self.edge_read(ctx);

@@ -14,11 +14,12 @@ function isSeamless(frames) {
   const read = frames.filter(([, number]) => number >= 0);
   assert.ok(frames.length - read.length <= frames.length / 50, `${frames.length - read.length} of ${frames.length} pictures cannot be read`);
   let [last, at] = [-1, read[0][0]];
-  for (const [mediaTime, number] of read) {
-    assert.ok(mediaTime - at < 0.5, `no picture between ${at} and ${mediaTime} s`);
+  for (const [index, [mediaTime, number]] of read.entries()) {
+    const around = () => `; pictures around it as [time, number, width]: ${JSON.stringify(read.slice(Math.max(index - 12, 0), index + 12))}`;
+    assert.ok(mediaTime - at < 0.5, `no picture between ${at} and ${mediaTime} s${around()}`);
     at = mediaTime;
-    assert.ok(Math.abs(number - mediaTime * fps) <= 2, `at ${mediaTime} s the picture has number ${number}`);
-    assert.ok(number >= last, `picture ${number} came after ${last}`);
+    assert.ok(Math.abs(number - mediaTime * fps) <= 2, `at ${mediaTime} s the picture has number ${number}${around()}`);
+    assert.ok(number >= last, `picture ${number} came after ${last}${around()}`);
     last = number;
   }
 }

@@ -97,6 +97,24 @@ fn every_way_to_tell_of_segments_plays_alike() {
 }
 
 #[test]
+fn a_manifest_read_a_moment_too_soon_is_read_again_before_the_buffer_ends() {
+    // Where in the encoder's round it is read, and whether it is read between the listing of sound and that of the pictures.
+    for (phase, uneven) in (0..20).flat_map(|p| [(p, 0.0), (p, 0.1), (p, 0.3)]) {
+        let live = Live::new().with(|l| {
+            (l.update, l.uneven, l.age) = (Some(2.0), uneven, 1000.0 + 0.1 * f64::from(phase));
+        });
+        let mut w = tuned(live.clone().dash(), Config::default());
+        w.load(MPD);
+        w.run_for(60.0);
+        assert_quiet(&w);
+        assert_seamless(&w, &live);
+        // As often as the manifest asks, and a few times more.
+        let read = requests_of(&w, "manifest.mpd").len();
+        assert!(read < 36, "{phase} {uneven}: {read}\n{}", w.story());
+    }
+}
+
+#[test]
 fn the_distance_is_what_the_manifest_asks_for() {
     for delay in [4.0, 6.0, 12.0, 30.0] {
         let live = Live::new().with(|l| l.delay = Some(delay));

@@ -49,6 +49,8 @@ pub struct Live {
     pub update: Option<f64>,
     /// DASH: how segments are told of; `None`: in a SegmentTimeline where the MPD is read again, else by number.
     pub addressing: Option<Addressing>,
+    /// DASH: seconds by which pictures are listed later than sound: the MPD is written after each.
+    pub uneven: f64,
     /// DASH: numbers in the SegmentTimeline instead of times.
     pub numbered: bool,
     /// DASH: `suggestedPresentationDelay`.
@@ -112,6 +114,7 @@ impl Live {
             stuck_at: None,
             update: None,
             addressing: None,
+            uneven: 0.0,
             numbered: false,
             delay: None,
             clock: false,

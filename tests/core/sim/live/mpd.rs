@@ -168,7 +168,8 @@ impl Live {
             let _ = write!(x, "duration=\"{ticks}\" startNumber=\"0\" media=\"{folder}$Number$.m4s\"/>");
             return;
         }
-        let listed: Vec<usize> = self.of_part(part, now).collect();
+        let known = if track.is_video() { now - self.uneven } else { now };
+        let listed: Vec<usize> = self.of_part(part, known).collect();
         if self.numbered {
             let first = listed.first().copied().unwrap_or(0);
             let _ = write!(x, "startNumber=\"{first}\" media=\"{folder}$Number$.m4s\"");
