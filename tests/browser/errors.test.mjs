@@ -1,7 +1,10 @@
 // Bad input: one error with a stable code, the URL and what was tried; the page stays sound, and the same player then plays a good URL.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
-import { describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
+import { Household } from '../../www/tools/processes.mjs';
+import { tool } from '../../www/tools/setup.mjs';
+import { run } from '../../www/tools/steps.mjs';
 import { engine, useStage } from './support/stage.mjs';
 
 const good = '/samples/hls-ts/240p/index.m3u8';
@@ -141,6 +144,27 @@ describe(`errors in ${engine}`, () => {
     assert.ok(width > 0 && width < 1280, `${width}`);
     assert.ok((await page.events('qualitychange')).some(({ detail }) => detail.reason === 'failure' && detail.from === top));
     assert.ok((await page.events('error')).every(({ detail }) => detail.severity === 'recoverable' && detail.status === 404));
+    await page.isClean();
+  });
+
+  test('sound that is refused in spite of its type is left out, and a play() in that moment counts', async () => {
+    // Channels told by a program_config_element: Chromium takes the type and refuses the first append.
+    const household = new Household();
+    after(() => household.end());
+    await run(tool('ffmpeg'), ['-v', 'error', '-f', 'lavfi', '-i', 'testsrc2=s=320x180:r=25', '-f', 'lavfi', '-i', 'anoisesrc=r=48000,aformat=channel_layouts=5.1(side)', '-t', '6',
+      '-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-c:a', 'aac', '-movflags', '+faststart', `${household.folder}/side.mp4`]);
+    const page = await stage.open();
+    stage.server.mounts['/made'] = household.folder;
+    const error = await page.run(async (url) => {
+      const { page: stand } = window;
+      await stand.open();
+      stand.video.addEventListener('error', () => stand.video.play().catch(() => {}));
+      return stand.player.load(url).then(() => { if (!stand.video.error) stand.video.play().catch(() => {}); return null; }, ({ message }) => message);
+    }, '/made/side.mp4');
+    assert.equal(error, null);
+    await page.plays(2);
+    const told = (await page.events('error')).map(({ detail }) => [detail.severity, detail.code]);
+    assert.deepEqual(told, engine === 'chromium' ? [['recoverable', 'CODEC_UNSUPPORTED']] : []);
     await page.isClean();
   });
 

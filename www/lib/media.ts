@@ -39,7 +39,10 @@ export class Media {
     for (const type of reported) element.addEventListener(type, () => this.#report(type), options);
     element.addEventListener('error', () => {
       const { error } = element;
-      if (this.#active && error) post({ type: 'elementerror', code: error.code, message: error.message });
+      if (!this.#active || !error) return;
+      post({ type: 'elementerror', code: error.code, message: error.message });
+      // Whatever comes of it, this source is done with; and an element with an error forgets a play().
+      this.source(null);
     }, options);
     document.addEventListener('visibilitychange', () => this.#report('visibility'), options);
     if (typeof ResizeObserver === 'function') {

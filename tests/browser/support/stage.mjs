@@ -112,7 +112,11 @@ export class Page {
     }, String(readFrame), strip);
     return async ({ atLeast = 1 } = {}) => {
       await this.until((wanted) => window.watched.length >= wanted, { args: [atLeast], what: `${atLeast} pictures` });
-      return this.run(() => window.watched);
+      const frames = await this.run(() => window.watched);
+      // On a busy machine Firefox 153 tells of a picture, now and then, the time of a later one: with the next it goes back.
+      const wrong = engine === 'firefox' ? frames.filter(([time], index) => frames[index + 1]?.[0] < time) : [];
+      assert.ok(wrong.length <= frames.length / 20, `time went back after ${wrong.length} of ${frames.length} pictures: ${JSON.stringify(wrong)}`);
+      return frames.filter((frame) => !wrong.includes(frame));
     };
   }
 
