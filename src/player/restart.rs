@@ -34,12 +34,13 @@ impl Session {
         // Another representation may do better; a file has none.
         let tried = (self.sound_blamed && !self.decode_recoveries.is_empty()) || !self.has_others();
         self.sound_blamed = blamed;
-        if blamed && sure && tried {
+        let last = self.decode_recoveries.len() >= 2;
+        if blamed && (sure && tried || last) {
             self.leave_sound_out(ctx);
             self.reopen_after_error(ctx);
             return Ok(());
         }
-        if self.decode_recoveries.len() >= 2 {
+        if last {
             let mut error = error.with_url(&self.url);
             error.tried = Some("the source was set up anew twice".into());
             return Err(error);

@@ -37,9 +37,9 @@ pub(super) fn assert_in_step(w: &World) {
 
 #[test]
 fn sound_that_the_browser_refuses_is_left_out_of_a_file_too() {
-    for blames_the_other in [false, true] {
+    for blames in [Blame::Itself, Blame::TheOther, Blame::TheElement] {
         let mut w = World::new(muxed(22.0).ts_file());
-        (w.refuses, w.blames_the_other) = (Some(BufferId::Audio), blames_the_other);
+        (w.refuses, w.blames) = (Some(BufferId::Audio), blames);
         w.load(TS);
         w.play_to_end(40.0);
         w.assert_played_all('v', &[550]);

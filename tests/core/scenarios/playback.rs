@@ -427,12 +427,14 @@ fn sound_that_the_browser_refuses_whatever_it_said_of_the_type_is_left_out() {
     w.play_to_end(60.0);
     w.assert_played_all('v', &[750]);
     assert_eq!(w.errors(), [Code::Decode, Code::CodecUnsupported], "{}", w.story());
-    let mut w = World::new(muxed.hls(Container::Ts));
-    (w.refuses, w.blames_the_other) = (Some(BufferId::Audio), true);
-    w.load(M3U8);
-    w.play_to_end(60.0);
-    w.assert_played_all('v', &[750]);
-    assert!(w.errors().contains(&Code::CodecUnsupported), "{}", w.story());
+    for blames in [Blame::TheOther, Blame::TheElement] {
+        let mut w = World::new(muxed.hls(Container::Ts));
+        (w.refuses, w.blames) = (Some(BufferId::Audio), blames);
+        w.load(M3U8);
+        w.play_to_end(60.0);
+        w.assert_played_all('v', &[750]);
+        assert!(w.errors().contains(&Code::CodecUnsupported), "{}", w.story());
+    }
     let mut w = World::new(Stream::simple(30.0).hls(Container::Fmp4));
     w.refuses = Some(BufferId::Video);
     w.load(M3U8);

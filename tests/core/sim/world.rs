@@ -50,6 +50,16 @@ const APPEND: f64 = 0.003;
 /// Inputs without an advance of the clock after which the core is said to spin.
 const SPIN: u32 = 400;
 
+/// Which object tells that an append was refused.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Blame {
+    Itself,
+    /// What the other buffer is given next is refused: Chromium from a worker.
+    TheOther,
+    /// The element, before any buffer.
+    TheElement,
+}
+
 pub struct World {
     pub now: f64,
     pub player: Player,
@@ -64,8 +74,8 @@ pub struct World {
     pub unsupported: Vec<&'static str>,
     /// What is appended here is refused, whatever its type.
     pub refuses: Option<BufferId>,
-    /// It is told of by refusing what the other buffer is given next, as Chromium does from a worker.
-    pub blames_the_other: bool,
+    /// How that is told.
+    pub blames: Blame,
     /// The source in which that was so.
     spoilt: u32,
     /// The browser has `changeType`.
@@ -114,7 +124,7 @@ impl World {
             commands: Vec::new(),
             unsupported: Vec::new(),
             refuses: None,
-            blames_the_other: false,
+            blames: Blame::Itself,
             spoilt: 0,
             change_type: true,
             quota: usize::MAX,
@@ -584,7 +594,11 @@ impl World {
         let changes = matches!(command, Command::Append { .. } | Command::Remove { .. });
         let before = self.element.decoded();
         let refused = matches!(&command, Command::Append { buffer, .. } if self.refuses == Some(*buffer));
-        if self.blames_the_other && matches!(command, Command::Append { .. }) {
+        if self.blames == Blame::TheElement && refused {
+            self.element.broken = true;
+            return self.after(LINK, Later::ElementError(4, "parsing failed".into()));
+        }
+        if self.blames == Blame::TheOther && matches!(command, Command::Append { .. }) {
             let number = self.sources_opened;
             if refused {
                 self.spoilt = number;
