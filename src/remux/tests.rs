@@ -409,3 +409,22 @@ fn sound_that_overlaps_is_dropped_and_short_holes_are_drawn_out() {
     });
     assert_eq!(told.collect::<Vec<_>>(), [[2048, 3072], [5120, 2048]]);
 }
+
+#[test]
+fn short_sound_whose_times_are_rounded_to_milliseconds_is_not_dropped() {
+    // Vorbis at 48 kHz: blocks of 256 and 2048 samples, as Matroska tells their times.
+    let mut m = Muxer::new();
+    m.track(info(TrackKind::Audio, 1000));
+    m.tracks_complete();
+    let mut at = 0.0_f64;
+    for block in (0..600).map(|i| [2.667_f64, 2.667, 12.0, 21.333, 12.0, 2.667, 2.667, 5.333][i % 8]) {
+        let dts = if at < 3000.0 { at.round() } else { at.floor() } as i64;
+        add(&mut m, dts, dts, Some(f64::round(block) as u32), b"block");
+        at += block;
+    }
+    let mut count = 0;
+    while let Some(f) = m.take_fragment(VIDEO, true) {
+        count += f.samples;
+    }
+    assert_eq!((count, m.take_asides().len()), (600, 0));
+}

@@ -37,7 +37,7 @@ impl Clock {
         let usual = Ticks::from(duration);
         let end = dts.saturating_add(usual);
         let off = sample.dts.saturating_sub(end);
-        let half = Ticks::from(sample.duration.unwrap_or(duration) / 2).max(1);
+        let half = Ticks::from(sample.duration.unwrap_or(duration) / 2).max(ROUNDED);
         // The priming of another link of a chain is not heard.
         let least = half.saturating_add(info.edit_start.max(0));
         self.dropping = off <= -least && off > -Ticks::from(info.timescale.get() / OVERLAP_PART);
@@ -111,6 +111,10 @@ impl Clock {
         )
     }
 }
+
+/// Ticks by which times may be off that a muxer rounded: a start, a duration and the next start. Matroska's are milliseconds, and blocks of
+/// Vorbis are as short as three of them.
+const ROUNDED: Ticks = 3;
 
 /// What comes again for longer than this part of a second is of another time line. Larger parts of a second (smaller numbers): a
 /// stream that begins anew loses as much; smaller ones: sound that a packager repeats is heard twice.
