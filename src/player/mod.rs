@@ -12,6 +12,7 @@ mod fetching;
 mod icy;
 mod indexes;
 mod io;
+mod language;
 #[cfg(feature = "progressive")]
 mod linear;
 #[cfg(all(feature = "hls", feature = "live"))]

@@ -11,6 +11,10 @@ use crate::remux::{self, Muxer};
 use crate::time::Seconds;
 use std::rc::Rc;
 
+/// Tracks of sound in a file that are offered at the most.
+#[cfg(feature = "progressive")]
+pub(super) const MOST_SOUNDS: usize = 16;
+
 /// Which kinds of track are taken from the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
@@ -96,10 +100,22 @@ impl Pipeline {
     pub fn infos(&self) -> Option<Vec<TrackInfo>> {
         match &self.kind {
             Kind::Remux { muxer, .. } if muxer.is_complete() => {
-                Some(chosen(muxer.tracks(), self.wanted).cloned().collect())
+                Some(chosen(muxer.tracks(), self.wanted, &self.wrappings).cloned().collect())
             }
             _ => None,
         }
+    }
+
+    /// The same with all tracks of sound, of which one can be played.
+    #[cfg(feature = "progressive")]
+    pub fn offered(&self) -> Option<Vec<TrackInfo>> {
+        let mut infos = self.infos()?;
+        if let Kind::Remux { muxer, .. } = &self.kind {
+            let sounds = muxer.tracks().iter().filter(|t| t.kind == TrackKind::Audio);
+            infos.retain(|t| t.kind != TrackKind::Audio);
+            infos.extend(sounds.take(MOST_SOUNDS).cloned());
+        }
+        Some(infos)
     }
 
     /// Sets what tracks go as.
@@ -275,7 +291,7 @@ impl Pipeline {
         match &self.kind {
             Kind::Unknown(_) => None,
             Kind::Remux { muxer, .. } if muxer.is_complete() => {
-                let all = chosen(muxer.tracks(), self.wanted);
+                let all = chosen(muxer.tracks(), self.wanted, &self.wrappings);
                 let taken = all.filter_map(|t| Some((buffer_of(t.kind), wrapping(&self.wrappings, t)?.mime)));
                 Some(taken.collect())
             }
@@ -293,7 +309,8 @@ impl Pipeline {
     pub fn init_ahead(&self, buffer: BufferId) -> Option<(InitKey, Vec<u8>)> {
         match &self.kind {
             Kind::Remux { muxer, lanes, .. } => {
-                let track = chosen(muxer.tracks(), self.wanted).find(|t| buffer_of(t.kind) == buffer)?;
+                let track = chosen(muxer.tracks(), self.wanted, &self.wrappings)
+                    .find(|t| buffer_of(t.kind) == buffer)?;
                 let raw = wrapping(&self.wrappings, track)?.form == Form::Raw;
                 if raw || track.encrypted || lanes.iter().any(|l| l.track == track.id) {
                     return None;
@@ -336,7 +353,8 @@ impl Pipeline {
                 if !muxer.is_complete() {
                     return Ok(());
                 }
-                let mut tracks: Vec<TrackInfo> = chosen(muxer.tracks(), self.wanted).cloned().collect();
+                let mut tracks: Vec<TrackInfo> =
+                    chosen(muxer.tracks(), self.wanted, &self.wrappings).cloned().collect();
                 tracks.retain(|t| wrapping(&self.wrappings, t).is_some());
                 for track in &tracks {
                     if wrapping(&self.wrappings, track).is_some_and(|w| w.form == Form::Webm) {
@@ -454,13 +472,16 @@ fn wrapping(asked: &[(TrackId, Option<Wrapping>)], track: &TrackInfo) -> Option<
     }
 }
 
-/// The first video and the first audio track, as far as they are wanted: a SourceBuffer each is all that engines take.
-fn chosen(tracks: &[TrackInfo], wanted: Wanted) -> impl Iterator<Item = &TrackInfo> {
-    let first = move |kind| tracks.iter().find(move |t| t.kind == kind);
-    wanted
-        .video
-        .then(|| first(TrackKind::Video))
-        .flatten()
-        .into_iter()
-        .chain(wanted.audio.then(|| first(TrackKind::Audio)).flatten())
+/// The first video and the first audio track, as far as they are wanted and the browser takes them: a SourceBuffer each is all that engines take.
+fn chosen<'a>(
+    tracks: &'a [TrackInfo],
+    wanted: Wanted,
+    asked: &'a [(TrackId, Option<Wrapping>)],
+) -> impl Iterator<Item = &'a TrackInfo> {
+    let first = move |kind| {
+        let mut all = tracks.iter().filter(move |t| t.kind == kind);
+        all.clone().find(|t| wrapping(asked, t).is_some()).or_else(|| all.next())
+    };
+    let video = wanted.video.then(|| first(TrackKind::Video)).flatten();
+    video.into_iter().chain(wanted.audio.then(|| first(TrackKind::Audio)).flatten())
 }

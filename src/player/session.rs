@@ -5,6 +5,7 @@ use super::Live;
 use super::buffer::Buffer;
 use super::indexes::Variables;
 use super::io::*;
+use super::language::same_language;
 #[cfg(feature = "progressive")]
 use super::linear::Linear;
 use super::loading::{Kept, Loading};
@@ -488,6 +489,10 @@ impl Session {
 
     /// The user's choice of audio.
     pub fn select_audio(&mut self, ctx: &mut Ctx, id: &str) {
+        #[cfg(feature = "progressive")]
+        if self.linear.is_some() {
+            return self.select_sound(ctx, id);
+        }
         let position = self.playhead.position(ctx.now);
         let period = self.period_at(position);
         let Some(set) =
@@ -600,10 +605,4 @@ impl Session {
         soonest = soonest.min(self.notes_deadline(ctx)).min(self.live_deadline(ctx));
         soonest.min(self.restart_deadline(ctx.now))
     }
-}
-
-/// Whether `en` asks for `en-GB` and the like (RFC 4647 §3.3.1 basic filtering, either way round).
-fn same_language(a: &str, b: &str) -> bool {
-    let primary = |s: &str| s.split('-').next().unwrap_or(s).to_ascii_lowercase();
-    a.eq_ignore_ascii_case(b) || primary(a) == primary(b)
 }

@@ -7,11 +7,13 @@
 //! | `places.rs` | tables of keyframes in other files, fragmented MP4 among them |
 //! | `table.rs` | the index of MP4 files |
 //! | `search.rs` | seeks: time to byte; the duration where no header tells it |
+//! | `sounds.rs` | which of several tracks of sound is heard |
 //! | `faults.rs` | connections that break, and the end |
 
 mod faults;
 mod places;
 mod search;
+mod sounds;
 mod table;
 mod timeline;
 
@@ -31,6 +33,7 @@ use crate::manifest::{
 use crate::time::Seconds;
 use places::Places;
 use search::{Search, Tail, entry};
+use sounds::Sound;
 use table::{Index, Sought};
 use timeline::Timeline;
 
@@ -82,6 +85,8 @@ pub(super) struct Linear {
     known: bool,
     /// What the browser was asked, per track.
     asked: Vec<(TrackInfo, Vec<Wrapping>)>,
+    /// What the browser takes of them.
+    sounds: Vec<Sound>,
     /// Position of the next byte that is fed.
     at: u64,
     /// Bytes of the response under way that were fed before: it began anew at 0.
@@ -132,6 +137,7 @@ impl Linear {
             index: None,
             known: false,
             asked: Vec::new(),
+            sounds: Vec::new(),
             at: 0,
             again: 0,
             paused: false,
@@ -279,15 +285,6 @@ pub(super) fn presentation(url: &str) -> Presentation {
         start_hint: None,
         live: None,
         warnings: Vec::new(),
-    }
-}
-
-impl Linear {
-    /// The browser takes the sound in no form, whatever it has said.
-    pub fn leave_sound_out(&mut self) {
-        for (_, wrapping) in &mut self.timeline.wrappings {
-            *wrapping = wrapping.take().filter(|w| !w.mime.starts_with("audio/"));
-        }
     }
 }
 
@@ -584,7 +581,7 @@ impl Session {
         let (Some(linear), stream) = (&mut self.linear, &mut self.streams[i]) else { return Ok(()) };
         let Some((_, pipeline)) = &mut stream.pipeline else { return Ok(()) };
         if !linear.known {
-            match pipeline.infos() {
+            match pipeline.offered() {
                 Some(infos) if linear.asked.is_empty() => {
                     if infos.is_empty() && result.is_ok() {
                         let error =
@@ -640,22 +637,21 @@ impl Session {
         }
         let mut answers = answers.iter().copied();
         let asked = std::mem::take(&mut linear.asked);
-        let mut wrappings = Vec::new();
-        let mut refused: Vec<String> = Vec::new();
-        let mut codecs: Vec<&str> = Vec::new();
-        for (track, candidates) in &asked {
-            let mut found = None;
-            for candidate in candidates {
-                if answers.next().unwrap_or(false) {
-                    found = found.or(Some(candidate.clone()));
-                }
-            }
-            match &found {
-                Some(_) => codecs.push(&track.codec),
-                None => refused.push(track.codec.clone()),
-            }
-            wrappings.push((track.id, found));
+        let mut found = Vec::new();
+        for (_, candidates) in &asked {
+            // All have an answer.
+            let taken = candidates.iter().filter(|_| answers.next().unwrap_or(false));
+            found.push(taken.collect::<Vec<_>>().first().map(|w| (*w).clone()));
         }
+        let tracks = || asked.iter().map(|(track, _)| track).zip(&found);
+        linear.choose_sound(ctx.config.language.as_deref(), tracks().map(|(t, f)| (t.clone(), f.clone())));
+        let wrappings = linear.timeline.wrappings.clone();
+        let plays = |t: &TrackInfo| wrappings.iter().any(|(id, wrapping)| *id == t.id && wrapping.is_some());
+        let codecs: Vec<&str> = tracks().filter(|(t, _)| plays(t)).map(|(t, _)| t.codec.as_str()).collect();
+        // One track of sound that it takes is enough.
+        let missing = |t: &TrackInfo| t.kind != TrackKind::Audio || linear.sounds.is_empty();
+        let refused: Vec<&str> =
+            tracks().filter(|(t, f)| f.is_none() && missing(t)).map(|(t, _)| t.codec.as_str()).collect();
         let url = linear.url.clone();
         let refusal = || {
             let all = refused.join(", ");
@@ -671,7 +667,6 @@ impl Session {
             ctx.event(Event::Error(refusal().recoverable()));
         }
         linear.known = true;
-        linear.timeline.wrappings.clone_from(&wrappings);
         let codecs = codecs.join(",");
         if let Some(rep) = self
             .presentation

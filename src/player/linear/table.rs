@@ -2,6 +2,7 @@
 
 use super::super::io::*;
 use super::super::requests::Ticket;
+use super::super::segment::MOST_SOUNDS;
 use super::super::session::{Ctx, Fatal, Session};
 use super::super::stream::Activity;
 use crate::container::mp4::{Layout, Plan, SampleTable, SegmentDemuxer, SegmentList, layout, sidx};
@@ -65,11 +66,17 @@ pub(super) struct Index {
 
 impl Index {
     fn new(table: Rc<SampleTable>) -> Option<Self> {
-        let first =
-            |kind| table.tracks().find(|t| t.kind == kind && table.samples_of(t.id) > 0).map(|t| t.id);
-        let tracks: Vec<_> = [TrackKind::Video, TrackKind::Audio].into_iter().filter_map(first).collect();
-        let Plan { mut lists, .. } = table.plan(&tracks, APART);
-        let list = lists.pop().filter(|_| lists.is_empty())?;
+        let tables = &table;
+        let all = |kind| {
+            tables.tracks().filter(move |t| t.kind == kind && tables.samples_of(t.id) > 0).map(|t| t.id)
+        };
+        let pictures = all(TrackKind::Video).next();
+        // All tracks of sound, of which one is played; where they do not lie together, the first alone.
+        let list = [MOST_SOUNDS, 1].into_iter().find_map(|sounds| {
+            let tracks: Vec<_> = pictures.into_iter().chain(all(TrackKind::Audio).take(sounds)).collect();
+            let Plan { mut lists, .. } = tables.plan(&tracks, APART);
+            lists.pop().filter(|_| lists.is_empty())
+        })?;
         Some(Self { table, list })
     }
 

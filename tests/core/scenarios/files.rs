@@ -575,3 +575,63 @@ fn a_seek_in_what_is_there_does_not_begin_the_download_anew() {
     assert_eq!(w.requests().len(), made, "{}", w.story());
     assert_eq!(w.errors(), [], "{}", w.story());
 }
+
+fn sounds(w: &World) -> Vec<(String, Option<String>, bool)> {
+    let told = w.events.iter().rev().find_map(|t| match &t.event {
+        Event::Tracks { audio, .. } => Some(audio),
+        _ => None,
+    });
+    let told = told.unwrap_or_else(|| panic!("no tracks were told\n{}", w.story()));
+    told.iter().map(|a| (a.id.clone(), a.language.clone(), a.active)).collect()
+}
+
+#[test]
+fn of_several_tracks_of_sound_one_is_chosen_by_language_or_by_the_user() {
+    let two = muxed(40.0).with(|s| s.languages = vec!["en", "de"]);
+    for (wanted, first) in [(None, 0), (Some("de-AT"), 1), (Some("fr"), 0)] {
+        let mut w = World::configured(
+            two.mp4_file(true),
+            Config { language: wanted.map(str::to_owned), ..Config::default() },
+        );
+        w.load(MP4);
+        w.run_for(10.0);
+        let told = |active: u32| {
+            let of = |n: u32, language: Option<&str>| {
+                (format!("audio-{}", n + 2), language.map(str::to_owned), n == active)
+            };
+            vec![of(0, None), of(1, Some("deu"))]
+        };
+        assert_eq!(sounds(&w), told(first), "{}", w.story());
+        assert!(w.played('a').len() > 300 && w.played('a').iter().all(|m| m.rung == first), "{}", w.story());
+        // The other one from the playhead on, and back at the end.
+        for (to, seconds) in [(1 - first, 10.0), (first, 0.0)] {
+            let heard = w.played('a').len();
+            w.intent(UserIntent::SelectAudio(format!("audio-{}", to + 2)));
+            w.run_for(seconds);
+            if seconds > 0.0 {
+                assert_eq!(sounds(&w), told(to), "{}", w.story());
+                let since = &w.played('a')[heard..];
+                assert!(since.iter().filter(|m| m.rung != to).count() < 50, "{}", w.story());
+                assert!(since.len() > 350, "{}\n{}", since.len(), w.story());
+            }
+        }
+        w.play_to_end(60.0);
+        assert!(w.errors().is_empty(), "{}", w.story());
+        let frames = w.played('v').len();
+        assert!((998..=1002).contains(&frames), "{frames}\n{}", w.story());
+        assert!(w.played('a').last().is_some_and(|m| m.rung == first), "{}", w.story());
+    }
+}
+
+#[test]
+fn sound_that_the_browser_does_not_have_is_passed_over_for_another_track() {
+    let stream = muxed(20.0);
+    let other = Track { codec: Codec::Opus, rung: 1, ..stream.audio(0, 0) };
+    let mut w = World::new(stream.mp4_of(vec![stream.video(0, 0), other, stream.audio(0, 0)], false));
+    w.unsupported = vec!["opus"];
+    w.load(MP4);
+    w.play_to_end(40.0);
+    assert!(w.errors().is_empty(), "{}", w.story());
+    assert!(w.played('a').len() > 900 && w.played('a').iter().all(|m| m.rung == 0), "{}", w.story());
+    assert_eq!(sounds(&w).len(), 1);
+}

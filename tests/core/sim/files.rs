@@ -122,7 +122,8 @@ fn trak(w: &mut ByteWriter, id: u32, track: &Track, frames: &[Frame], places: &[
                 w.zeros(8);
                 w.u32(track.timescale());
                 w.u32(frames.iter().map(|f| f.duration).sum());
-                w.u32(0x55c4_0000);
+                // "deu" for the second track of sound, else "und".
+                w.u32(if !video && track.rung == 1 { 0x10b5_0000 } else { 0x55c4_0000 });
             });
             w.full_boxed(b"hdlr", 0, 0, |w| {
                 w.zeros(4);

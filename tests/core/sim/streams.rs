@@ -574,14 +574,19 @@ impl Stream {
         site
     }
 
-    /// The first rung and the first language as one MP4 file with sample tables, at [`MP4`].
+    /// The first rung and all languages as one MP4 file with sample tables, at [`MP4`].
     #[cfg(feature = "progressive")]
     pub fn mp4_file(&self, moov_last: bool) -> Site {
+        let sounds = (0..self.languages.len()).map(|language| self.audio(0, language));
+        self.mp4_of(std::iter::once(self.video(0, 0)).chain(sounds).collect(), moov_last)
+    }
+
+    /// The same of these tracks.
+    #[cfg(feature = "progressive")]
+    pub fn mp4_of(&self, tracks: Vec<Track>, moov_last: bool) -> Site {
         let mut site = Site::default();
-        let this = Rc::new(self.clone());
+        let seconds = self.parts[0].duration;
         site.put_made(MP4, "video/mp4", move || {
-            let seconds = this.parts[0].duration;
-            let tracks = [this.video(0, 0), this.audio(0, 0)];
             let with_frames = |t: &Track| (*t, t.frames(0, t.frames_until(seconds)));
             super::files::mp4(&tracks.iter().map(with_frames).collect::<Vec<_>>(), moov_last)
         });
