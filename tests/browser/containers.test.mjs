@@ -6,8 +6,10 @@ import { after, describe, test } from 'node:test';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { files } from '../../www/tools/sample-files.mjs';
-import { makeSamples } from '../../www/tools/samples.mjs';
-import { cache } from '../../www/tools/steps.mjs';
+import { Household } from '../../www/tools/processes.mjs';
+import { makeSamples, samplesDir } from '../../www/tools/samples.mjs';
+import { tool } from '../../www/tools/setup.mjs';
+import { cache, run } from '../../www/tools/steps.mjs';
 import { engine, useStage } from './support/stage.mjs';
 
 await makeSamples();
@@ -63,6 +65,30 @@ describe(`containers in ${engine}`, () => {
       if (!takes.some(Boolean)) seen[file.id] = 'src';
       else if (takes.every(Boolean)) seen[file.id] = 'plays';
       else seen[file.id] = takes[0] ? 'picture only' : 'sound only';
+    });
+  }
+
+  for (const [name, second] of [['two.mp4', 'copy'], ['two.ts', 'copy'], ['two.mkv', 'libopus']]) {
+    test(`${name} with two tracks of sound: one by its language, the other by choice`, async () => {
+      const household = new Household();
+      after(() => household.end());
+      await run(tool('ffmpeg'), ['-v', 'error', '-i', path.join(samplesDir, 'files/front.mp4'), '-map', '0:v', '-map', '0:a', '-map', '0:a', '-c', 'copy', '-c:a:1', second,
+        '-metadata:s:a:0', 'language=eng', '-metadata:s:a:1', 'language=ger', path.join(household.folder, name)]);
+      const page = await stage.open();
+      stage.server.mounts['/made'] = household.folder;
+      await page.load(`/made/${name}`, {}, { language: 'de' });
+      await page.plays(1);
+      const tracks = () => page.run(() => window.page.player.audioTracks.map(({ language, active }) => [language, active]));
+      assert.deepEqual(await tracks(), [['eng', false], ['ger', true]]);
+      for (const chosen of [0, 1]) {
+        await page.run((index) => window.page.player.selectAudio(window.page.player.audioTracks[index].id), chosen);
+        await stage.eventually(async () => (await tracks())[chosen][1], 'the choice is told');
+        await page.plays(1.5);
+      }
+      await page.seek(40);
+      await page.plays(1);
+      assert.deepEqual((await page.events('error')).map(({ detail }) => detail), []);
+      await page.isClean();
     });
   }
 });

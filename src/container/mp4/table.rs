@@ -391,6 +391,13 @@ impl SampleTable {
         self.tracks.iter().find(|(t, _)| t.info.id == track).map_or(0, |(_, t)| t.count)
     }
 
+    /// The codec of uncompressed sound, whose samples are passed over, where there is no other sound.
+    pub fn lost_sound(&self) -> Option<&str> {
+        let mut sounds = self.tracks.iter().filter(|(t, _)| t.info.kind == TrackKind::Audio);
+        let first = sounds.clone().next()?;
+        sounds.all(|(t, _)| PCM.contains(&t.info.codec.as_str())).then_some(&first.0.info.codec)
+    }
+
     /// Of the whole presentation, as `mvhd` tells it.
     pub fn duration(&self) -> Option<Seconds> {
         self.duration

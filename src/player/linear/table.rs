@@ -152,7 +152,7 @@ impl Session {
             }
             Ok(Layout::Progressive(table)) => {
                 linear.sought = Sought::Done;
-                self.use_index(i, table);
+                self.use_index(ctx, i, table);
                 Ok(false)
             }
             found => {
@@ -187,8 +187,13 @@ impl Session {
     }
 
     /// Puts a demuxer with the index in the place of the one that streams.
-    fn use_index(&mut self, i: usize, table: Rc<SampleTable>) {
+    fn use_index(&mut self, ctx: &mut Ctx, i: usize, table: Rc<SampleTable>) {
         let Some(linear) = &mut self.linear else { return };
+        if let Some(codec) = table.lost_sound() {
+            let text = ["the browser cannot decode ", codec].concat();
+            let error = PlayerError::new(Code::CodecUnsupported, text).with_url(&linear.url);
+            ctx.event(Event::Error(error.recoverable()));
+        }
         linear.index = Index::new(table);
         if linear.index.is_some() {
             self.streams[i].pipeline = None;
@@ -241,7 +246,7 @@ impl Session {
             }
             Ok(Layout::Progressive(table)) => {
                 linear.sought = Sought::Done;
-                self.use_index(i, table);
+                self.use_index(ctx, i, table);
             }
             Ok(Layout::Fragmented) => linear.sought = Sought::Done,
             Err(error) => return Err(error.with_url(&linear.url)),

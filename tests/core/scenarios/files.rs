@@ -635,3 +635,15 @@ fn sound_that_the_browser_does_not_have_is_passed_over_for_another_track() {
     assert!(w.played('a').len() > 900 && w.played('a').iter().all(|m| m.rung == 0), "{}", w.story());
     assert_eq!(sounds(&w).len(), 1);
 }
+
+#[test]
+fn uncompressed_sound_is_missed_with_a_word() {
+    let mut site = crate::sim::site::Site::default();
+    let file = std::fs::read(crate::support::fixture_path("mp4/file-pcm.mov")).unwrap();
+    site.put(MP4, "video/quicktime", file);
+    let mut w = World::new(site);
+    w.load(MP4);
+    w.run_until(1.0, |w| !loaded(w).is_empty());
+    assert_eq!(w.errors(), [Code::CodecUnsupported], "{}", w.story());
+    assert_eq!(sounds(&w), []);
+}
