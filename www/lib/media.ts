@@ -40,9 +40,9 @@ export class Media {
     element.addEventListener('error', () => {
       const { error } = element;
       if (!this.#active || !error) return;
-      post({ type: 'elementerror', code: error.code, message: error.message });
       // Whatever comes of it, this source is done with; and an element with an error forgets a play().
       this.source(null);
+      post({ type: 'elementerror', code: error.code, message: error.message });
     }, options);
     document.addEventListener('visibilitychange', () => this.#report('visibility'), options);
     if (typeof ResizeObserver === 'function') {

@@ -17,7 +17,7 @@ mod sounds;
 mod table;
 mod timeline;
 
-use super::buffer::SEAM;
+use super::buffer::{Piece, SEAM};
 use super::fetching::OPENING as EARLY;
 use super::io::*;
 use super::requests::Ticket;
@@ -87,6 +87,10 @@ pub(super) struct Linear {
     asked: Vec<(TrackInfo, Vec<Wrapping>)>,
     /// What the browser takes of them.
     sounds: Vec<Sound>,
+    /// Another track of sound was chosen: up to here its pictures are in the buffer.
+    sound_until: Seconds,
+    /// Pictures before that from a keyframe on, with what is added to their times: what lies behind may need them.
+    withheld: Vec<(Piece, Seconds)>,
     /// Position of the next byte that is fed.
     at: u64,
     /// Bytes of the response under way that were fed before: it began anew at 0.
@@ -138,6 +142,8 @@ impl Linear {
             known: false,
             asked: Vec::new(),
             sounds: Vec::new(),
+            sound_until: 0.0,
+            withheld: Vec::new(),
             at: 0,
             again: 0,
             paused: false,
@@ -170,6 +176,8 @@ impl Linear {
         self.search = None;
         self.paused = false;
         self.whole = false;
+        self.sound_until = 0.0;
+        self.withheld.clear();
     }
 
     /// Where the media ends that was given out, on the presentation's timeline.

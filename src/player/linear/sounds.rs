@@ -1,11 +1,13 @@
 //! Files with several tracks of sound: which of them is heard.
 
+use super::super::buffer::{Piece, SEAM};
 use super::super::io::*;
 use super::super::language::same_language;
 use super::super::session::{Ctx, Session};
 use super::super::wrapping::Wrapping;
 use super::Linear;
 use crate::container::{TrackId, TrackInfo, TrackKind};
+use crate::time::Seconds;
 
 /// A track of sound that the browser takes.
 pub(super) struct Sound {
@@ -64,6 +66,27 @@ impl Linear {
         self.sounds.iter().map(told).collect()
     }
 
+    /// What is to be appended of a piece that ends at `end`: not pictures that are there, until those behind them need them.
+    pub(super) fn beyond_withheld(
+        &mut self,
+        piece: Piece,
+        offset: Seconds,
+        end: Seconds,
+    ) -> Vec<(Piece, Seconds)> {
+        if piece.buffer != BufferId::Video || self.sound_until <= 0.0 {
+            return vec![(piece, offset)];
+        }
+        if piece.first_sync.is_some() {
+            self.withheld.clear();
+        }
+        self.withheld.push((piece, offset));
+        if end <= self.sound_until {
+            return Vec::new();
+        }
+        self.sound_until = 0.0;
+        std::mem::take(&mut self.withheld)
+    }
+
     /// The browser takes the sound in no form, whatever it has said.
     pub fn leave_sound_out(&mut self) {
         self.sounds.clear();
@@ -87,7 +110,11 @@ impl Session {
         let again = linear.seekable() && !linear.live();
         let wrappings = linear.timeline.wrappings.clone();
         if again {
+            let pictures = self.buffer(BufferId::Video).map(|b| b.expected().end_from(position, SEAM));
             self.cancel_stream(ctx, 0);
+            if let Some(linear) = &mut self.linear {
+                linear.sound_until = pictures.unwrap_or(0.0);
+            }
             let stream = &mut self.streams[0];
             stream.pipeline = None;
             stream.buffers.clear();

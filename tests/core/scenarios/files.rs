@@ -603,9 +603,10 @@ fn of_several_tracks_of_sound_one_is_chosen_by_language_or_by_the_user() {
         };
         assert_eq!(sounds(&w), told(first), "{}", w.story());
         assert!(w.played('a').len() > 300 && w.played('a').iter().all(|m| m.rung == first), "{}", w.story());
-        // The other one from the playhead on, and back at the end.
+        // The other one from the playhead on, and back at the end. Pictures that are there stay.
         for (to, seconds) in [(1 - first, 10.0), (first, 0.0)] {
             let heard = w.played('a').len();
+            let shown = w.appended('v').1;
             w.intent(UserIntent::SelectAudio(format!("audio-{}", to + 2)));
             w.run_for(seconds);
             if seconds > 0.0 {
@@ -613,6 +614,7 @@ fn of_several_tracks_of_sound_one_is_chosen_by_language_or_by_the_user() {
                 let since = &w.played('a')[heard..];
                 assert!(since.iter().filter(|m| m.rung != to).count() < 50, "{}", w.story());
                 assert!(since.len() > 350, "{}\n{}", since.len(), w.story());
+                assert!(w.appended('v').1 - shown < 150, "{shown} {}\n{}", w.appended('v').1, w.story());
             }
         }
         w.play_to_end(60.0);
