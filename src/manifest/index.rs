@@ -69,12 +69,15 @@ impl SegmentIndex {
             if let Some(i) = list.parts().iter().position(|p| p.number == number && p.part == next) {
                 return list.part(i);
             }
-            let whole = self.position(number)?;
-            // Unless it was the last of them, its other parts are listed no more.
-            let last = list.parts().iter().any(|p| p.number == number);
-            let open = self.span(whole).is_some_and(|(start, duration)| start + duration > end + ROUNDED);
-            if open && !last {
-                return self.segment(whole);
+            // Where the list begins behind it, it was never completed: the encoder started again.
+            if number >= list.first {
+                let whole = self.position(number)?;
+                // Unless it was the last of them, its other parts are listed no more.
+                let last = list.parts().iter().any(|p| p.number == number);
+                let open = self.span(whole).is_some_and(|(start, duration)| start + duration > end + ROUNDED);
+                if open && !last {
+                    return self.segment(whole);
+                }
             }
         }
         self.numbered(number.checked_add(1)?)

@@ -230,6 +230,11 @@ fn playback_begins_and_goes_on_with_parts_that_decoding_can_start_with() {
     assert_eq!(after(19, Some(1), 19.0), None);
     assert_eq!(after(16, Some(1), 13.0), Some((16, None)), "parts are listed no more: the whole of it");
     assert_eq!(after(16, Some(3), 14.0), Some((17, None)));
+    assert_eq!(
+        after(9, Some(1), 0.0),
+        Some((10, None)),
+        "an encoder that starts again never completes the one before"
+    );
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod live_dash;
 mod live_hls;
 mod live_quality;
 mod live_random;
+mod live_shapes;
 mod live_watch;
 mod memory;
 mod metadata;
