@@ -3,7 +3,7 @@
 use super::media::{MAX_COMPARED, MAX_DATE_RANGES};
 use super::{MediaPlaylist, Reload};
 use crate::error::{Code, PlayerError, Result};
-use crate::manifest::{ByteRange, ListIndex, ListPart};
+use crate::manifest::{ByteRange, ListIndex, ListPart, ListSegment};
 use crate::time::Seconds;
 
 /// What a reading brought.
@@ -85,10 +85,16 @@ impl Reload {
     /// is known, or numbers out of all reason.
     pub fn update(&mut self, index: &mut ListIndex, new: MediaPlaylist, now: f64) -> Result<Change> {
         let too_large = || unusable("The media sequence number is out of all reason.");
-        let first = new.media_sequence.checked_add(self.shift).ok_or_else(too_large)?;
+        self.shift -= self.miscounted(index, &new).unwrap_or(0);
+        let first = new.media_sequence.saturating_add_signed(self.shift);
         let listed = first.checked_add(new.skipped).ok_or_else(too_large)?;
         let end = listed.checked_add(new.index.segments.len() as u64).ok_or_else(too_large)?;
-        let fits = new.primed && index.first <= first && index.first < listed && listed <= self.next;
+        let known = position(listed, index.first).and_then(|i| index.segments.get(i));
+        let fits = new.primed
+            && index.first <= first
+            && index.first < listed
+            && listed <= self.next
+            && known.zip(new.index.segments.first()).is_none_or(|(a, b)| path(&a.uri) == path(&b.uri));
         if new.skipped > 0 && !fits {
             return Err(unusable("The delta update is not to the playlist that is known."));
         }
@@ -103,6 +109,25 @@ impl Reload {
         let changed = change.grew || change.dropped > 0 || change.renamed.is_some();
         self.answered(now, changed, change.stale);
         Ok(change)
+    }
+
+    /// By how much a full playlist counts higher than those before it, which had the segments under other numbers: what another server
+    /// has made, or one that was started again, may count from elsewhere.
+    fn miscounted(&self, index: &ListIndex, new: &MediaPlaylist) -> Option<i64> {
+        let same = |a: &ListSegment, b: &ListSegment| path(&a.uri) == path(&b.uri) && a.range == b.range;
+        let [.., before, last] = &*index.segments else { return None };
+        let segments = new.index.segments.get(..).filter(|_| new.skipped == 0)?;
+        let at = segments.windows(2).rposition(|w| same(&w[0], before) && same(&w[1], last))? as u64 + 1;
+        let number = self.next.checked_add_signed(-self.shift)?.checked_sub(1)?;
+        // Names may be used again: that another segment has this number, or the date tells that it is not so.
+        let both = number.min(new.media_sequence + segments.len() as u64 - 1);
+        let found = position(both, new.media_sequence).and_then(|i| segments.get(i));
+        let known = position(both.saturating_add_signed(self.shift), index.first);
+        let other = known.and_then(|i| index.segments.get(i)).zip(found).map(|(a, b)| !same(a, b));
+        let dates = self.date_at(last.start).zip(date_in(new, at));
+        let dated = dates.map(|(a, b)| (a - b).abs() < last.duration);
+        let is = other != Some(false) && dated.or(other) == Some(true);
+        is.then(|| new.media_sequence.saturating_add(at) as i64 - number as i64)
     }
 
     fn place(&mut self, index: &ListIndex, new: &MediaPlaylist, (first, end): (u64, u64), now: f64) -> Place {
@@ -177,9 +202,10 @@ impl Reload {
         let used = index.parts.last().map_or(self.next, |p| p.number.saturating_add(1)).max(self.next);
         let number = first.max(used);
         number.checked_add(new.index.segments.len() as u64)?.checked_add(1)?;
+        let shift = i64::try_from(number).ok()?.checked_sub_unsigned(new.media_sequence)?;
         let last = index.parts.iter().rfind(|p| !p.hint).map_or(self.end, |p| p.start + p.duration);
         self.end = (self.end + gap).max(last);
-        self.shift = number - new.media_sequence;
+        self.shift = shift;
         let told = new.index.segments.first().map(|s| s.discontinuity);
         let told = told.or(new.index.parts.first().map(|p| p.discontinuity));
         let told = i64::from(told.unwrap_or(new.discontinuity_sequence));
@@ -217,7 +243,7 @@ impl Reload {
         for part in &mut parts {
             let segment = position(part.number, list.first).and_then(|i| list.segments.get(i));
             part.start -= segment.map_or(duration, |s| s.start);
-            part.number = part.number.saturating_add(self.shift);
+            part.number = part.number.saturating_add_signed(self.shift);
         }
 
         let inits = share(&mut index.inits, list.inits);
@@ -368,7 +394,7 @@ impl Reload {
 /// What is to be added to the times of `own` so that they are those of `other`.
 fn by_sequence(own: (&Reload, &ListIndex), other: (&Reload, &ListIndex)) -> Option<Seconds> {
     // The numbers as the servers have them.
-    let first = |(reload, index): (&Reload, &ListIndex)| index.first.checked_sub(reload.shift);
+    let first = |(reload, index): (&Reload, &ListIndex)| index.first.checked_add_signed(-reload.shift);
     let (a, b) = (first(own)?, first(other)?);
     let number = a.max(b);
     let at = |(_, index): (&Reload, &ListIndex), first| {

@@ -30,8 +30,8 @@ pub struct Reload {
     pub(super) part_target: Option<Seconds>,
     pub(super) event: bool,
     pub(super) complete: bool,
-    /// What is added to media sequence numbers. It grows where the server begins anew, so that no number comes twice.
-    pub(super) shift: u64,
+    /// What is added to media sequence numbers, so that no number comes twice where the server begins anew, and no segment under two.
+    pub(super) shift: i64,
     /// What is added to the discontinuity numbers of the server.
     pub(super) discontinuity_shift: i64,
     /// Of the last segment or part.
@@ -134,7 +134,7 @@ impl Reload {
     pub fn request_after(&self, now: f64, report: Option<(u64, Option<u64>)>) -> Request {
         let healthy = self.failures == 0 && !self.complete;
         let blocks = healthy && self.blocks();
-        let msn = self.next.checked_sub(self.shift).filter(|_| blocks);
+        let msn = self.next.checked_add_signed(-self.shift).filter(|_| blocks);
         let part = msn.and(self.part_target).map(|_| u64::from(self.next_part));
         let (msn, part) = match report.filter(|r| msn.is_some_and(|own| r.0 > own)) {
             Some((msn, part)) => (Some(msn), part),
@@ -238,7 +238,7 @@ impl Reload {
         url: &str,
         variables: &Variables,
     ) -> Result<MediaPlaylist> {
-        let known = index.first.checked_sub(self.shift).map(|first| Known { index, first });
+        let known = index.first.checked_add_signed(-self.shift).map(|first| Known { index, first });
         super::text_of(body)
             .and_then(|text| media::parse(&text, url, variables, known))
             .map_err(|e| e.with_url(url))
@@ -347,7 +347,7 @@ impl Reload {
             .find(|r| absolute(r) == wanted)
             .or_else(|| self.reports.iter().find(|r| path(&absolute(r)) == path(&wanted)))?;
         // What is left out is the same as of this playlist (§4.4.5.4).
-        let next = self.next.saturating_sub(self.shift);
+        let next = self.next.saturating_add_signed(-self.shift);
         let own = match self.next_part.checked_sub(1) {
             Some(part) => (next, Some(u64::from(part))),
             None => (next.saturating_sub(1), None),

@@ -112,6 +112,38 @@ fn an_encoder_that_counts_anew_into_known_numbers_is_found_out() {
 }
 
 #[test]
+fn segments_are_known_again_under_other_numbers() {
+    let renumbered = |first: u64, count, as_first: u64, head: &str| {
+        list(first, count, head, "").replace(&format!("SEQUENCE:{first}"), &format!("SEQUENCE:{as_first}"))
+    };
+    for dated in [true, false] {
+        let at = |s: u32| if dated { date(s) } else { String::new() };
+        let mut client = Client::new(&list(100, 5, &at(0), ""), 0.0);
+        // One server after the other: each counts otherwise.
+        for (n, as_first) in [(1, 100), (2, 103), (3, 101), (4, 101), (5, 105)] {
+            let new = renumbered(100 + u64::from(n), 5, as_first, &at(2 * n));
+            let change = client.read(&new, f64::from(2 * n));
+            assert!(change.grew && !change.restarted && change.dropped == 1, "{dated} {n}: {change:?}");
+        }
+        assert_eq!(client.numbers(), [105, 106, 107, 108, 109]);
+        assert_eq!(client.starts(), [10.0, 12.0, 14.0, 16.0, 18.0]);
+        assert!(client.index.segments.iter().all(|s| s.discontinuity == 0));
+    }
+    // A date tells it of numbers that have nothing in common, too; and that names are used again.
+    let mut client = Client::new(&list(100, 5, &date(0), ""), 0.0);
+    assert!(!client.read(&renumbered(101, 5, 9000, &date(2)), 2.0).restarted);
+    assert_eq!(client.numbers(), [101, 102, 103, 104, 105]);
+    assert!(client.read(&renumbered(102, 5, 20_000, &date(600)), 600.0).restarted);
+    let mut client = Client::new(&list(100, 5, "", ""), 0.0);
+    assert!(client.read(&renumbered(101, 5, 9000, ""), 2.0).restarted);
+    // And one that counts from 0 after one that counted too high.
+    let mut client = Client::new(&list(100, 5, "", ""), 0.0);
+    client.read(&renumbered(101, 5, 104, ""), 2.0);
+    assert!(client.read(&list(0, 3, "", ""), 4.0).restarted);
+    assert_eq!(client.numbers(), [106, 107, 108]);
+}
+
+#[test]
 fn an_end_that_was_told_stays_and_other_tags_may_change() {
     let mut client = Client::new(&list(0, 5, "#EXT-X-PLAYLIST-TYPE:EVENT\n", "#EXT-X-ENDLIST\n"), 0.0);
     assert_eq!(client.reload.due(), f64::INFINITY);
@@ -140,6 +172,7 @@ fn delta_updates_to_something_else_are_refused() {
         list(from, count, "", "").replace(&format!("SEQUENCE:{from}\n"), &skip)
     };
     for (text, what) in [
+        (delta(10, 6, 17, 3), "it skips a segment less than it says"),
         (delta(10, 9, 19, 2), "it skips more than is known"),
         (delta(5, 8, 13, 6), "it skips what was never listed"),
         (delta(30, 8, 38, 2), "it begins behind what is known"),

@@ -54,3 +54,49 @@ fn an_encoder_that_begins_anew_within_a_segment_is_followed() {
     assert!(latency(&w, &live) < 5.0, "{}\n{}", latency(&w, &live), w.story());
     assert_plays(&mut w);
 }
+
+#[test]
+fn servers_in_turn_that_number_otherwise_play_alike() {
+    for dates in [true, false] {
+        let live = Live::new().with(|l| l.dates = dates);
+        type Numbering = fn(f64, i64) -> i64;
+        let numberings: [(&str, Numbering); 4] = [
+            ("back by one", |now, n| if now > 20.0 { n - 1 } else { n }),
+            ("forward by one", |now, n| if now > 20.0 { n + 1 } else { n }),
+            ("in turns", |now, n| if now % 6.0 > 3.0 { n + 2 } else { n }),
+            ("none at all", |_, _| 0),
+        ];
+        // Without dates, two playlists have nothing but their numbers in common.
+        for (name, numbering) in numberings.into_iter().filter(|n| dates || n.0 != "in turns") {
+            let site = rewritten(live.clone().hls(false), ".m3u8", move |_, now, text| {
+                renumbered(&text, |n| numbering(now, n))
+            });
+            let mut w = tuned(site, Config::default());
+            w.load(M3U8);
+            w.run_for(60.0);
+            assert_flawless(&w, &live);
+            let behind = latency(&w, &live);
+            assert!((6.0..10.1).contains(&behind), "{name} {dates}: {behind}\n{}", w.story());
+        }
+    }
+}
+
+#[test]
+fn delta_updates_that_count_wrong_are_left() {
+    for wrong in [-3, 3, 30] {
+        let live = Live::new().with(|l| (l.part, l.deltas) = (Some(0.5), true));
+        let site = rewritten(live.clone().hls(false), ".m3u8", move |_, _, text| {
+            const TAG: &str = "SKIPPED-SEGMENTS=";
+            let Some((head, tail)) = text.split_once(TAG) else { return text };
+            let (count, rest) = tail.split_once('\n').unwrap();
+            format!("{head}{TAG}{}\n{rest}", count.parse::<i32>().unwrap() + wrong)
+        });
+        let mut w = tuned(site, Config::default());
+        w.net.rtt = 0.02;
+        w.load(M3U8);
+        w.run_for(60.0);
+        assert!(w.fatal().is_none() && stalls(&w) <= 2, "{wrong}: {}", w.story());
+        assert_seamless(&w, &live);
+        assert_fetched_once(&w);
+    }
+}
