@@ -83,7 +83,7 @@ impl Reload {
     ///
     /// An error means that nothing was taken over, and that [`Reload::failed`] is to be told: a delta update to something else than what
     /// is known, or numbers out of all reason.
-    pub fn update(&mut self, index: &mut ListIndex, new: MediaPlaylist, now: f64) -> Result<Change> {
+    pub fn update(&mut self, index: &mut ListIndex, mut new: MediaPlaylist, now: f64) -> Result<Change> {
         let too_large = || unusable("The media sequence number is out of all reason.");
         self.shift -= self.miscounted(index, &new).unwrap_or(0);
         let first = new.media_sequence.saturating_add_signed(self.shift);
@@ -102,6 +102,8 @@ impl Reload {
             Place::Stale => Change { stale: true, complete: self.complete, ..Change::default() },
             Place::Follows => self.take(index, new, listed, false),
             Place::Breaks(gap) => {
+                let known = self.leave_out_known(index, &mut new);
+                let first = first.saturating_add(known);
                 let number = self.break_off(index, &new, first, gap).ok_or_else(too_large)?;
                 self.take(index, new, number, true)
             }
@@ -180,6 +182,21 @@ impl Reload {
             return Place::Breaks(self.gap(new, 0.0));
         }
         Place::Stale
+    }
+
+    /// Takes the segments away from the start of a playlist that by its dates are in what is known, though under other names: another
+    /// server has made it. Tells how many.
+    fn leave_out_known(&self, index: &ListIndex, new: &mut MediaPlaylist) -> u64 {
+        let window = index.segments.first().map_or(0.0, |s| self.end - s.start);
+        let dates = self.date_at(self.end).zip(date_in(new, 0)).map(|(end, date)| end - date);
+        let Some(both) = dates.filter(|both| *both > 0.0 && *both <= 2.0 * window) else { return 0 };
+        let count = new.index.segments.partition_point(|s| s.start + s.duration / 2.0 <= both);
+        let known = count as u64;
+        new.dates = date_in(new, known).map(|date| (0, date)).into_iter().collect();
+        new.index.segments.drain(..count);
+        new.index.first += known;
+        new.media_sequence += known;
+        known
     }
 
     /// Seconds between what is known and a playlist that does not follow on it: by the dates of both, else `otherwise`.

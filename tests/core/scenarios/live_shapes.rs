@@ -100,3 +100,37 @@ fn delta_updates_that_count_wrong_are_left() {
         assert_fetched_once(&w);
     }
 }
+
+#[test]
+fn another_server_with_the_same_by_date_plays_on() {
+    // It names and numbers segments its own way, and may be behind.
+    for lag in [0.0, 4.0, 8.0] {
+        let live = Live::new();
+        let site = live.clone().hls(false);
+        let other = {
+            let site = site.clone();
+            move |url: &str, now: f64| {
+                let answer = site.answer(url, now - lag).unwrap();
+                let text = String::from_utf8(answer.body.read(0, answer.body.length as usize)).unwrap();
+                let name = |line: &str| {
+                    if line.starts_with('#') { format!("{line}\n") } else { format!("b/../{line}\n") }
+                };
+                renumbered(&text.lines().map(name).collect::<String>(), |n| n + 7000)
+            }
+        };
+        let site = rewritten(site, ".m3u8", move |url, now, text| {
+            if now > 20.0 && !url.contains("main") { other(url, now) } else { text }
+        });
+        let mut w = tuned(site, Config::default());
+        w.load(M3U8);
+        w.run_for(60.0);
+        assert_quiet(&w);
+        // What it was behind is all that may be shown again.
+        let behind = latency(&w, &live);
+        assert!(behind < 10.1 + lag, "{lag}: {behind}\n{}", w.story());
+        assert!((state(&w).window.1 - state(&w).window.0) > 30.0, "{:?}", state(&w));
+        if lag == 0.0 {
+            assert_seamless(&w, &live);
+        }
+    }
+}
