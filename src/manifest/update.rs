@@ -64,6 +64,16 @@ impl Presentation {
             new.advance(now);
         }
         let matches: Vec<Option<usize>> = self.periods.iter().map(|p| counterpart(p, &new.periods)).collect();
+        let mut by = 0.0;
+        for (i, period) in new.periods.iter_mut().enumerate() {
+            if let Some(old) =
+                matches.iter().position(|to| *to == Some(i)).and_then(|at| self.periods.get(at))
+            {
+                by = moved(old, period).unwrap_or(0.0);
+            }
+            // One that is new was computed along with the one before it.
+            period.shift(by);
+        }
         let kept = if restarted { 0..0 } else { self.still_in_window(&matches, &new) };
         let loses_all = kept.is_empty() && !nothing(&self.periods);
         if let Some(live) = &mut self.live
@@ -139,38 +149,12 @@ impl Presentation {
 
     /// Adds seconds to all times.
     fn shift(&mut self, by: Seconds) {
-        let add = |time: &mut Option<Seconds>| *time = time.map(|t| t + by);
-        add(&mut self.duration);
+        self.duration = self.duration.map(|d| d + by);
         if let Some(live) = &mut self.live {
             live.epoch = live.epoch.map(|e| e - by);
             live.producer.iter_mut().for_each(|p| p.time += by);
         }
-        for period in &mut self.periods {
-            period.start += by;
-            period.events.iter_mut().for_each(|e| e.start += by);
-            for representation in period.sets.iter_mut().flat_map(|s| &mut s.representations) {
-                match &mut representation.index {
-                    SegmentIndex::Pending(source) => {
-                        source.timestamp_offset += by;
-                        add(&mut source.end);
-                    }
-                    SegmentIndex::Template(template) => {
-                        template.timestamp_offset += by;
-                        if let Some(rule) = &mut template.rule {
-                            rule.period_start += by;
-                            add(&mut rule.period_end);
-                        }
-                    }
-                    SegmentIndex::List(list) => {
-                        list.segments.iter_mut().for_each(|s| s.start += by);
-                        list.parts.iter_mut().for_each(|p| p.start += by);
-                        add(&mut list.timestamp_offset);
-                    }
-                    #[cfg(feature = "progressive")]
-                    SegmentIndex::Continuous(_) => {}
-                }
-            }
-        }
+        self.periods.iter_mut().for_each(|p| p.shift(by));
     }
 
     /// Periods that the new manifest no longer begins with, though they are in the time-shift buffer.
@@ -186,6 +170,37 @@ impl Presentation {
         let over = |p: &&Period| p.duration.is_some_and(|d| p.start + d <= oldest);
         let outside = self.periods.iter().take(end).take_while(over).count();
         outside..if first.start <= oldest { outside } else { end }
+    }
+}
+
+impl Period {
+    /// Adds seconds to all times.
+    fn shift(&mut self, by: Seconds) {
+        let add = |time: &mut Option<Seconds>| *time = time.map(|t| t + by);
+        self.start += by;
+        self.events.iter_mut().for_each(|e| e.start += by);
+        for representation in self.sets.iter_mut().flat_map(|s| &mut s.representations) {
+            match &mut representation.index {
+                SegmentIndex::Pending(source) => {
+                    source.timestamp_offset += by;
+                    add(&mut source.end);
+                }
+                SegmentIndex::Template(template) => {
+                    template.timestamp_offset += by;
+                    if let Some(rule) = &mut template.rule {
+                        rule.period_start += by;
+                        add(&mut rule.period_end);
+                    }
+                }
+                SegmentIndex::List(list) => {
+                    list.segments.iter_mut().for_each(|s| s.start += by);
+                    list.parts.iter_mut().for_each(|p| p.start += by);
+                    add(&mut list.timestamp_offset);
+                }
+                #[cfg(feature = "progressive")]
+                SegmentIndex::Continuous(_) => {}
+            }
+        }
     }
 }
 
@@ -212,8 +227,16 @@ fn nothing(periods: &[Period]) -> bool {
 fn counterpart(old: &Period, new: &[Period]) -> Option<usize> {
     let starts = |p: &Period| (p.start - old.start).abs() <= SAME;
     let tied = |p: &Period| offsets(old, p).is_some_and(|(a, b)| (a - b).abs() <= SAME);
-    let named = new.iter().position(|p| p.id == old.id && (starts(p) || tied(p)));
+    let named = new.iter().position(|p| p.id == old.id && (starts(p) || tied(p) || moved(old, p).is_some()));
     named.or_else(|| new.iter().position(starts))
+}
+
+/// Seconds from the start that the new manifest gives a period back to the one that it had, where that alone has changed: it is computed
+/// anew each time with some error, and what was appended lies where it lies.
+fn moved(old: &Period, new: &Period) -> Option<Seconds> {
+    let by = old.start - new.start;
+    let alone = offsets(old, new).is_some_and(|(before, after)| (before - after - by).abs() < SLIVER);
+    (alone && by.abs() <= JITTER).then_some(by)
 }
 
 /// What is added to media time in an old and in a new period, by the first representation that both have.

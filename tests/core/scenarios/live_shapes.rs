@@ -102,6 +102,34 @@ fn delta_updates_that_count_wrong_are_left() {
 }
 
 #[test]
+fn starts_of_periods_that_are_computed_anew_each_time_move_nothing() {
+    for (addressing, rebased) in
+        [(Addressing::Number, true), (Addressing::Time, true), (Addressing::Time, false)]
+    {
+        for error in [0.01, 0.05, 0.2, 0.8] {
+            let live = Live::new().with(|l| {
+                (l.addressing, l.update, l.delay) = (Some(addressing), Some(2.0), Some(8.0));
+                (l.period, l.rebased) = (Some(14.0), rebased);
+            });
+            let site = rewritten(live.clone().dash(), ".mpd", move |_, now, text| {
+                let off = if (now / 2.0) as u64 % 2 == 0 { error } else { 0.0 };
+                with_attribute(&text, "start", |start| {
+                    let seconds: f64 = start[2..start.len() - 1].parse().unwrap();
+                    format!("PT{:.3}S", seconds + off)
+                })
+            });
+            let mut w = tuned(site, Config::default());
+            w.load(MPD);
+            w.run_for(60.0);
+            assert_quiet(&w);
+            assert_seamless(&w, &live);
+            assert_fetched_once(&w);
+            assert!((7.0..9.9).contains(&latency(&w, &live)), "{error}: {}", latency(&w, &live));
+        }
+    }
+}
+
+#[test]
 fn another_server_with_the_same_by_date_plays_on() {
     // It names and numbers segments its own way, and may be behind.
     for lag in [0.0, 4.0, 8.0] {
