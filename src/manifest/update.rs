@@ -9,6 +9,7 @@ use super::{
 };
 use crate::time::Seconds;
 use std::ops::Range;
+use std::rc::Rc;
 
 /// Times of different manifests are the same if they differ by less.
 const SAME: Seconds = 0.1;
@@ -303,14 +304,22 @@ fn continue_numbers(old: &SegmentIndex, new: &mut SegmentIndex) -> bool {
     let (Some(first), Some(first_of_old)) = (span_of(new, 0), span_of(old, 0)) else { return false };
     let before = number(old);
     let after = before.saturating_add(count(old));
-    let common = near(old, first)
-        .map(|at| before.saturating_add(at))
-        .or_else(|| near(new, first_of_old).map(|at| before.saturating_sub(at)));
+    // Where the same segment stands in both.
+    let common = near(old, first).map(|at| (at, 0)).or_else(|| near(new, first_of_old).map(|at| (0, at)));
+    let named = common.map(|(at, to)| (name(old, at), name(new, to)));
+    let common = common.map(|(at, to)| before.saturating_add(at).saturating_sub(to));
     let back = common.is_none() && first.0 < first_of_old.0;
     match new {
         SegmentIndex::Template(template) if template.media.contains("$Number") => {
             let is = template.start_number;
-            return back || common.map_or(is < after, |number| is != number);
+            let (Some(number), Some((old, new))) = (common, named) else { return back || is < after };
+            let Some(gaps) = is.checked_sub(number).filter(|_| old == new) else { return true };
+            if gaps > 0 {
+                // Numbers that no segment had lie before the window now.
+                template.start_number = number;
+                Rc::make_mut(&mut template.runs).iter_mut().for_each(|r| r.gaps += gaps);
+            }
+            return false;
         }
         _ if back => return true,
         SegmentIndex::Template(template) => {
@@ -320,6 +329,13 @@ fn continue_numbers(old: &SegmentIndex, new: &mut SegmentIndex) -> bool {
         _ => {}
     }
     false
+}
+
+/// What `$Number$` of the `i`th of all segments of a template is.
+fn name(index: &SegmentIndex, i: u64) -> u64 {
+    let SegmentIndex::Template(template) = index else { return 0 };
+    let gaps = template.runs.iter().rfind(|r| r.first <= i).map_or(0, |r| r.gaps);
+    template.start_number.saturating_add(i).saturating_add(gaps)
 }
 
 /// Number of the first of all segments of an index, listed or not.

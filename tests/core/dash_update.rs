@@ -164,6 +164,46 @@ fn times_that_jump_back_within_a_period_are_told() {
 }
 
 #[test]
+fn a_window_past_missing_numbers_is_no_new_beginning() {
+    const MEDIA: &str = "media=\"$Number$.m4s\"";
+    let mpd = |first: u64, entries: &[(u64, u64, Option<u64>)]| {
+        let entry = |(time, count, number): &(u64, u64, Option<u64>)| {
+            let n = number.map_or(String::new(), |n| format!(" n=\"{n}\""));
+            format!("<S t=\"{time}\" d=\"2\" r=\"{}\"{n}/>", count - 1)
+        };
+        let text = format!(
+            "<MPD type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\" minimumUpdatePeriod=\"PT2S\">\
+             <Period id=\"p\" start=\"PT0S\"><AdaptationSet mimeType=\"video/mp4\">\
+             <SegmentTemplate startNumber=\"{first}\" {MEDIA}><SegmentTimeline>{}</SegmentTimeline></SegmentTemplate>\
+             <Representation id=\"0\" bandwidth=\"1\" codecs=\"avc1.42c01e\"/></AdaptationSet></Period></MPD>",
+            entries.iter().map(entry).collect::<String>()
+        );
+        parse_at(text.as_bytes(), BASE, Some(1000.0)).unwrap()
+    };
+    let names = |p: &Presentation| {
+        let listed = listed(&representation(p, "0").index);
+        listed.into_iter().map(|(number, start, name)| (number, start as u64, name)).collect::<Vec<_>>()
+    };
+    let named = |number: u64, time: u64, name: u64| (number, time, format!("{name}.m4s"));
+    // 13 and 14 were never made.
+    let mut p = mpd(10, &[(20, 3, Some(10)), (30, 2, Some(15))]);
+    assert_eq!(names(&p)[2..4], [named(12, 24, 12), named(13, 30, 15)]);
+    for (first, entries) in [
+        (12, &[(24, 1, Some(12)), (30, 3, Some(15))][..]),
+        (15, &[(30, 4, None)]),
+        (16, &[(32, 4, None)]),
+        // A server that is behind.
+        (15, &[(30, 5, None)]),
+        (12, &[(24, 1, Some(12)), (30, 5, Some(15))]),
+    ] {
+        let update = p.update(mpd(first, entries));
+        assert_eq!((update.refused, update.restarted), (None, false), "{first}");
+        assert!(names(&p).contains(&named(15, 34, 17)), "{:?}", names(&p));
+    }
+    assert!(p.update(mpd(100, &[(30, 5, None)])).restarted, "the same segments under other numbers");
+}
+
+#[test]
 fn periods_come_and_go() {
     let e = 1.7e9;
     let mut p = at("multi-period-1.mpd", e);
