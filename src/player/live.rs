@@ -6,7 +6,7 @@ use super::io::*;
 use super::refresh::{ON_ITS_WAY, Refresh};
 use super::session::{Ctx, Session, StartAt};
 use super::stream::Activity;
-use crate::manifest::{Protocol, SegmentIndex};
+use crate::manifest::{PresentationType, Protocol, SegmentIndex};
 use crate::time::Seconds;
 
 /// Segments to stay behind the edge where neither manifest nor configuration tell: one is being made, one is on its way.
@@ -107,12 +107,31 @@ impl Session {
         self.step_clock(ctx);
         self.forget_the_past(ctx);
         self.step_refresh(ctx);
+        self.end_by_the_clock(ctx);
         if self.live.as_ref().is_some_and(|l| l.to_edge.is_some_and(|until| ctx.now >= until)) {
             self.edge_read(ctx);
         }
         self.carry_into_window(ctx);
         self.keep_distance(ctx);
         self.tell_window(ctx);
+    }
+
+    /// An MPD that tells its end has nothing to add once that is past, and once it was read again after that, if it ever is: not all say so
+    /// by becoming static.
+    fn end_by_the_clock(&mut self, ctx: &mut Ctx) {
+        let (Some(live), Some(told)) = (&self.live, &self.presentation.live) else { return };
+        if self.presentation.protocol != Protocol::Dash || !self.loaded || !self.live() {
+            return;
+        }
+        let clock = live.clock.now(ctx.now) - told.epoch.unwrap_or(0.0);
+        let of_last = self.presentation.periods.last().and_then(|p| Some(p.start + p.duration?));
+        let end = self.presentation.duration.or(of_last.filter(|_| told.refresh.is_none()));
+        if end.is_some_and(|end| clock > end + told.refresh.unwrap_or(0.0) + ON_ITS_WAY) {
+            self.presentation.kind = PresentationType::Static;
+            self.presentation.live = None;
+            self.presentation.duration = end;
+            self.presentation_ended(ctx);
+        }
     }
 
     /// What lies behind the window is needed no more: days must not add up.
@@ -321,6 +340,9 @@ impl Session {
 
     /// Keeps the distance from the edge by the rate, and learns from stalls how large it has to be.
     fn keep_distance(&mut self, ctx: &mut Ctx) {
+        if !self.live() {
+            return;
+        }
         let least = self.least_latency(ctx);
         let stalls = self.stats.stalls;
         let (Some(latency), Some(live)) = (self.latency(ctx), &mut self.live) else { return };

@@ -162,3 +162,40 @@ fn another_server_with_the_same_by_date_plays_on() {
         }
     }
 }
+
+#[test]
+fn a_dynamic_mpd_that_tells_its_end_ends() {
+    for (addressing, update, late) in [
+        (Addressing::Number, None, false),
+        (Addressing::Number, Some(2.0), false),
+        (Addressing::Number, Some(2.0), true),
+        (Addressing::Time, Some(2.0), false),
+    ] {
+        let live = Live::new().with(|l| {
+            (l.addressing, l.update, l.delay) = (Some(addressing), update, Some(6.0));
+            l.end = Some(1030.0);
+        });
+        // It never becomes static; where that is told late, nothing is read after it.
+        let site = live.clone().with(|l| l.end = Some(1e9)).dash();
+        let site = rewritten(site, ".mpd", move |_, now, text| {
+            let told = text.replace("\"dynamic\"", "\"dynamic\" mediaPresentationDuration=\"PT1030S\"");
+            match late {
+                true if now < 24.0 => text,
+                true => told.replace("minimumUpdatePeriod", "was"),
+                false => told,
+            }
+        });
+        let mut w = tuned(site, Config { catch_up: Some(true), ..Config::default() });
+        w.load(MPD);
+        w.play_to_end(60.0);
+        assert_quiet(&w);
+        assert_seamless(&w, &live);
+        assert_eq!(w.played('v').last().unwrap().number, 1030 * 25 - 1, "{}", w.story());
+        assert_eq!(w.element.rate, 1.0, "{}", w.story());
+        let before = w.requests().len();
+        w.run_for(60.0);
+        assert_eq!(w.requests().len(), before, "{}", w.story());
+        w.seek(1010.0);
+        assert_plays(&mut w);
+    }
+}
