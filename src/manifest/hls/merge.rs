@@ -396,16 +396,42 @@ impl Reload {
                 None => (other.end - self.end, Aligned::Ends),
             },
         };
-        for segment in &mut index.segments {
-            segment.start += shift;
+        self.move_by(index, shift);
+        // What is there at the same time is of the same discontinuity, where a server does not count them.
+        let at = |index: &ListIndex, time: Seconds| {
+            let found = index.segments.iter().rfind(|s| s.start <= time)?;
+            (time < found.start + found.duration).then_some(found.discontinuity)
+        };
+        let middle =
+            index.segments.last().map_or(0.0, |s| s.start.min(other.end - s.duration) + s.duration / 2.0);
+        let both = at(index, middle).zip(at(other_index, middle));
+        if let Some((own, theirs)) = both.filter(|(own, theirs)| theirs > own && uncounted(index)) {
+            let by = theirs - own;
+            index.segments.iter_mut().for_each(|s| s.discontinuity += by);
+            index.parts.iter_mut().for_each(|p| p.discontinuity += by);
+            self.discontinuity += by;
+            self.discontinuity_shift += i64::from(by);
         }
-        for part in &mut index.parts {
-            part.start += shift;
-        }
-        self.dates.shift(shift);
-        self.end += shift;
         how
     }
+
+    /// Moves all of it on the timeline.
+    pub fn move_by(&mut self, index: &mut ListIndex, by: Seconds) {
+        for segment in &mut index.segments {
+            segment.start += by;
+        }
+        for part in &mut index.parts {
+            part.start += by;
+        }
+        self.dates.shift(by);
+        self.end += by;
+    }
+}
+
+/// Whether a list may be of a server that does not count the discontinuities it has (no EXT-X-DISCONTINUITY-SEQUENCE).
+fn uncounted(index: &ListIndex) -> bool {
+    let ends = index.segments.first().zip(index.segments.last());
+    ends.is_some_and(|(first, last)| first.discontinuity <= 1 && first.discontinuity < last.discontinuity)
 }
 
 /// What is to be added to the times of `own` so that they are those of `other`.
@@ -418,7 +444,7 @@ fn by_sequence(own: (&Reload, &ListIndex), other: (&Reload, &ListIndex)) -> Opti
         index.segments.get(position(number, first)?).map(|s| (s.start, s.discontinuity))
     };
     if let (Some(x), Some(y)) = (at(own, a), at(other, b))
-        && x.1 == y.1
+        && (x.1 == y.1 || uncounted(own.1))
     {
         return Some(y.0 - x.0);
     }

@@ -199,3 +199,37 @@ fn a_dynamic_mpd_that_tells_its_end_ends() {
         assert_plays(&mut w);
     }
 }
+
+/// Quality goes down and up by the link.
+fn switch_about(w: &mut World) {
+    w.run_for(12.0);
+    for rate in [1.2e6, 10e6, 1.2e6, 10e6] {
+        w.link(rate);
+        w.run_for(20.0);
+    }
+}
+
+#[test]
+fn discontinuities_that_nobody_counts_are_known_by_what_is_there_at_the_time() {
+    for dates in [true, false] {
+        let live = Live::new().with(|l| (l.dates, l.period, l.rebased) = (dates, Some(14.0), true));
+        let site = rewritten(live.clone().hls(false), ".m3u8", |_, _, text| {
+            let counts = |line: &&str| !line.starts_with("#EXT-X-DISCONTINUITY-SEQUENCE");
+            text.lines().filter(counts).map(|line| format!("{line}\n")).collect()
+        });
+        let mut w = tuned(site, Config::default());
+        w.net.rtt = 0.02;
+        w.load(M3U8);
+        switch_about(&mut w);
+        assert!(w.switches().len() >= 3, "{:?}", w.switches());
+        assert_quiet(&w);
+        // Each picture, and of the sound all but a frame where a discontinuity begins.
+        for (kind, frame) in [('v', 0.04), ('a', 1024.0 / 48_000.0)] {
+            for pair in w.played(kind).windows(2) {
+                let step = live.end_of(pair[1]) - live.end_of(pair[0]);
+                let most = if pair[0].part == pair[1].part { frame + 1e-6 } else { 3.0 * frame };
+                assert!(step > 0.0 && step < most, "{dates} {kind}: {step} {pair:?}\n{}", w.story());
+            }
+        }
+    }
+}
