@@ -216,18 +216,28 @@ impl Session {
                     .map_or(0, |r| r.bandwidth);
                 let id = held.piece.buffer;
                 let at = held.piece.start + offset;
+                let mut begins = false;
                 if let Activity::Segment(job) = &mut self.streams[i].activity
                     && job.segment.number == held.segment.number
                     && !job.starts.iter().any(|(b, _)| *b == id)
                 {
                     job.starts.push((id, at));
-                    #[cfg(all(feature = "hls", feature = "live"))]
-                    if job.skipped_to.is_none()
-                        && (id == BufferId::Video
-                            || !self.streams[i].buffers.iter().any(|(b, _)| *b == BufferId::Video))
-                    {
-                        drifts.push((held.key, held.segment.number, at - held.segment.start));
+                    begins = job.skipped_to.is_none();
+                }
+                #[cfg(all(feature = "hls", feature = "live"))]
+                if begins
+                    && (id == BufferId::Video
+                        || !self.streams[i].buffers.iter().any(|(b, _)| *b == BufferId::Video))
+                {
+                    let drift = at - held.segment.start;
+                    let whole = self.streams[i].job().is_some_and(|job| job.wanted_from.is_none());
+                    if whole && self.is_misplaced(held.key, held.segment.duration, drift) {
+                        let cursor = self.streams[i].cursor;
+                        self.cancel_stream(ctx, i);
+                        self.streams[i].move_to(cursor, false);
+                        break;
                     }
+                    drifts.push((held.key, held.segment.number, drift));
                 }
                 let until = held.segment.start + held.segment.duration;
                 if self.append(ctx, held.piece, offset, window, bandwidth, until) {

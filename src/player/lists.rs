@@ -27,6 +27,10 @@ struct List {
     read_at: Now,
     /// When its times were guessed: as it came in, or after a break.
     placed_at: Now,
+    /// Media has shown that it lies there.
+    proven: bool,
+    /// It did not: neither numbers nor dates are those of others.
+    moved: bool,
     failures: u32,
     /// It was told that it moves no more.
     told_stale: bool,
@@ -124,7 +128,9 @@ impl Session {
         }
         let before = self.lists().and_then(|lists| lists.of(key)).and_then(|l| Some((l, l.left.as_ref()?)));
         let other = || self.latest_but(key).and_then(|l| Some((l, self.list_index(l.key)?)));
-        if let Some((list, its)) = before.or_else(other) {
+        let beside = before.or_else(other);
+        let proven = beside.is_none();
+        if let Some((list, its)) = beside {
             reload.align(&mut index, &list.reload, its);
         }
         let index = SegmentIndex::List(index);
@@ -148,6 +154,8 @@ impl Session {
             url: url.to_owned(),
             read_at: ctx.now,
             placed_at: ctx.now,
+            proven,
+            moved: false,
             failures: 0,
             told_stale: false,
             left: None,
@@ -181,10 +189,11 @@ impl Session {
         }
     }
 
-    /// All playlists lie on the timeline of the one that was read last of the others.
+    /// All playlists lie on the timeline of the one that was read last of the others with which they have something in common.
     fn latest_but(&self, key: RepKey) -> Option<&List> {
         let others = self.lists()?.all.iter().filter(|l| l.key != key);
-        others.reduce(|a, b| if b.read_at > a.read_at { b } else { a })
+        let rank = |l: &List| (!l.moved, l.read_at);
+        others.reduce(|a, b| if rank(b) > rank(a) { b } else { a })
     }
 
     fn index_mut(&mut self, key: RepKey) -> Option<&mut SegmentIndex> {
@@ -293,9 +302,10 @@ impl Session {
             list.told_stale = false;
         }
         let (complete, target) = (list.reload.complete(), list.reload.target_duration());
+        let moved = list.moved;
         // After a sleep the first that is read guesses how long it was; the others follow it.
         let followed = self.latest_but(key).is_some_and(|other| other.placed_at > before);
-        if !self.is_in_use(key) || change.restarted && followed {
+        if !self.is_in_use(key) && (!moved || change.restarted) || change.restarted && followed {
             self.realign(key);
         }
         let end = self.set(key.period, key.set).and_then(|s| s.representations.get(key.rep)?.index.end());
@@ -325,6 +335,7 @@ impl Session {
         let (reload, Some(its)) = (other.reload.clone(), self.list_index(other.key).cloned()) else { return };
         if let Some((list, index)) = self.list_and_index(key) {
             list.reload.align(index, &reload, &its);
+            list.proven = false;
         }
     }
 
@@ -428,6 +439,21 @@ impl Session {
 
     pub fn list_date_at(&self, time: Seconds) -> Option<f64> {
         self.main_list()?.reload.date_at(time)
+    }
+
+    /// The same of a playlist that was put beside another one, and whose media has not come before: by more than half a segment, all of it
+    /// lies elsewhere, and what was wanted is another segment. Neither numbers nor dates of two playlists need have anything in common.
+    pub fn is_misplaced(&mut self, key: RepKey, segment: Seconds, drift: Seconds) -> bool {
+        let Some((list, index)) = self.list_and_index(key) else { return false };
+        // By more than its length it is another timeline.
+        let length = index.segments.iter().map(|s| s.duration).sum::<Seconds>();
+        let unproven = !std::mem::replace(&mut list.proven, true);
+        let misplaced = unproven && drift.abs() > segment / 2.0 && drift.abs() < length;
+        if misplaced {
+            list.moved = true;
+            list.reload.move_by(index, drift);
+        }
+        misplaced
     }
 
     /// The media of a segment began `drift` seconds later than its playlist says: what follows does so, too. Durations in playlists are

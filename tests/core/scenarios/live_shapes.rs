@@ -233,3 +233,22 @@ fn discontinuities_that_nobody_counts_are_known_by_what_is_there_at_the_time() {
         }
     }
 }
+
+#[test]
+fn playlists_that_are_numbered_otherwise_than_others_are_put_where_their_media_lies() {
+    // Nothing is said of numbers in two playlists (RFC 8216bis §6.2.4), and there are no dates.
+    for (name, by) in [("v1.", 3), ("v1.", -3), ("a0.", 3), ("a0.", -3)] {
+        let live = Live::new().with(|l| l.dates = false);
+        let site = rewritten(live.clone().hls(false), ".m3u8", move |url, _, text| {
+            if url.contains(name) { renumbered(&text, |n| n + by) } else { text }
+        });
+        let mut w = tuned(site, Config::default());
+        w.net.rtt = 0.02;
+        w.load(M3U8);
+        switch_about(&mut w);
+        assert!(w.fatal().is_none() && stalls(&w) <= 1, "{name} {by}: {}", w.story());
+        assert_eq!(holes(&w), [], "{name} {by}: {}", w.story());
+        assert_seamless(&w, &live);
+        assert!(latency(&w, &live) < 14.0, "{name} {by}: {}", latency(&w, &live));
+    }
+}
