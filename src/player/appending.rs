@@ -216,14 +216,18 @@ impl Session {
                     .map_or(0, |r| r.bandwidth);
                 let id = held.piece.buffer;
                 let at = held.piece.start + offset;
-                let mut begins = false;
-                if let Activity::Segment(job) = &mut self.streams[i].activity
-                    && job.segment.number == held.segment.number
-                    && !job.starts.iter().any(|(b, _)| *b == id)
-                {
-                    job.starts.push((id, at));
-                    begins = job.skipped_to.is_none();
-                }
+                let begins = match &mut self.streams[i].activity {
+                    Activity::Segment(job)
+                        if job.segment.number == held.segment.number
+                            && !job.starts.iter().any(|(b, _)| *b == id) =>
+                    {
+                        job.starts.push((id, at));
+                        job.skipped_to.is_none()
+                    }
+                    _ => false,
+                };
+                #[cfg(not(all(feature = "hls", feature = "live")))]
+                let _ = begins;
                 #[cfg(all(feature = "hls", feature = "live"))]
                 if begins
                     && (id == BufferId::Video
