@@ -17,7 +17,7 @@ mod sounds;
 mod table;
 mod timeline;
 
-use super::buffer::{Piece, SEAM};
+use super::buffer::SEAM;
 use super::fetching::OPENING as EARLY;
 use super::io::*;
 use super::requests::Ticket;
@@ -33,7 +33,6 @@ use crate::manifest::{
 use crate::time::Seconds;
 use places::Places;
 use search::{Search, Tail, entry};
-use sounds::Sound;
 use table::{Index, Sought};
 use timeline::Timeline;
 
@@ -85,12 +84,6 @@ pub(super) struct Linear {
     known: bool,
     /// What the browser was asked, per track.
     asked: Vec<(TrackInfo, Vec<Wrapping>)>,
-    /// What the browser takes of them.
-    sounds: Vec<Sound>,
-    /// Another track of sound was chosen: up to here its pictures are in the buffer.
-    sound_until: Seconds,
-    /// Pictures before that from a keyframe on, with what is added to their times: what lies behind may need them.
-    withheld: Vec<(Piece, Seconds)>,
     /// Position of the next byte that is fed.
     at: u64,
     /// Bytes of the response under way that were fed before: it began anew at 0.
@@ -141,9 +134,6 @@ impl Linear {
             index: None,
             known: false,
             asked: Vec::new(),
-            sounds: Vec::new(),
-            sound_until: 0.0,
-            withheld: Vec::new(),
             at: 0,
             again: 0,
             paused: false,
@@ -176,8 +166,6 @@ impl Linear {
         self.search = None;
         self.paused = false;
         self.whole = false;
-        self.sound_until = 0.0;
-        self.withheld.clear();
     }
 
     /// Where the media ends that was given out, on the presentation's timeline.
@@ -651,15 +639,17 @@ impl Session {
             let taken = candidates.iter().filter(|_| answers.next().unwrap_or(false));
             found.push(taken.collect::<Vec<_>>().first().map(|w| (*w).clone()));
         }
-        let tracks = || asked.iter().map(|(track, _)| track).zip(&found);
-        linear.choose_sound(ctx.config.language.as_deref(), tracks().map(|(t, f)| (t.clone(), f.clone())));
+        let answers: Vec<_> = asked.iter().map(|(track, _)| track.clone()).zip(found).collect();
+        linear.choose_tracks(ctx.config.language.as_deref(), answers.clone());
         let wrappings = linear.timeline.wrappings.clone();
         let plays = |t: &TrackInfo| wrappings.iter().any(|(id, wrapping)| *id == t.id && wrapping.is_some());
-        let codecs: Vec<&str> = tracks().filter(|(t, _)| plays(t)).map(|(t, _)| t.codec.as_str()).collect();
+        let codecs: Vec<&str> =
+            asked.iter().filter(|(t, _)| plays(t)).map(|(t, _)| t.codec.as_str()).collect();
         // One track of sound that it takes is enough.
-        let missing = |t: &TrackInfo| t.kind != TrackKind::Audio || linear.sounds.is_empty();
-        let refused: Vec<&str> =
-            tracks().filter(|(t, f)| f.is_none() && missing(t)).map(|(t, _)| t.codec.as_str()).collect();
+        let heard = asked.iter().any(|(t, _)| t.kind == TrackKind::Audio && plays(t));
+        let missing = |t: &TrackInfo| t.kind != TrackKind::Audio || !heard;
+        let refused = answers.iter().filter(|(t, answer)| answer.is_none() && missing(t));
+        let refused: Vec<&str> = refused.map(|(t, _)| t.codec.as_str()).collect();
         let url = linear.url.clone();
         let refusal = || {
             let all = refused.join(", ");

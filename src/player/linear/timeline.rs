@@ -223,10 +223,9 @@ impl Session {
             linear.timeline.note(id, piece.end);
             let cursor = linear.timeline.ends().fold(end, f64::max);
             let unwanted = linear.from.is_some_and(|from| end < from - BEFORE);
-            let pieces = linear.beyond_withheld(piece, offset, end);
             let stream = &mut self.streams[i];
             stream.cursor = cursor;
-            if unwanted || pieces.is_empty() {
+            if unwanted {
                 continue;
             }
             if let Activity::Segment(job) = &mut stream.activity
@@ -235,10 +234,8 @@ impl Session {
                 job.starts.push((id, at));
             }
             // What is read again is what is there.
-            for (piece, offset) in pieces {
-                if self.append(ctx, piece, offset, (0.0, f64::INFINITY), bandwidth, 0.0) {
-                    self.streams[i].has_media = true;
-                }
+            if self.append(ctx, piece, offset, (0.0, f64::INFINITY), bandwidth, 0.0) {
+                self.streams[i].has_media = true;
             }
         }
     }
