@@ -135,8 +135,9 @@ describe(`errors in ${engine}`, () => {
     await page.load('/samples/dash-number/manifest.mpd', {}, { ...brief, capToElement: false });
     const top = await page.run(() => window.page.player.qualities.at(-1).id);
     await page.plays(0.3);
-    stage.server.rules.push({ match: `dash-number/${top}/0`, status: 404 });
     await page.run((id) => window.page.player.selectQuality(id), top);
+    await page.until((id) => window.page.player.quality?.id === id, { args: [top], what: 'the top rung' });
+    stage.server.rules.push({ match: `dash-number/${top}/0`, status: 404 });
     await page.run(() => { window.page.video.currentTime = 45; });
     await page.until(() => window.page.video.currentTime > 45.3, { timeoutMs: 40_000, what: 'playback at the target' });
     const { error, width } = await page.state();

@@ -112,7 +112,7 @@ fn starts_of_periods_that_are_computed_anew_each_time_move_nothing() {
                 (l.period, l.rebased) = (Some(14.0), rebased);
             });
             let site = rewritten(live.clone().dash(), ".mpd", move |_, now, text| {
-                let off = if (now / 2.0) as u64 % 2 == 0 { error } else { 0.0 };
+                let off = if ((now / 2.0) as u64).is_multiple_of(2) { error } else { 0.0 };
                 with_attribute(&text, "start", |start| {
                     let seconds: f64 = start[2..start.len() - 1].parse().unwrap();
                     format!("PT{:.3}S", seconds + off)
