@@ -16,6 +16,7 @@ const patient = { requestTimeout: 10 };
 const pages = {
   '/page.m3u8': { body: '<!doctype html><title>Sign in</title><p>Please sign in.' },
   '/picture.png': { type: 'image/png', body: '\u0089PNG\r\n\u001a\n and so on' },
+  '/broken.wav': { type: 'audio/wav', body: `RIFF\u0001\u0001\u0000\u0000WAVEfmt ${'and so on '.repeat(20)}` },
   '/blank.m3u8': { type: 'application/vnd.apple.mpegurl', body: '' },
   '/no-segments.m3u8': { type: 'application/vnd.apple.mpegurl', body: '#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n#EXT-X-ENDLIST\n' },
   '/no-periods.mpd': { type: 'application/dash+xml', body: '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" profiles="" mediaPresentationDuration="PT4S"/>' },
@@ -40,6 +41,7 @@ const cases = [
   ['an empty response', '/blank.m3u8', {}, 'MANIFEST_EMPTY', {}],
   ['HTML in place of a manifest', '/page.m3u8', {}, /^(FORMAT_UNKNOWN|MANIFEST_MALFORMED)$/, {}],
   ['a picture', '/picture.png', {}, 'FORMAT_UNKNOWN', {}],
+  ['WAV that the element cannot play either', '/broken.wav', {}, 'FORMAT_UNSUPPORTED', {}],
   ['a codec that no browser has', '/codec.mpd', {}, 'CODEC_UNSUPPORTED', { recovery: /wxyz/ }],
   ['segments that are all missing', good, { match: '.ts', status: 404 }, 'HTTP_CLIENT_ERROR', { status: 404, url: /240p\/00000\.ts$/ }],
   ['segments that are all corrupt', good, { match: '.ts', corrupt: [0, 1e9] }, /^MEDIA_(MALFORMED|EMPTY)$|^CONTAINER_UNSUPPORTED$/, { url: /240p\/0000\d\.ts$/ }],

@@ -39,8 +39,9 @@ export class Media {
     for (const type of reported) element.addEventListener(type, () => this.#report(type), options);
     element.addEventListener('error', () => {
       const { error } = element;
-      if (!this.#active || !error) return;
-      // Whatever comes of it, this source is done with; and an element with an error forgets a play().
+      // What the element plays by itself has a listener of its own.
+      if (!this.#active || this.#plain || !error) return;
+      // Whatever comes of it, this source is done with; and an element with an error forgets a play(). First, as the engine may set another at once.
       this.source(null);
       post({ type: 'elementerror', code: error.code, message: error.message });
     }, options);
@@ -76,6 +77,7 @@ export class Media {
     const { element } = this;
     this.#active = false;
     this.#plain?.abort();
+    this.#plain = undefined;
     this.#rest();
     if (!handle) {
       if (!this.#set) return;
