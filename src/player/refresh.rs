@@ -3,7 +3,7 @@
 use super::io::*;
 use super::requests::Ticket;
 use super::session::{Ctx, Session};
-use super::stream::{Activity, RepKey};
+use super::stream::{Activity, RepKey, Stream};
 use crate::error::{PlayerError, Result};
 #[cfg(feature = "dash")]
 use crate::manifest::Presentation;
@@ -79,16 +79,15 @@ impl Session {
         }
     }
 
-    /// Whether a stream stands at the end of what the manifest tells of.
-    fn wants_news(&self) -> bool {
-        self.streams.iter().any(|s| matches!(s.activity, Activity::Idle) && s.starved)
+    /// The streams that stand at the end of what the manifest tells of.
+    fn starved(&self) -> impl Iterator<Item = &Stream> {
+        self.streams.iter().filter(|s| matches!(s.activity, Activity::Idle) && s.starved)
     }
 
     /// When the first stream has nothing more to play that waits for the manifest to tell of the next segment.
     fn dry_at(&self, ctx: &Ctx) -> Now {
         let media = self.playhead.media();
-        let waiting = self.streams.iter().filter(|s| matches!(s.activity, Activity::Idle) && s.starved);
-        let unknown = waiting.filter(|s| {
+        let unknown = self.starved().filter(|s| {
             let key = RepKey { period: s.period, set: s.set, rep: s.rep.unwrap_or(0) };
             !media.paused && self.comes_by_the_clock(key) != Some(true)
         });
@@ -113,7 +112,7 @@ impl Session {
         match told.refresh {
             None => f64::INFINITY,
             // As often as something is missing, which segments set the pace of.
-            Some(0.0) if !self.wants_news() => f64::INFINITY,
+            Some(0.0) if self.starved().next().is_none() => f64::INFINITY,
             Some(period) => {
                 let segment = self.streams.first().and_then(|s| self.segment_duration(s)).unwrap_or(2.0);
                 let least = if period == 0.0 { segment / 2.0 } else { SHORTEST };

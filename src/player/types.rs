@@ -3,7 +3,7 @@
 use super::io::*;
 use super::session::{Ctx, Fatal, Question, Session};
 use super::stream::RepKey;
-use super::wrapping::{ASKED, Wrapping, candidates, in_doubt};
+use super::wrapping::{ASKED, Wrapping, candidates, cannot_decode, in_doubt};
 use crate::error::{Code, PlayerError};
 use crate::manifest::{AdaptationSet, ContentType};
 use std::rc::Rc;
@@ -95,9 +95,7 @@ impl Session {
         for (id, mut all, codec) in doubtful {
             all.retain(taken);
             if all.is_empty() {
-                let text = ["the browser cannot decode ", codec].concat();
-                let error = PlayerError::new(Code::CodecUnsupported, text).with_url(&self.url);
-                ctx.event(Event::Error(error.recoverable()));
+                ctx.event(Event::Error(cannot_decode(codec, &self.url).recoverable()));
             }
             wrappings.push((id, all.into_iter().next()));
         }

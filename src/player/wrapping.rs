@@ -1,6 +1,7 @@
 //! What a demuxed track goes to the browser as. Engines differ in what they take, so each track has candidates and the browser is asked.
 
 use crate::container::{TrackInfo, TrackKind};
+use crate::error::{Code, PlayerError};
 use crate::remux;
 use std::rc::Rc;
 
@@ -53,6 +54,11 @@ pub(super) fn candidates(track: &TrackInfo) -> Vec<Wrapping> {
         add([container, "; codecs=\"", &track.codec, "\""].concat(), Form::Webm);
     }
     all
+}
+
+/// The browser takes none of these codecs in any form.
+pub(super) fn cannot_decode(codecs: &str, url: &str) -> PlayerError {
+    PlayerError::new(Code::CodecUnsupported, ["the browser cannot decode ", codecs].concat()).with_url(url)
 }
 
 /// Whether engines differ in how they take a codec that they have.

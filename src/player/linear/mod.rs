@@ -23,7 +23,7 @@ use super::io::*;
 use super::requests::Ticket;
 use super::session::{Ctx, Fatal, Session};
 use super::stream::{Activity, HeldPiece, Job, RepKey};
-use super::wrapping::{Wrapping, candidates};
+use super::wrapping::{Wrapping, candidates, cannot_decode};
 use crate::container::{Format, TrackInfo, TrackKind};
 use crate::error::{Code, PlayerError, Result};
 use crate::manifest::{
@@ -632,29 +632,25 @@ impl Session {
             return Ok(());
         }
         let mut answers = answers.iter().copied();
-        let asked = std::mem::take(&mut linear.asked);
-        let mut found = Vec::new();
-        for (_, candidates) in &asked {
-            // All have an answer.
-            let taken = candidates.iter().filter(|_| answers.next().unwrap_or(false));
-            found.push(taken.collect::<Vec<_>>().first().map(|w| (*w).clone()));
+        let mut tracks = Vec::new();
+        for (track, candidates) in std::mem::take(&mut linear.asked) {
+            // Each has an answer.
+            let taken = candidates.into_iter().filter(|_| answers.next().unwrap_or(false));
+            tracks.push((track, taken.fold(None, |first, w| first.or(Some(w)))));
         }
-        let answers: Vec<_> = asked.iter().map(|(track, _)| track.clone()).zip(found).collect();
-        linear.choose_tracks(ctx.config.language.as_deref(), answers.clone());
+        linear.choose_tracks(ctx.config.language.as_deref(), &tracks);
         let wrappings = linear.timeline.wrappings.clone();
-        let plays = |t: &TrackInfo| wrappings.iter().any(|(id, wrapping)| *id == t.id && wrapping.is_some());
-        let codecs: Vec<&str> =
-            asked.iter().filter(|(t, _)| plays(t)).map(|(t, _)| t.codec.as_str()).collect();
+        let chosen = tracks.iter().zip(&wrappings).filter(|(_, (_, wrapping))| wrapping.is_some());
+        let codecs: Vec<&str> = chosen.map(|((t, _), _)| t.codec.as_str()).collect();
         // One track of sound that it takes is enough.
-        let heard = asked.iter().any(|(t, _)| t.kind == TrackKind::Audio && plays(t));
+        let heard = tracks.iter().any(|(t, taken)| t.kind == TrackKind::Audio && taken.is_some());
         let missing = |t: &TrackInfo| t.kind != TrackKind::Audio || !heard;
-        let refused = answers.iter().filter(|(t, answer)| answer.is_none() && missing(t));
+        let refused = tracks.iter().filter(|(t, taken)| taken.is_none() && missing(t));
         let refused: Vec<&str> = refused.map(|(t, _)| t.codec.as_str()).collect();
         let url = linear.url.clone();
         let refusal = || {
             let all = refused.join(", ");
-            let text = ["the browser cannot decode ", &all].concat();
-            let mut error = PlayerError::new(Code::CodecUnsupported, text).with_url(&url);
+            let mut error = cannot_decode(&all, &url);
             error.tried = Some(all);
             error
         };
@@ -673,7 +669,7 @@ impl Session {
             .and_then(|p| p.sets.first_mut()?.representations.first_mut())
         {
             rep.codecs = codecs;
-            if let Some((video, _)) = asked.iter().find(|(t, _)| t.kind == TrackKind::Video) {
+            if let Some((video, _)) = tracks.iter().find(|(t, _)| t.kind == TrackKind::Video) {
                 (rep.width, rep.height) = (video.width, video.height);
             }
         }

@@ -5,6 +5,7 @@ use super::super::requests::Ticket;
 use super::super::segment::MOST_SOUNDS;
 use super::super::session::{Ctx, Fatal, Session};
 use super::super::stream::Activity;
+use super::super::wrapping::cannot_decode;
 use crate::container::mp4::{Layout, Plan, SampleTable, SegmentDemuxer, SegmentList, layout, sidx};
 use crate::container::{Demuxer, Format, Sink, TrackKind};
 use crate::error::{Code, PlayerError};
@@ -190,9 +191,7 @@ impl Session {
     fn use_index(&mut self, ctx: &mut Ctx, i: usize, table: Rc<SampleTable>) {
         let Some(linear) = &mut self.linear else { return };
         if let Some(codec) = table.lost_sound() {
-            let text = ["the browser cannot decode ", codec].concat();
-            let error = PlayerError::new(Code::CodecUnsupported, text).with_url(&linear.url);
-            ctx.event(Event::Error(error.recoverable()));
+            ctx.event(Event::Error(cannot_decode(codec, &linear.url).recoverable()));
         }
         linear.index = Index::new(table);
         if linear.index.is_some() {
