@@ -72,6 +72,8 @@ impl Session {
                 active: active == Some(&s.id),
             })
             .collect();
+        #[cfg(feature = "progressive")]
+        let audio = self.linear.as_ref().map_or(audio, |linear| linear.audio_tracks());
         ctx.event(Event::Tracks { qualities, audio });
     }
 

@@ -88,7 +88,7 @@ impl Session {
     }
 
     /// Drops the source and all that was appended; another one is filled from `position` on.
-    fn reopen(&mut self, ctx: &mut Ctx, position: Seconds) {
+    pub fn reopen(&mut self, ctx: &mut Ctx, position: Seconds) {
         for i in 0..self.streams.len() {
             self.cancel_stream(ctx, i);
             let stream = &mut self.streams[i];

@@ -489,6 +489,10 @@ impl Session {
 
     /// The user's choice of audio.
     pub fn select_audio(&mut self, ctx: &mut Ctx, id: &str) {
+        #[cfg(feature = "progressive")]
+        if self.linear.is_some() {
+            return self.select_sound(ctx, id);
+        }
         let position = self.playhead.position(ctx.now);
         let period = self.period_at(position);
         let Some(set) =

@@ -68,6 +68,34 @@ describe(`containers in ${engine}`, () => {
     });
   }
 
+  for (const [name, second] of [['two.mp4', 'copy'], ['two.ts', 'copy'], ['two.mkv', 'libopus']]) {
+    test(`${name} with two tracks of sound: one by its language, the other by choice`, async () => {
+      const household = new Household();
+      after(() => household.end());
+      await run(tool('ffmpeg'), ['-v', 'error', '-i', path.join(samplesDir, 'files/front.mp4'), '-map', '0:v', '-map', '0:a', '-map', '0:a', '-c', 'copy', '-c:a:1', second,
+        '-metadata:s:a:0', 'language=eng', '-metadata:s:a:1', 'language=ger', path.join(household.folder, name)]);
+      const page = await stage.open();
+      stage.server.mounts['/made'] = household.folder;
+      await page.load(`/made/${name}`, {}, { language: 'de' });
+      await page.plays(1);
+      const tracks = () => page.run(() => window.page.player.audioTracks.map(({ language, active }) => [language, active]));
+      assert.deepEqual(await tracks(), [['eng', false], ['ger', true]]);
+      const choose = async (index) => {
+        await page.run((chosen) => window.page.player.selectAudio(window.page.player.audioTracks[chosen].id), index);
+        await stage.eventually(async () => (await tracks())[index][1], 'the choice is told');
+        await page.plays(1.5);
+      };
+      await choose(0);
+      await choose(1);
+      // All of the rest is buffered, and the source has ended.
+      await page.seek(52);
+      await page.plays(1);
+      await choose(0);
+      assert.deepEqual((await page.events('error')).map(({ detail }) => detail), []);
+      await page.isClean();
+    });
+  }
+
   for (const name of ['two.mp4', 'two.ts', 'two.mkv']) {
     test(`${name}: sound that the engine does not have is passed over for another track`, async () => {
       const household = new Household();

@@ -33,6 +33,7 @@ use crate::manifest::{
 use crate::time::Seconds;
 use places::Places;
 use search::{Search, Tail, entry};
+use sounds::Sound;
 use table::{Index, Sought};
 use timeline::Timeline;
 
@@ -84,6 +85,8 @@ pub(super) struct Linear {
     known: bool,
     /// What the browser was asked, per track.
     asked: Vec<(TrackInfo, Vec<Wrapping>)>,
+    /// The tracks of sound that it takes.
+    sounds: Vec<Sound>,
     /// Position of the next byte that is fed.
     at: u64,
     /// Bytes of the response under way that were fed before: it began anew at 0.
@@ -134,6 +137,7 @@ impl Linear {
             index: None,
             known: false,
             asked: Vec::new(),
+            sounds: Vec::new(),
             at: 0,
             again: 0,
             paused: false,

@@ -576,18 +576,55 @@ fn a_seek_in_what_is_there_does_not_begin_the_download_anew() {
     assert_eq!(w.errors(), [], "{}", w.story());
 }
 
+fn sounds(w: &World) -> Vec<(String, Option<String>, bool)> {
+    let told = w.events.iter().rev().find_map(|t| match &t.event {
+        Event::Tracks { audio, .. } => Some(audio),
+        _ => None,
+    });
+    let told = told.unwrap_or_else(|| panic!("no tracks were told\n{}", w.story()));
+    told.iter().map(|a| (a.id.clone(), a.language.clone(), a.active)).collect()
+}
+
 #[test]
-fn of_several_tracks_of_sound_one_is_chosen_by_language() {
-    let two = muxed(20.0).with(|s| s.languages = vec!["en", "de"]);
-    for (wanted, heard) in [(None, 0), (Some("de-AT"), 1), (Some("fr"), 0)] {
+fn of_several_tracks_of_sound_one_is_chosen_by_language_or_by_the_user() {
+    let two = muxed(40.0).with(|s| s.languages = vec!["en", "de"]);
+    let cases = [
+        (None, 0, None),
+        (Some("de-AT"), 1, Some(Fault::IgnoreRange)),
+        (Some("fr"), 0, Some(Fault::Endless)),
+    ];
+    for (wanted, first, fault) in cases {
         let config = Config { language: wanted.map(str::to_owned), ..Config::default() };
-        let mut w = World::configured(two.mp4_file(true), config);
+        let mut w = World::configured(two.mp4_file(false), config);
+        if let Some(fault) = fault {
+            w.fault(MP4, fault, ALWAYS);
+        }
         w.load(MP4);
-        w.run_for(5.0);
-        w.seek(12.0);
-        w.play_to_end(40.0);
+        w.run_for(10.0);
+        let told = |active: u32| {
+            let of = |n: u32, language: Option<&str>| {
+                (format!("audio-{}", n + 2), language.map(str::to_owned), n == active)
+            };
+            vec![of(0, None), of(1, Some("deu"))]
+        };
+        assert_eq!(sounds(&w), told(first), "{}", w.story());
+        assert!(w.played('a').len() > 300 && w.played('a').iter().all(|m| m.rung == first), "{}", w.story());
+        // The other one from the playhead on, and back again.
+        for (to, seconds) in [(1 - first, 10.0), (first, 0.0)] {
+            let heard = w.played('a').len();
+            let at = w.element.position;
+            w.intent(UserIntent::SelectAudio(format!("audio-{}", to + 2)));
+            w.run_for(seconds);
+            if seconds > 0.0 {
+                assert_eq!(sounds(&w), told(to), "{}", w.story());
+                let since = &w.played('a')[heard..];
+                assert!(since.len() > 350 && since.iter().all(|m| m.rung == to), "{}", w.story());
+                assert!(w.element.position - at > 9.0, "{}", w.story());
+            }
+        }
+        w.play_to_end(60.0);
         assert!(w.errors().is_empty(), "{}", w.story());
-        assert!(w.played('a').len() > 400 && w.played('a').iter().all(|m| m.rung == heard), "{}", w.story());
+        assert!(w.played('a').last().is_some_and(|m| m.rung == first), "{}", w.story());
     }
 }
 
@@ -601,6 +638,7 @@ fn sound_that_the_browser_does_not_have_is_passed_over_for_another_track() {
     w.play_to_end(40.0);
     assert!(w.errors().is_empty(), "{}", w.story());
     assert!(w.played('a').len() > 900 && w.played('a').iter().all(|m| m.rung == 0), "{}", w.story());
+    assert_eq!(sounds(&w).len(), 1);
 }
 
 #[test]
@@ -612,4 +650,5 @@ fn uncompressed_sound_is_missed_with_a_word() {
     w.load(MP4);
     w.run_until(1.0, |w| !loaded(w).is_empty());
     assert_eq!(w.errors(), [Code::CodecUnsupported], "{}", w.story());
+    assert_eq!(sounds(&w), []);
 }
