@@ -150,7 +150,7 @@ impl Session {
             pipeline.finish()
         };
         let url = job.segment.url.clone();
-        let (key, segment) = (job.key, job.segment.clone());
+        let (key, segment, sent) = (job.key, job.segment.clone(), job.sent);
         self.collect(ctx, i, true, result)?;
         if self.is_asking(i) {
             return Ok(());
@@ -180,10 +180,12 @@ impl Session {
             stream.last_fed = Some(fed);
         }
         stream.skipped = 0;
+        let late = if stream.blocked > 0 { sent - stream.blocked_since } else { 0.0 };
         stream.blocked = 0;
         // What gives media is not to be avoided, whatever was before.
         stream.failed.retain(|(failed, _)| *failed != key);
         stream.places = 0;
+        self.segment_came(i, late);
         Ok(())
     }
 

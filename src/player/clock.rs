@@ -2,7 +2,8 @@
 
 use super::io::*;
 use super::requests::Ticket;
-use super::session::{Ctx, Session};
+use super::session::{Ctx, Session, StartAt};
+use super::stream::RepKey;
 use crate::manifest::{ClockSource, date_time};
 use crate::time::Seconds;
 
@@ -18,6 +19,10 @@ const GOOD_ENOUGH: Seconds = 0.025;
 /// Seconds to the second question; each further one waits twice as long as the one before.
 const ASK_AGAIN: f64 = 2.0;
 const ASK_SELDOM: f64 = 1024.0;
+/// How often a clock that nobody confirms is turned back before what is not there is taken to be missing.
+const MOST_DOUBTS: u32 = 16;
+/// Three segments that come later than this (seconds), one after the other, are no whim of the encoder.
+const LATE: Seconds = 0.5;
 /// What two clocks drift apart, in seconds per second.
 const DRIFT: f64 = 5e-5;
 
@@ -47,6 +52,12 @@ pub(super) struct ServerClock {
     interval: f64,
     ask_at: Now,
     question: Option<Question>,
+    /// A `Date` header has confirmed it.
+    dated: bool,
+    /// How often it was turned back because nothing was where it should be.
+    doubts: u32,
+    /// By how much the last two segments were late.
+    late: [Seconds; 2],
 }
 
 impl ServerClock {
@@ -61,6 +72,9 @@ impl ServerClock {
             interval: ASK_AGAIN,
             ask_at: f64::INFINITY,
             question: None,
+            dated: false,
+            doubts: 0,
+            late: [0.0; 2],
         }
     }
 
@@ -92,6 +106,40 @@ impl ServerClock {
     pub fn bytes(&mut self, data: &[u8]) {
         if let Some(question) = self.question.as_mut().filter(|q| q.body.len() < 1024) {
             question.body.extend_from_slice(data);
+        }
+    }
+
+    fn is_confirmed(&self) -> bool {
+        self.told || self.dated
+    }
+
+    /// It is this late at the least.
+    pub fn at_least(&mut self, time: f64, now: Now) {
+        if !self.is_confirmed() {
+            self.correction += (time - self.now(now)).max(0.0);
+        }
+    }
+
+    /// Before anything has played, a segment is not where it should be: perhaps the clock is ahead. Twice as far back each time, and not so
+    /// far that the window (`depth`) is missed.
+    pub fn doubt(&mut self, segment: Seconds, depth: Option<Seconds>) -> bool {
+        let more = !self.is_confirmed() && self.doubts < MOST_DOUBTS;
+        if more {
+            let most = depth.map_or(f64::INFINITY, |d| (d / 2.0).max(segment));
+            self.correction -= (segment * f64::from(1u32 << self.doubts)).min(most);
+            self.doubts += 1;
+        }
+        more
+    }
+
+    /// A segment came so long after it could first be had by this clock.
+    pub fn came_late(&mut self, late: Seconds) {
+        let [before, last] = self.late;
+        self.late = [last, late];
+        let by = before.min(last).min(late);
+        if by > LATE && !self.is_confirmed() {
+            self.correction -= by;
+            self.late = [0.0; 2];
         }
     }
 
@@ -128,6 +176,7 @@ impl Session {
         let Some(live) = &mut self.live else { return };
         let clock = &mut live.clock;
         let off = date - clock.now(ctx.now);
+        clock.dated = true;
         // The header is cut to whole seconds: half of one is missing on average.
         if clock.question.as_ref().is_some_and(|q| q.head && q.ticket == ticket) {
             clock.question = None;
@@ -175,6 +224,49 @@ impl Session {
             if std::mem::replace(&mut clock.told, false) || clock.question.is_some() {
                 self.ask_clock(ctx, 0);
             }
+        }
+    }
+
+    /// The manifest was made before now.
+    pub fn heed_published(&mut self, ctx: &Ctx) {
+        let published =
+            self.presentation.live.as_ref().and_then(|told| date_time(told.published.as_deref()?));
+        if let (Some(time), Some(live)) = (published, &mut self.live) {
+            live.clock.at_least(time, ctx.now);
+        }
+    }
+
+    /// Whether the time at which the segments of a stream can be had is reckoned by a clock that may be wrong.
+    fn reckons(&self, i: usize) -> bool {
+        let stream = &self.streams[i];
+        let key = stream.rep.map(|rep| RepKey { period: stream.period, set: stream.set, rep });
+        key.is_some_and(|key| self.comes_by_the_clock(key).is_some())
+    }
+
+    /// A segment is not there. Whether that is the clock's fault, as far as can be told: the start is looked for anew then.
+    pub fn doubt_clock(&mut self, i: usize, segment: Seconds) -> bool {
+        let begun = self.streams.iter().any(|s| s.has_media || !s.held.is_empty());
+        let elsewhere = self.wanted_start.is_some_and(|at| at >= 0.0);
+        if begun || elsewhere || !self.reckons(i) {
+            return false;
+        }
+        let depth = self.presentation.live.as_ref().and_then(|told| told.depth);
+        let doubts = self.live.as_mut().is_some_and(|live| live.clock.doubt(segment, depth));
+        if doubts {
+            self.start = StartAt::Edge;
+        }
+        doubts
+    }
+
+    /// A segment came, so much later than it was looked for.
+    pub fn segment_came(&mut self, i: usize, late: Seconds) {
+        // (What is fetched while it is made is given a clock with it.)
+        if i == 0
+            && self.reckons(i)
+            && !self.at_live_edge()
+            && let Some(live) = &mut self.live
+        {
+            live.clock.came_late(late);
         }
     }
 

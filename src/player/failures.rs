@@ -5,7 +5,7 @@ use super::requests::{RetryPolicy, Verdict};
 use super::session::{Ctx, Fatal, Hole, Session};
 use super::stream::{Activity, Job, RepKey};
 use crate::error::{Category, PlayerError};
-use crate::manifest::SegmentRef;
+use crate::manifest::{Protocol, SegmentRef};
 use crate::time::{Seconds, TimeRange};
 
 /// Seconds for which a representation that failed is left alone, while others can stand in.
@@ -177,26 +177,35 @@ impl Session {
         /// apart.
         const TIMES: u32 = 9;
         const SOON: f64 = 0.1;
-        let stream = &self.streams[i];
-        if !matches!(error.status, Some(404 | 410 | 416)) || !self.is_growing() || stream.blocked >= TIMES {
+        let late = matches!(error.status, Some(404 | 410 | 416)) && self.streams[i].blocked < TIMES;
+        if !late || !self.is_growing() {
             return false;
+        }
+        if self.doubt_clock(i, segment.duration) {
+            return true;
         }
         let near = self.edge(ctx).is_some_and(|edge| segment.start > edge - NEAR * segment.duration.max(1.0));
         if !near {
             return false;
         }
+        let hls = self.presentation.protocol == Protocol::Hls;
+        let stream = &self.streams[i];
         let (cursor, sequential, fed) = (stream.cursor, stream.sequential, stream.last_fed);
         self.cancel_stream(ctx, i);
         let stream = &mut self.streams[i];
         stream.move_to(cursor, sequential);
         stream.last_fed = fed;
+        if stream.blocked == 0 {
+            stream.blocked_since = ctx.now;
+        }
         // That it is late tells nothing of the link.
         stream.forced = stream.rep;
         // A hint that is not kept: the playlist tells what became of it.
+        stream.unkept = segment.ahead && hls;
         let most = if segment.ahead { SOON } else { (segment.duration / 2.0).clamp(0.2, 2.0) };
         let pause = (SOON * f64::from(1u32 << stream.blocked.min(TIMES))).min(most);
+        stream.blocked_until = ctx.now + if stream.unkept { 2.0 * segment.duration } else { pause };
         stream.blocked += 1;
-        stream.blocked_until = ctx.now + pause;
         #[cfg(all(feature = "hls", feature = "live"))]
         self.hurry_lists();
         true
@@ -212,6 +221,7 @@ impl Session {
         let pause = PAUSES.0 * f64::from(1u32 << stream.blocked.min(3));
         stream.blocked_until = ctx.now + pause.min(PAUSES.1);
         stream.blocked += 1;
+        stream.unkept = false;
         ctx.event(Event::Error(error.recoverable()));
     }
 

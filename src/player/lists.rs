@@ -318,6 +318,9 @@ impl Session {
         }
         for stream in &mut self.streams {
             stream.starved = false;
+            if change.grew && std::mem::take(&mut stream.unkept) {
+                stream.blocked_until = ctx.now;
+            }
         }
         if failed {
             self.lists_mut().into_iter().flat_map(|lists| &mut lists.all).for_each(|l| l.reload.try_again());

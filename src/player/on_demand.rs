@@ -50,6 +50,12 @@ impl Session {
 
     pub fn dated(&mut self, _: &mut Ctx, _: Ticket, _: f64) {}
 
+    pub fn doubt_clock(&mut self, _: usize, _: Seconds) -> bool {
+        false
+    }
+
+    pub fn segment_came(&mut self, _: usize, _: Seconds) {}
+
     pub fn is_live_request(&self, _: Ticket) -> bool {
         false
     }

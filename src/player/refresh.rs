@@ -196,7 +196,7 @@ impl Session {
     }
 
     /// Whether more segments of a representation come as time goes by. `None`: the manifest has to tell of each.
-    fn comes_by_the_clock(&self, key: RepKey) -> Option<bool> {
+    pub fn comes_by_the_clock(&self, key: RepKey) -> Option<bool> {
         match &self.set(key.period, key.set)?.representations.get(key.rep)?.index {
             SegmentIndex::Template(template) if template.rule.is_some_and(|rule| !rule.listed) => {
                 Some(template.skip.saturating_add(template.listed) < template.total())
@@ -336,6 +336,7 @@ impl Session {
             let (period, set, rep) = update.map((key.period, key.set, key.rep))?;
             Some(RepKey { period, set, rep })
         });
+        self.heed_published(ctx);
         if let Some(live) = &self.live {
             let clock = live.clock.now(ctx.now);
             self.presentation.advance(clock);

@@ -243,8 +243,11 @@ pub(super) struct Stream {
     pub starved: bool,
     /// Live: what is next was not to be had; it is asked for again then.
     pub blocked_until: Now,
-    /// How often in a row that was so.
+    /// How often in a row that was so, and since when.
     pub blocked: u32,
+    pub blocked_since: Now,
+    /// It was a hint, and the playlist tells what became of it.
+    pub unkept: bool,
 }
 
 /// Initialization segments that are kept: a ladder of this many rungs needs none twice.
@@ -280,6 +283,8 @@ impl Stream {
             starved: false,
             blocked_until: f64::NEG_INFINITY,
             blocked: 0,
+            blocked_since: f64::NEG_INFINITY,
+            unkept: false,
         }
     }
 

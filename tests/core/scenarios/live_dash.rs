@@ -296,12 +296,40 @@ fn the_clock_that_told_is_the_one_that_is_asked_again() {
     assert_eq!((requests_of(&w, "/time?0").len(), requests_of(&w, "/time?1").len()), (1, 2), "{}", w.story());
 }
 
+/// Nothing tells the time but the segments that are there.
+#[test]
+fn a_clock_that_nobody_puts_right_is_put_right_by_what_is_there() {
+    for addressing in [Addressing::Number, Addressing::Time] {
+        for off in [-30.0, -4.0, 2.0, 4.0, 7.0, 10.0, 30.0, 300.0] {
+            let live = Live::new().with(|l| {
+                l.addressing = Some(addressing);
+                l.update = (addressing == Addressing::Time).then_some(2.0);
+            });
+            let mut w = tuned(live.clone().dash(), Config::default());
+            w.wall = UNIX + off;
+            w.net.dated = None;
+            w.load(MPD);
+            w.run_for(30.0);
+            assert_eq!(w.errors(), [], "{addressing:?} {off}\n{}", w.story());
+            assert!(stalls(&w) <= 2, "{addressing:?} {off}: {}\n{}", stalls(&w), w.story());
+            // From then on all goes as it should.
+            let (stalled, made) = (stalls(&w), w.requests().len());
+            w.run_for(60.0);
+            assert_eq!(stalls(&w), stalled, "{addressing:?} {off}\n{}", w.story());
+            let vain = w.requests()[made..].iter().filter(|r| r.received == 0).count();
+            assert!(vain <= 30 * 2 * 3, "{addressing:?} {off}: {vain} requests in vain\n{}", w.story());
+            let most = if off < -10.0 { 36.0 } else { 10.0 };
+            assert!(latency(&w, &live) < most, "{addressing:?} {off}: {}\n{}", latency(&w, &live), w.story());
+        }
+    }
+}
+
 #[test]
 fn a_wrong_clock_alone_asks_for_little_and_says_so() {
-    // Nothing tells the time: by number, in the future nothing is there.
+    // Nothing tells the time: by number, in the future nothing is there, and so far back nobody looks.
     let live = Live::new().with(|l| l.delay = Some(6.0));
     let mut w = tuned(live.clone().dash(), Config::default());
-    w.wall = UNIX + 300.0;
+    w.wall = UNIX + 10_800.0;
     w.net.dated = None;
     w.load(MPD);
     w.run_for(30.0);

@@ -314,6 +314,19 @@ fn hints_that_are_not_kept_cost_no_stall() {
 }
 
 #[test]
+fn a_server_that_keeps_no_hints_is_asked_once_for_each() {
+    let (live, mut w) = low(|l| l.kept = false);
+    w.run_for(60.0);
+    assert_eq!((w.errors(), stalls(&w)), (vec![], 0), "{}", w.story());
+    assert_seamless(&w, &live);
+    assert!(latency(&w, &live) < 1.6, "{}\n{}", latency(&w, &live), w.story());
+    let parts = w.requests().iter().filter(|r| r.url.contains('-'));
+    let (refused, parts) =
+        (parts.clone().filter(|r| r.received == 0).count(), parts.filter(|r| r.received > 0).count());
+    assert!(refused <= parts + 4, "{refused} requests in vain for {parts} parts\n{}", w.story());
+}
+
+#[test]
 fn redundant_streams_stand_in_for_one_another_at_the_edge() {
     let plain = Live::new().with(|l| l.places = Live::two_places());
     let parts = plain.clone().with(|l| (l.part, l.reports) = (Some(1.0 / 3.0), true));

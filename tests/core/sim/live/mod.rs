@@ -82,6 +82,8 @@ pub struct Live {
     pub blocks: bool,
     /// HLS: the next part is hinted at.
     pub hints: bool,
+    /// What is hinted at is waited for by the server.
+    pub kept: bool,
     /// HLS: EXT-X-PROGRAM-DATE-TIME.
     pub dates: bool,
     /// HLS: nothing leaves the playlist.
@@ -130,6 +132,7 @@ impl Live {
             part: None,
             blocks: true,
             hints: true,
+            kept: true,
             dates: true,
             event: false,
             deltas: false,
@@ -390,7 +393,8 @@ impl Live {
             let (n, piece): (usize, usize) = (self.segment_at((part, i.parse().ok()?))?, piece.parse().ok()?);
             // A part that is hinted at is waited for.
             let at = self.piece_at(n, piece);
-            let there = piece < self.pieces(n) && at < now + 3.0 * self.stream.segment;
+            let wait = if self.kept { 3.0 * self.stream.segment } else { 0.0 };
+            let there = piece < self.pieces(n) && at <= now + wait + 1e-6;
             let made = self.made_at(at) + 1e-6 >= self.span(n).0;
             return (there && made)
                 .then(|| Answer::new("video/mp4", self.piece_bytes(&track, n, piece), at.max(now)));
