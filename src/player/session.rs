@@ -20,6 +20,10 @@ use crate::time::{Seconds, TimeRange, TimeRanges};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+/// Seconds before its end at which a source is told that it ends. Not when all is appended: WebKitGTK 2.50 fails where media is replaced in a
+/// source that has ended ("Failed to push buffer"), as another quality or sound does.
+const END_NEAR: Seconds = 3.0;
+
 /// What every step works with.
 pub(super) struct Ctx<'a> {
     pub now: Now,
@@ -465,10 +469,25 @@ impl Session {
         }
     }
 
-    /// Signals the end once everything is appended.
+    /// Where what is buffered of each track ends.
+    pub fn ends(&self) -> impl Iterator<Item = Seconds> {
+        self.buffers.iter().flatten().filter_map(|b| Some(b.buffered().bounds()?.end))
+    }
+
+    fn all_appended(&self) -> bool {
+        self.streams.iter().all(|s| matches!(s.activity, Activity::Ended))
+    }
+
+    /// When the end is to be signalled, once everything is appended: no track goes on behind the end of the shortest before that.
+    fn end_due(&self, now: Now) -> Now {
+        let rate = self.playhead.media().rate.max(1.0);
+        let left = self.ends().reduce(f64::min).map_or(0.0, |end| end - self.playhead.position(now));
+        now + left / rate - END_NEAR
+    }
+
+    /// Signals the end once everything is appended, and the playhead is near.
     fn finish_source(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
-        let all_ended = self.streams.iter().all(|s| matches!(s.activity, Activity::Ended));
-        if !all_ended {
+        if !self.all_appended() {
             self.ended_signalled = false;
             return Ok(());
         }
@@ -480,7 +499,10 @@ impl Session {
             }
             return Ok(());
         }
-        if !self.ended_signalled && self.buffers.iter().flatten().all(Buffer::idle) {
+        if !self.ended_signalled
+            && self.buffers.iter().flatten().all(Buffer::idle)
+            && self.end_due(ctx.now) <= ctx.now
+        {
             self.ended_signalled = true;
             ctx.command(Command::EndOfStream);
         }
@@ -603,6 +625,9 @@ impl Session {
             soonest = soonest.min(self.linear_deadline(ctx));
         }
         soonest = soonest.min(self.notes_deadline(ctx)).min(self.live_deadline(ctx));
+        if !self.ended_signalled && self.playhead.moving() && self.all_appended() {
+            soonest = soonest.min(self.end_due(ctx.now).max(ctx.now + 0.02));
+        }
         soonest.min(self.restart_deadline(ctx.now))
     }
 }
