@@ -18,6 +18,21 @@ fn dash_plays_from_start_to_end_with_every_sample_appended_once() {
     }
 }
 
+/// WebKitGTK 2.50 does not bear it that media is replaced in a source that has ended.
+#[test]
+fn a_source_does_not_end_before_playback_is_near_its_end() {
+    let mut w = World::new(Stream::simple(22.0).dash(Addressing::Number));
+    w.load(MPD);
+    let ended = |w: &World| w.element.source.as_ref().is_some_and(|s| s.ended);
+    assert!(!w.run_until(18.0, ended), "{}", w.story());
+    assert_eq!(w.appended('v'), (550, 550), "{}", w.story());
+    w.play_to_end(40.0);
+    w.seek(10.0);
+    let again = |w: &World| w.count(|e| matches!(e, Event::Ended)) == 2;
+    assert!(w.run_until(20.0, again), "{}", w.story());
+    assert_eq!(w.count(|e| matches!(e, Event::Stall { .. })), 0, "{}", w.story());
+}
+
 #[test]
 fn an_index_comes_in_one_request_with_the_initialization_segment_before_it() {
     let mut w = World::new(Stream::simple(22.0).dash(Addressing::Sidx));
