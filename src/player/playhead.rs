@@ -476,7 +476,8 @@ impl Session {
     fn rests_at_end(&self, position: Seconds) -> Option<Seconds> {
         const NEAR: Seconds = 0.1;
         // The element ends with the longest of its tracks (MSE §3.15.3).
-        let end = self.ends().reduce(f64::max).filter(|_| self.ended_signalled)?;
+        let ends = self.buffers.iter().flatten().filter_map(|b| Some(b.buffered().bounds()?.end));
+        let end = ends.reduce(f64::max).filter(|_| self.ended_signalled)?;
         (end - position < NEAR).then_some(end)
     }
 

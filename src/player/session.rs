@@ -469,20 +469,14 @@ impl Session {
         }
     }
 
-    /// Where what is buffered of each track ends.
-    pub fn ends(&self) -> impl Iterator<Item = Seconds> {
-        self.buffers.iter().flatten().filter_map(|b| Some(b.buffered().bounds()?.end))
-    }
-
     fn all_appended(&self) -> bool {
         self.streams.iter().all(|s| matches!(s.activity, Activity::Ended))
     }
 
     /// When the end is to be signalled, once everything is appended: no track goes on behind the end of the shortest before that.
     fn end_due(&self, now: Now) -> Now {
-        let rate = self.playhead.media().rate.max(1.0);
-        let left = self.ends().reduce(f64::min).map_or(0.0, |end| end - self.playhead.position(now));
-        now + left / rate - END_NEAR
+        let left = self.playable_ranges().bounds().map_or(0.0, |b| b.end - self.playhead.position(now));
+        now + left / self.playhead.media().rate.max(1.0) - END_NEAR
     }
 
     /// Signals the end once everything is appended, and the playhead is near.
