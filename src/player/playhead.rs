@@ -47,6 +47,8 @@ pub(super) struct Playhead {
     at: Now,
     /// A seek of ours that the element has not confirmed.
     target: Option<Seconds>,
+    /// It is made when the new source has something to show.
+    held: bool,
     first_frame_at: Option<Now>,
     stall: Option<Stall>,
     /// The seek under way is ours: it is part of the stall that it ends.
@@ -75,6 +77,7 @@ impl Playhead {
             media: MediaState { position, paused: true, rate: 1.0, ..MediaState::default() },
             at: 0.0,
             target: (position > 0.0).then_some(position),
+            held: false,
             first_frame_at: None,
             stall: None,
             own_seek: false,
@@ -153,6 +156,7 @@ impl Playhead {
     /// Moves the element.
     pub fn seek(&mut self, ctx: &mut Ctx, to: Seconds) {
         self.target = Some(to);
+        self.held = false;
         self.own_seek = true;
         self.moved = (to, ctx.now);
         ctx.command(Command::Seek(Some(to)));
@@ -161,9 +165,15 @@ impl Playhead {
     /// The element is given another source: it will be put at `position` when that one is ready.
     pub fn expect_at(&mut self, position: Seconds) {
         self.target = Some(position);
+        self.held = position > 0.0;
         self.began = None;
         self.media.position = position;
         self.media.ready_state = 0;
+    }
+
+    /// Whether it goes to its place once a new source has media: see [`Session::place_in_source`].
+    pub fn is_held(&self) -> bool {
+        self.held
     }
 
     /// Seconds of the stall that lasts.
@@ -203,6 +213,7 @@ impl Session {
                 return;
             }
             head.target = None;
+            head.held = false;
         } else if media.seeking
             && (!head.media.seeking || (media.position - head.media.position).abs() > 1e-3)
         {
@@ -261,6 +272,17 @@ impl Session {
             self.place_chosen(ctx, by_user);
         }
         self.playhead.own_seek &= media.seeking;
+    }
+
+    /// Sends the element to its place in a new source: at once, but where there is media from 0 on, after a picture of that: WebKitGTK 2.50
+    /// fails or hangs at times where a seek meets the first pictures.
+    pub fn place_in_source(&mut self, ctx: &mut Ctx) {
+        let head = &self.playhead;
+        let Some(target) = head.target.filter(|_| head.held) else { return };
+        let Some(first) = self.playable_ranges().bounds() else { return };
+        if first.start > SHORT_OF_MEDIA || head.media.ready_state >= 2 {
+            self.playhead.seek(ctx, target);
+        }
     }
 
     /// Begins and ends stalls.

@@ -322,6 +322,7 @@ impl Session {
         for buffer in self.buffers.iter_mut().flatten() {
             buffer.pump(ctx.out);
         }
+        self.place_in_source(ctx);
         self.finish_source(ctx)?;
         self.tell_notes(ctx);
         self.report(ctx);
@@ -430,7 +431,7 @@ impl Session {
             }
         }
         let target = self.playhead.position(ctx.now);
-        if target > 0.0 {
+        if target > 0.0 && !self.playhead.is_held() {
             self.playhead.seek(ctx, target);
         }
         Ok(())
