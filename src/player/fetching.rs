@@ -312,7 +312,7 @@ impl Session {
             pipeline.reset();
         }
         if let Some((_, pipeline)) = &mut stream.pipeline {
-            pipeline.set_opens(segment.start < OPENING);
+            pipeline.set_opens(if segment.start < OPENING { f64::INFINITY } else { f64::NEG_INFINITY });
             pipeline.set_url(&segment.url);
             pipeline.begin_segment(segment.start);
         }

@@ -63,7 +63,7 @@ pub(super) struct Pipeline {
     named: Option<Format>,
     kind: Kind,
     in_init: bool,
-    opens: bool,
+    opens: Seconds,
     /// Start of the segment according to the manifest.
     start: Option<Seconds>,
     /// What tracks go as, where the browser was asked; all others go as MP4. `None`: the browser takes the track in no form.
@@ -81,7 +81,7 @@ impl Pipeline {
             named: None,
             kind: Kind::Unknown(Vec::new()),
             in_init: false,
-            opens: false,
+            opens: f64::NEG_INFINITY,
             start: None,
             wrappings: Vec::new(),
             wrapped: false,
@@ -159,8 +159,8 @@ impl Pipeline {
         }
     }
 
-    /// Whether the segments to come are the first of the presentation.
-    pub fn set_opens(&mut self, opens: bool) {
+    /// What is presented before this time of the media is the start of the presentation: see [`Muxer::set_opens`].
+    pub fn set_opens(&mut self, opens: Seconds) {
         self.opens = opens;
         if let Kind::Remux { muxer, .. } = &mut self.kind {
             muxer.set_opens(opens);

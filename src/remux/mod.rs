@@ -235,7 +235,7 @@ pub struct Muxer {
     /// As the init segments describe them; same order as `states`.
     infos: Vec<TrackInfo>,
     states: Vec<Track>,
-    opens: bool,
+    opens: Seconds,
     complete: bool,
     warnings: Vec<Warning>,
     asides: Vec<Aside>,
@@ -267,13 +267,14 @@ impl Muxer {
         Self::default()
     }
 
-    /// Whether the samples to come open a presentation: nothing of it is then decoded before its first sample is presented.
+    /// Samples that are presented before this time (seconds of the media, by its edit list), and come first after a reset, open the
+    /// presentation: nothing of it is decoded before its first sample is presented.
     ///
     /// The decoding times of reordered pictures begin before the first presentation time. Where that is moved to 0, they become
     /// negative, and WebKit (2.50) drops such frames and all that depend on them; it does not take negative composition offsets
     /// either (it moves presentation times then). So the first few decoding times are pressed together instead.
-    pub fn set_opens(&mut self, opens: bool) {
-        self.opens = opens;
+    pub fn set_opens(&mut self, before: Seconds) {
+        self.opens = before;
     }
 
     /// The tracks seen so far.
@@ -521,7 +522,7 @@ impl Sink for Muxer {
         };
         let Track { runs, clock, opening, .. } = state;
         let (run, earlier) = runs.split_last_mut().expect("a track has a run from its start");
-        let short = self.opens && opening.press(&run.info, &mut sample);
+        let short = opening.press(&run.info, &mut sample, self.opens);
         run.payload();
         let written = run.buffer.len().saturating_sub(run.done);
         let size = written.min(sample.size as usize);

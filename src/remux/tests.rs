@@ -153,7 +153,7 @@ fn flush_gives_what_is_presented_out_of_order() {
 #[test]
 fn the_opening_leaves_no_hole_in_its_first_fragment() {
     let mut m = muxer();
-    m.set_opens(true);
+    m.set_opens(f64::INFINITY);
     let mut fragments = Vec::new();
     for (i, frame) in REORDERED.into_iter().enumerate() {
         add(&mut m, i as Ticks * 3600, frame * 3600, Some(3600), b"x");
@@ -350,7 +350,7 @@ fn misuse_is_survived_with_a_warning() {
 #[test]
 fn an_opening_decodes_nothing_before_its_first_sample_is_presented() {
     let mut m = muxer();
-    m.set_opens(true);
+    m.set_opens(f64::INFINITY);
     // Two pictures of delay and a pyramid: I0 P4 B2 b1 b3.
     for (dts, pts) in
         [(90_000, 97_200), (93_600, 111_600), (97_200, 104_400), (100_800, 100_800), (104_400, 108_000)]

@@ -2,7 +2,7 @@
 //! duration of a sample is the distance to the next one's decoding time.
 
 use crate::container::{Sample, TrackInfo, TrackKind};
-use crate::time::Ticks;
+use crate::time::{Seconds, Ticks};
 
 use super::Entry;
 
@@ -128,17 +128,20 @@ fn tears(info: &TrackInfo, distance: Ticks, usual: Ticks) -> bool {
 /// The first sample of a presentation, for [`super::Muxer::set_opens`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Opening {
-    /// Its decoding and presentation time.
-    first: Option<(Ticks, Ticks)>,
+    /// Its decoding and presentation time; inside `None`: it is not the first of the presentation.
+    first: Option<Option<(Ticks, Ticks)>>,
 }
 
 impl Opening {
     /// Moves decoding times from `first dts ..` to `first pts ..`, ever less, and not at all from 1/60 s after the first
     /// presentation time on: nothing but the first sample is presented before that, up to 60 pictures a second.
     ///
-    /// Returns whether it moved this one, which makes its duration too short.
-    pub fn press(&mut self, info: &TrackInfo, sample: &mut Sample) -> bool {
-        let (dts, pts) = *self.first.get_or_insert((sample.dts, sample.pts));
+    /// `before`: in seconds of the media, where the first samples of the presentation are presented. Returns whether it moved this one,
+    /// which makes its duration too short.
+    pub fn press(&mut self, info: &TrackInfo, sample: &mut Sample, before: Seconds) -> bool {
+        let opens = || info.timescale.seconds(sample.pts.saturating_sub(info.edit_start)) < before;
+        let first = self.first.get_or_insert_with(|| opens().then_some((sample.dts, sample.pts)));
+        let Some((dts, pts)) = *first else { return false };
         let reach = Ticks::from(info.timescale.get() / 60).max(1);
         let (Some(delay), Some(since)) = (pts.checked_sub(dts), sample.dts.checked_sub(dts)) else {
             return false;

@@ -197,6 +197,11 @@ impl Linear {
         self.ranges != Some(false) && self.length.is_some()
     }
 
+    /// What is presented before this time of the media opens the presentation. What is read first does, wherever it lies.
+    fn opens(&self) -> Seconds {
+        self.timeline.offset().map_or(f64::INFINITY, |offset| EARLY - offset)
+    }
+
     /// What is to be asked for to go on at `at`.
     fn range_from(&self, at: u64) -> Option<ByteRange> {
         (at > 0 && self.seekable()).then_some(ByteRange { first: at, last: None })
@@ -486,8 +491,7 @@ impl Session {
         let stream = &mut self.streams[i];
         let cursor = stream.cursor;
         if let Some((_, pipeline)) = &mut stream.pipeline {
-            let begins = linear.at == 0 && linear.timeline.is_untied();
-            pipeline.set_opens(begins || cursor < EARLY);
+            pipeline.set_opens(linear.opens());
         }
         let index = SegmentIndex::Continuous(linear.url.clone());
         let Some(segment) = index.segment(0) else { return };

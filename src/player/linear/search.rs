@@ -1,7 +1,6 @@
 //! Seeks in a file without an index: a byte is guessed from what is known of the rate, and corrected by the time stamps found there. And
 //! the duration, from the time stamps at the end.
 
-use super::super::fetching::OPENING as EARLY;
 use super::super::io::*;
 use super::super::requests::Ticket;
 use super::super::segment::Pipeline;
@@ -390,7 +389,7 @@ impl Session {
         self.serial += 1;
         let mut pipeline = Pipeline::demuxing(self.serial, demuxer);
         pipeline.wrap(linear.timeline.wrappings.clone());
-        pipeline.set_opens(self.streams[i].cursor < EARLY);
+        pipeline.set_opens(linear.opens());
         if inside {
             // What the headers told; an error comes again with the bytes that follow.
             let _ = pipeline.push(&linear.head);

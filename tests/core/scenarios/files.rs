@@ -576,6 +576,27 @@ fn a_seek_in_what_is_there_does_not_begin_the_download_anew() {
     assert_eq!(w.errors(), [], "{}", w.story());
 }
 
+/// A start, and another source, within the first group of pictures: nothing of it is decoded before 0.
+#[test]
+fn playback_begins_within_the_first_pictures() {
+    let stream = heavy(22.0).with(|s| (s.b_frames, s.languages) = (true, vec!["en", "de"]));
+    let muxed = muxed(22.0).with(|s| s.b_frames = true);
+    for (url, site) in [(MP4, stream.mp4_file(false)), (TS, muxed.ts_file()), (MP4, muxed.fmp4_file())] {
+        for at in [0.6, 1.1] {
+            let mut w = World::new(site.clone());
+            w.load_at(url, at);
+            w.run_for(2.0);
+            if url == MP4 {
+                w.intent(UserIntent::SelectAudio("audio-3".into()));
+            }
+            w.play_to_end(40.0);
+            assert_eq!((w.errors(), w.gaps()), (vec![], vec![]), "{url} {at}\n{}", w.story());
+            let shown = w.played('v').len() as f64 / 25.0;
+            assert!(shown > 21.8 - at, "{url} {at}: {shown} s shown\n{}", w.story());
+        }
+    }
+}
+
 fn sounds(w: &World) -> Vec<(String, Option<String>, bool)> {
     let told = w.events.iter().rev().find_map(|t| match &t.event {
         Event::Tracks { audio, .. } => Some(audio),

@@ -109,6 +109,8 @@ fn trak(w: &mut ByteWriter, id: u32, track: &Track, frames: &[Frame], places: &[
     let info = &parsed.tracks[0].info;
     assert_eq!(info.id, TrackId(1));
     let video = track.is_video();
+    // Reordered pictures are presented so much later than decoded, and an edit list takes it back.
+    let delay = frames.first().map_or(0, |f| f.pts - f.dts);
     w.boxed(b"trak", |w| {
         w.full_boxed(b"tkhd", 0, 3, |w| {
             w.zeros(8);
@@ -117,6 +119,13 @@ fn trak(w: &mut ByteWriter, id: u32, track: &Track, frames: &[Frame], places: &[
             w.u32(info.width << 16);
             w.u32(info.height << 16);
         });
+        if delay > 0 {
+            w.boxed(b"edts", |w| {
+                w.full_boxed(b"elst", 0, 0, |w| {
+                    [1, 0, delay as u32, 1 << 16].into_iter().for_each(|n| w.u32(n))
+                });
+            });
+        }
         w.boxed(b"mdia", |w| {
             w.full_boxed(b"mdhd", 0, 0, |w| {
                 w.zeros(8);
@@ -152,6 +161,15 @@ fn trak(w: &mut ByteWriter, id: u32, track: &Track, frames: &[Frame], places: &[
                         w.u32(frames.len() as u32);
                         w.u32(frames[0].duration);
                     });
+                    if delay > 0 {
+                        w.full_boxed(b"ctts", 0, 0, |w| {
+                            w.u32(frames.len() as u32);
+                            for frame in frames {
+                                w.u32(1);
+                                w.u32((frame.pts - frame.dts) as u32);
+                            }
+                        });
+                    }
                     if video {
                         let keys: Vec<u32> =
                             frames.iter().zip(1..).filter(|(f, _)| f.sync).map(|(_, n)| n).collect();

@@ -265,8 +265,8 @@ impl SourceBuffer {
             self.group_end = None;
             self.need_sync = true;
         }
-        // Engines allow for rounding.
-        if frame.pts < window.0 - 1e-6 || frame.end() > window.1 + 1e-3 {
+        // Engines allow for rounding. WebKit 2.50 drops what is decoded before 0.
+        if frame.pts < window.0 - 1e-6 || frame.end() > window.1 + 1e-3 || frame.dts < -1e-6 {
             self.need_sync = true;
             self.dropped.push(frame.mark);
             return;
