@@ -47,7 +47,7 @@ pub(super) struct Playhead {
     at: Now,
     /// A seek of ours that the element has not confirmed.
     target: Option<Seconds>,
-    /// It is made when the new source has something to show.
+    /// It is made when the source has media.
     held: bool,
     first_frame_at: Option<Now>,
     stall: Option<Stall>,
@@ -77,7 +77,7 @@ impl Playhead {
             media: MediaState { position, paused: true, rate: 1.0, ..MediaState::default() },
             at: 0.0,
             target: (position > 0.0).then_some(position),
-            held: false,
+            held: position > 0.0,
             first_frame_at: None,
             stall: None,
             own_seek: false,
@@ -98,6 +98,7 @@ impl Playhead {
     pub fn begin_at(&mut self, position: Seconds) {
         self.media.position = position;
         self.target = (position > 0.0).then_some(position);
+        self.held = position > 0.0;
         self.moved.0 = position;
         self.counted_to = position;
     }
@@ -171,11 +172,6 @@ impl Playhead {
         self.media.ready_state = 0;
     }
 
-    /// Whether it goes to its place once a new source has media: see [`Session::place_in_source`].
-    pub fn is_held(&self) -> bool {
-        self.held
-    }
-
     /// Seconds of the stall that lasts.
     pub fn stalled_for(&self, now: Now) -> Seconds {
         self.stall.as_ref().map_or(0.0, |s| now - s.since)
@@ -202,7 +198,7 @@ impl Session {
         let head = &mut self.playhead;
         if let Some(target) = head.target {
             // Until the element has taken our seek over, its old position means nothing.
-            let arrived = media.position > target - 0.01 && media.position < target + 0.5;
+            let arrived = !head.held && media.position > target - 0.01 && media.position < target + 0.5;
             let elsewhere =
                 media.seeking && head.media.seeking && (media.position - head.media.position).abs() > 0.01;
             if !arrived && !elsewhere {
@@ -277,10 +273,14 @@ impl Session {
     /// Sends the element to its place in a new source: at once, but where there is media from 0 on, after a picture of that: WebKitGTK 2.50
     /// fails or hangs at times where a seek meets the first pictures.
     pub fn place_in_source(&mut self, ctx: &mut Ctx) {
+        /// Media that begins behind this (seconds) may not be shown without a seek.
+        const AT_ZERO: Seconds = 0.02;
         let head = &self.playhead;
         let Some(target) = head.target.filter(|_| head.held) else { return };
-        let Some(first) = self.playable_ranges().bounds() else { return };
-        if first.start > SHORT_OF_MEDIA || head.media.ready_state >= 2 {
+        let there = self.playable_ranges().bounds().map(|b| b.start);
+        let coming = self.streams.first().and_then(|s| Some(s.job()?.segment.start));
+        let shows = there.is_some() && head.media.ready_state >= 2;
+        if there.or(coming).is_some_and(|start| start > AT_ZERO) || shows {
             self.playhead.seek(ctx, target);
         }
     }

@@ -322,7 +322,9 @@ impl Session {
         for buffer in self.buffers.iter_mut().flatten() {
             buffer.pump(ctx.out);
         }
-        self.place_in_source(ctx);
+        if self.buffers.iter().any(Option::is_some) {
+            self.place_in_source(ctx);
+        }
         self.finish_source(ctx)?;
         self.tell_notes(ctx);
         self.report(ctx);
@@ -429,10 +431,6 @@ impl Session {
                 self.buffers[id as usize] = Some(buffer);
                 break;
             }
-        }
-        let target = self.playhead.position(ctx.now);
-        if target > 0.0 && !self.playhead.is_held() {
-            self.playhead.seek(ctx, target);
         }
         Ok(())
     }
