@@ -14,6 +14,9 @@ const pages = {
   '/inside.m3u8': hls(`#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="English",LANGUAGE="en",DEFAULT=YES,AUTOSELECT=YES
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="Français",LANGUAGE="fr",AUTOSELECT=YES,URI="/samples/hls-ts/720p/index.m3u8"
 ${variants('/samples')}`),
+  '/apart.m3u8': hls(`${['English', 'Other'].map((name, n) => `#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="sound",NAME="${name}",DEFAULT=${n ? 'NO' : 'YES'},AUTOSELECT=YES,URI="/samples/hls-fmp4/sound/index.m3u8?${n}"
+`).join('')}${[['458000', '426x240', '240p'], ['1008000', '640x360', '360p']].map(([bandwidth, size, name]) => '#EXT-X-STREAM-INF:'
+  + `BANDWIDTH=${bandwidth},RESOLUTION=${size},CODECS="avc1.64001e,mp4a.40.2",AUDIO="sound"\n/samples/hls-fmp4/${name}/index.m3u8\n`).join('')}`),
   '/redundant.m3u8': hls(`${variants('/nowhere')}${variants('/samples')}`.replaceAll(',AUDIO="a"', '')),
 };
 
@@ -148,6 +151,26 @@ describe(`playback in ${engine}`, () => {
     }
     assert.ok(stage.requests(/720p/).length > 0);
     assert.deepEqual(await page.events('error'), []);
+    await page.isClean();
+  });
+
+  test('sound and quality can be chosen when all of the rest is buffered', async () => {
+    const page = await stage.open();
+    await page.load('/apart.m3u8', { startTime: 35 }, { capToElement: false });
+    await page.until(() => {
+      const { buffered, duration } = window.page.video;
+      return buffered.length && buffered.end(buffered.length - 1) > duration - 0.3;
+    }, { timeoutMs: 30_000, what: 'all is buffered' });
+    await page.plays(0.5);
+    const [sounds, qualities] = await page.run(() => [window.page.player.audioTracks.map(({ id }) => id), window.page.player.qualities]);
+    for (const [sound, { id, width }] of [[sounds[1], qualities[0]], [sounds[0], qualities[1]], [sounds[1], qualities[0]]]) {
+      await page.run((to) => window.page.player.selectAudio(to), sound);
+      await page.plays(1);
+      await page.run((to) => window.page.player.selectQuality(to), id);
+      await page.until((wanted) => Math.abs(window.page.video.videoWidth - wanted) <= 2, { args: [width], what: `a picture ${width} wide` });
+    }
+    await page.event('ended', { timeoutMs: 30_000 });
+    assert.deepEqual((await page.events('error')).map(({ detail }) => detail), []);
     await page.isClean();
   });
 
