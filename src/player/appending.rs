@@ -180,7 +180,7 @@ impl Session {
             stream.last_fed = Some(fed);
         }
         stream.skipped = 0;
-        let late = if stream.blocked > 0 { sent - stream.blocked_since } else { 0.0 };
+        let late = stream.late_since.take().map_or(0.0, |since| sent - since);
         stream.blocked = 0;
         // What gives media is not to be avoided, whatever was before.
         stream.failed.retain(|(failed, _)| *failed != key);

@@ -195,9 +195,7 @@ impl Session {
         let stream = &mut self.streams[i];
         stream.move_to(cursor, sequential);
         stream.last_fed = fed;
-        if stream.blocked == 0 {
-            stream.blocked_since = ctx.now;
-        }
+        stream.late_since.get_or_insert(ctx.now);
         // That it is late tells nothing of the link.
         stream.forced = stream.rep;
         // A hint that is not kept: the playlist tells what became of it.
@@ -222,6 +220,8 @@ impl Session {
         stream.blocked_until = ctx.now + pause.min(PAUSES.1);
         stream.blocked += 1;
         stream.unkept = false;
+        // A server that fails tells nothing of the clock.
+        stream.late_since = None;
         ctx.event(Event::Error(error.recoverable()));
     }
 

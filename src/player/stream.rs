@@ -243,9 +243,10 @@ pub(super) struct Stream {
     pub starved: bool,
     /// Live: what is next was not to be had; it is asked for again then.
     pub blocked_until: Now,
-    /// How often in a row that was so, and since when.
+    /// How often in a row that was so.
     pub blocked: u32,
-    pub blocked_since: Now,
+    /// Since when it should have been there, where that is all that is wrong with it.
+    pub late_since: Option<Now>,
     /// It was a hint, and the playlist tells what became of it.
     pub unkept: bool,
 }
@@ -283,7 +284,7 @@ impl Stream {
             starved: false,
             blocked_until: f64::NEG_INFINITY,
             blocked: 0,
-            blocked_since: f64::NEG_INFINITY,
+            late_since: None,
             unkept: false,
         }
     }

@@ -87,7 +87,7 @@ describe(`containers in ${engine}`, () => {
       };
       await choose(0);
       await choose(1);
-      // All of the rest is buffered, and the source has ended.
+      // All of the rest is buffered.
       await page.seek(52);
       await page.plays(1);
       await choose(0);
