@@ -325,6 +325,25 @@ fn a_clock_that_nobody_puts_right_is_put_right_by_what_is_there() {
 }
 
 #[test]
+fn a_server_that_fails_is_no_sign_of_a_clock_that_is_wrong() {
+    let live = Live::plain().with(|l| l.addressing = Some(Addressing::Number));
+    let mut w = tuned(live.clone().dash(), Config { max_attempts: 1, ..Config::default() });
+    w.net.dated = None;
+    w.load(MPD);
+    w.run_for(10.0);
+    // Segments cannot be had, three are passed over, and the next is waited for and comes; and so the next time.
+    for _ in 0..4 {
+        let appended = w.appended('v').1;
+        w.fault(".m4s", Fault::Status(503), 4);
+        assert!(w.run_until(60.0, |w| w.appended('v').1 >= appended + 50), "{}", w.story());
+    }
+    w.run_for(30.0);
+    assert!(w.fatal().is_none(), "{}", w.story());
+    let off = state(&w).edge - live.made_at(w.server_now());
+    assert!(off.abs() < 3.0, "the edge is off by {off}\n{}", w.story());
+}
+
+#[test]
 fn a_wrong_clock_alone_asks_for_little_and_says_so() {
     // Nothing tells the time: by number, in the future nothing is there, and so far back nobody looks.
     let live = Live::new().with(|l| l.delay = Some(6.0));
