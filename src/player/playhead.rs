@@ -273,8 +273,8 @@ impl Session {
     /// Sends the element to its place in a new source: at once, but where there is media from 0 on, after a picture of that: WebKitGTK 2.50
     /// fails or hangs at times where a seek meets the first pictures.
     pub fn place_in_source(&mut self, ctx: &mut Ctx) {
-        /// Media that begins behind this (seconds) may not be shown without a seek.
-        const AT_ZERO: Seconds = 0.02;
+        /// Media that begins behind this (seconds, what WebKit allows: two pictures of 24 a second) may not be shown without a seek.
+        const AT_ZERO: Seconds = 2002.0 / 24000.0;
         let head = &self.playhead;
         let Some(target) = head.target.filter(|_| head.held) else { return };
         let there = self.playable_ranges().bounds().map(|b| b.start);
