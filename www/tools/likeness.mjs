@@ -4,8 +4,6 @@
 const SHINGLE = 4;
 /** A shingle that this many functions have says nothing. */
 const COMMON = 400;
-/** How much of a function's weight is left with each function that comes after it: the next one should be like all of the last few. */
-const FADING = 0.8;
 
 /** Reads a LEB128 number; gives it and the place behind it. */
 function leb(bytes, at) {
@@ -56,8 +54,11 @@ function functions(bytes) {
   return { imported, bodies };
 }
 
-/** A chain: from the largest on, always the one that has most in common with those before it, for its size. */
-function chain(bodies) {
+/**
+ * A chain: from the largest on, always the one that has most in common with those before it, for its size. `fading`: how much of a function's
+ * weight is left with each function that comes after it, as the next one should be like all of the last few.
+ */
+function chain(bodies, fading) {
   const shingles = bodies.map((body) => {
     const all = new Set();
     for (let at = 0; at + SHINGLE <= body.length; at++) all.add(body.readUInt32LE(at));
@@ -72,7 +73,7 @@ function chain(bodies) {
   while (rest.size) {
     order.push(next);
     rest.delete(next);
-    for (const i of rest) likeness[i] *= FADING;
+    for (const i of rest) likeness[i] *= fading;
     for (const shingle of shingles[next]) {
       const those = holders.get(shingle);
       if (those.length < COMMON) for (const i of those) likeness[i] += Math.log(bodies.length / those.length);
@@ -87,10 +88,10 @@ function chain(bodies) {
 }
 
 /** The module with a name section that has its functions in their order: `wasm-opt --reorder-functions-by-name` puts them so. It must have none yet. */
-export function namedByLikeness(bytes) {
+export function namedByLikeness(bytes, fading) {
   const { imported, bodies } = functions(bytes);
   const names = [];
-  chain(bodies).forEach((i, place) => { names[imported + i] = String(place).padStart(6, '0'); });
+  chain(bodies, fading).forEach((i, place) => { names[imported + i] = String(place).padStart(6, '0'); });
   const entries = names.flatMap((name, i) => [encoded(i), encoded(name.length), Buffer.from(name)]);
   const map = Buffer.concat([encoded(bodies.length), ...entries]);
   const section = Buffer.concat([encoded(4), Buffer.from('name'), Buffer.from([1]), encoded(map.length), map]);
