@@ -27,23 +27,32 @@ const optimise = ['-Oz', '--flatten', '--rereloop', '-Oz', '--converge', '--inli
 
 /**
  * Without the texts of panics and the derived Debug texts, and with a standard library that is made for size: 10 kB on the wire. A defect
- * then traps, which `guardTraps` reports; a build with --debug names the place. rustc has these options behind RUSTC_BOOTSTRAP only. (An
+ * then traps, which `adaptGlue` reports; a build with --debug names the place. rustc has these options behind RUSTC_BOOTSTRAP only. (An
  * environment variable takes the place of the flags in .cargo/config.toml, hence simd128 again.)
  */
 const lean = { RUSTC_BOOTSTRAP: '1', CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS:
   '-C target-feature=+simd128 -Z location-detail=none -Z fmt-debug=none -Z unstable-options -C panic=immediate-abort' };
 const ownStd = ['-Z', 'build-std=std,panic_abort', '-Z', 'build-std-features=optimize_for_size'];
 
-/** Has every call into the module watched: what traps is told to the function given to `onTrap`, and goes on as an exception. */
-function guardTraps(out) {
+/**
+ * Has every call into the module watched: what traps is told to the function given to `onTrap`, and goes on as an exception. And a way to
+ * instantiate a module that is compiled, without all that wasm-bindgen's own has for others (0.6 kB on the wire).
+ */
+function adaptGlue(out) {
   const glueFile = path.join(out, 'millrace.js');
   const glue = readFileSync(glueFile, 'utf8');
   const guarded = glue.replace('wasm = instance.exports;', `wasm = Object.fromEntries(Object.entries(instance.exports).map(([name, value]) => [name, typeof value === 'function' ? (...args) => {
       try { return value(...args); } catch (error) { if (error instanceof WebAssembly.RuntimeError) trapped(error); throw error; }
     } : value]));`);
-  if (guarded === glue) throw new Told('The glue of wasm-bindgen has no place where it takes the exports: guardTraps (www/build.mjs) must learn its new form.');
-  writeFileSync(glueFile, `let trapped = () => {};\nexport function onTrap(tell) { trapped = tell; }\n${guarded}`);
-  appendFileSync(path.join(out, 'millrace.d.ts'), '\nexport function onTrap(tell: (error: unknown) => void): void;\n');
+  if (guarded === glue) throw new Told('The glue of wasm-bindgen has no place where it takes the exports: adaptGlue (www/build.mjs) must learn its new form.');
+  if (!/^function __wbg_finalize_init\(instance, module\)/m.test(glue) || !/^function __wbg_get_imports\(\)/m.test(glue)) {
+    throw new Told('The glue of wasm-bindgen takes an instance in another way: adaptGlue (www/build.mjs) must learn it.');
+  }
+  writeFileSync(glueFile, `let trapped = () => {};\nexport function onTrap(tell) { trapped = tell; }\n${guarded}
+export async function instantiate(module) { __wbg_finalize_init(await WebAssembly.instantiate(module, __wbg_get_imports()), module); }\n`);
+  appendFileSync(path.join(out, 'millrace.d.ts'), `
+export function onTrap(tell: (error: unknown) => void): void;
+export function instantiate(module: WebAssembly.Module): Promise<void>;\n`);
 }
 
 /**
@@ -140,7 +149,7 @@ let compiling = Promise.resolve();
 /** .cache/pkg/<build>/ with the glue, its types and the optimised module. wasm-opt works while another build compiles. */
 export async function buildWasm({ target, profile }, build, debug) {
   const hash = fingerprint(['src', 'www/tools/likeness.mjs', 'Cargo.toml', 'Cargo.lock', '.cargo/config.toml'],
-    target, profile, build.features, debug, optimise, lean, ownStd, guardTraps.toString(), pack.toString(), substituteDecimals.toString(), clear.toString());
+    target, profile, build.features, debug, optimise, lean, ownStd, adaptGlue.toString(), pack.toString(), substituteDecimals.toString(), clear.toString());
   const out = pkgDir(build);
   const done = stamp(`wasm-${build.name}`, hash, [path.join(out, wasmFile), path.join(out, 'millrace.js')]);
   if (done.fresh) return;
@@ -152,7 +161,7 @@ export async function buildWasm({ target, profile }, build, debug) {
       '--', '--no-default-features', '--features', build.features.join(','), ...(debug ? [] : ownStd)], { onLine: crate, env: debug ? {} : lean });
   }));
   await compiling;
-  guardTraps(out);
+  adaptGlue(out);
   if (!debug) {
     await step(`wasm-opt ${build.name}`, async () => {
       const file = path.join(out, wasmFile);

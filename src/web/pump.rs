@@ -266,7 +266,7 @@ impl Shell {
     }
 }
 
-/// A panic is a defect of ours that must not end in silence. The module traps, which the glue reports (`guardTraps` in www/build.mjs); what
+/// A panic is a defect of ours that must not end in silence. The module traps, which the glue reports (`adaptGlue` in www/build.mjs); what
 /// it was about, a build for debugging says on the console.
 #[cfg(debug_assertions)]
 pub(super) fn explain_panics() {

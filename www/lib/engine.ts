@@ -1,5 +1,5 @@
 // The engine's end of the protocol; the same in a worker and on the page. Bundled once per build, with that build's WASM glue.
-import init, { Engine, onTrap } from 'build:wasm';
+import { Engine, instantiate, onTrap } from 'build:wasm';
 import { Recorder } from './recorder.ts';
 import type { Fetched, FromEngine, ToEngine } from './types.ts';
 
@@ -60,7 +60,7 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
     if (LOG && message.type === 'log') return send({ type: 'log', text: recorder?.text() ?? '' }, []);
     if (dead) return;
     if (message.type === 'init') {
-      instance ??= init({ module_or_path: message.module });
+      instance ??= instantiate(message.module);
       instance.then(() => {
         if (dead) return;
         engine = new Engine(tell as never, message.config);
