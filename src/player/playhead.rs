@@ -18,6 +18,9 @@ const RESTS_AFTER: f64 = 0.7;
 /// A start or a seek that falls short of the media by less than this many seconds: engines begin there by themselves (WebKit up to
 /// 0.083 s, Firefox 0.125 s, Chromium two frames), and WebKitGTK 2.50 can stay in `seeking` if it is moved while it does.
 const SHORT_OF_MEDIA: Seconds = 0.1;
+/// The same in a source that has shown nothing yet. Chromium and Firefox begin with media that comes so late. WebKitGTK 2.50 does not, but
+/// hands it to its decoders, and fails or hangs where a seek meets them before they are ready.
+const LATE_START: Seconds = 1.0;
 /// Seconds that they are given for it.
 const BEGINS_WITHIN: f64 = 0.5;
 /// Media and seconds within which a wait for more belongs to the start or the seek before it: Chromium's decoder runs dry for some
@@ -49,6 +52,8 @@ pub(super) struct Playhead {
     target: Option<Seconds>,
     /// It is made when the source has media.
     held: bool,
+    /// The source has shown something.
+    shown: bool,
     first_frame_at: Option<Now>,
     stall: Option<Stall>,
     /// The seek under way is ours: it is part of the stall that it ends.
@@ -78,6 +83,7 @@ impl Playhead {
             at: 0.0,
             target: (position > 0.0).then_some(position),
             held: position > 0.0,
+            shown: false,
             first_frame_at: None,
             stall: None,
             own_seek: false,
@@ -167,6 +173,7 @@ impl Playhead {
     pub fn expect_at(&mut self, position: Seconds) {
         self.target = Some(position);
         self.held = position > 0.0;
+        self.shown = false;
         self.began = None;
         self.media.position = position;
         self.media.ready_state = 0;
@@ -196,6 +203,7 @@ impl Session {
         let now = ctx.now;
         self.wall_reported(ctx, media.wall);
         let head = &mut self.playhead;
+        head.shown |= media.ready_state >= 2;
         if let Some(target) = head.target {
             // Until the element has taken our seek over, its old position means nothing.
             let arrived = !head.held && media.position > target - 0.01 && media.position < target + 0.5;
@@ -270,18 +278,23 @@ impl Session {
         self.playhead.own_seek &= media.seeking;
     }
 
-    /// Sends the element to its place in a new source: at once, but where there is media from 0 on, after a picture of that: WebKitGTK 2.50
-    /// fails or hangs at times where a seek meets the first pictures.
+    /// Sends the element to its place in a new source: at once, but where it begins with media around 0, after a picture of that
+    /// ([`LATE_START`]).
     pub fn place_in_source(&mut self, ctx: &mut Ctx) {
-        /// Media that begins behind this (seconds, what WebKit allows: two pictures of 24 a second) may not be shown without a seek.
-        const AT_ZERO: Seconds = 2002.0 / 24000.0;
-        let head = &self.playhead;
-        let Some(target) = head.target.filter(|_| head.held) else { return };
         let there = self.playable_ranges().bounds().map(|b| b.start);
         let coming = self.streams.first().and_then(|s| Some(s.job()?.segment.start));
-        let shows = there.is_some() && head.media.ready_state >= 2;
-        if there.or(coming).is_some_and(|start| start > AT_ZERO) || shows {
-            self.playhead.seek(ctx, target);
+        let head = &mut self.playhead;
+        let Some(target) = head.target.filter(|_| head.held) else { return };
+        let due = match there {
+            Some(start) if start <= LATE_START => {
+                let (_, since) = *head.short_since.get_or_insert((target, ctx.now));
+                head.shown || ctx.now - since >= BEGINS_WITHIN
+            }
+            Some(_) => true,
+            None => coming.is_some_and(|start| start > LATE_START),
+        };
+        if due {
+            head.seek(ctx, target);
         }
     }
 
@@ -422,7 +435,8 @@ impl Session {
         // While a buffer is at work nothing is known of its holes; the time goes on.
         let since = self.playhead.short_since.filter(|(at, _)| *at == position && self.playhead.waiting());
         self.playhead.short_since = since;
-        if begins && hole.is_some_and(|(to, _)| to - position < SHORT_OF_MEDIA) {
+        let short = if self.playhead.shown { SHORT_OF_MEDIA } else { LATE_START };
+        if begins && hole.is_some_and(|(to, _)| to - position < short) {
             let since = since.map_or(now, |(_, since)| since);
             self.playhead.short_since = Some((position, since));
             if now - since < BEGINS_WITHIN {
