@@ -487,7 +487,9 @@ impl Session {
             return Ok(());
         }
         let ahead = self.playable_ranges().end_from(position, 0.0) - position;
-        if ahead < 0.5 || head.first_frame_at.is_none() {
+        // An element that has what it needs and still seeks is lost also near the end: WebKitGTK 2.50 is so at times.
+        let enough = if media.seeking && media.ready_state >= 3 { 0.02 } else { 0.5 };
+        if ahead < enough || head.first_frame_at.is_none() {
             return Ok(());
         }
         if head.nudges >= MAX_NUDGES {
@@ -502,7 +504,7 @@ impl Session {
             stall.cure = Reason::Nudged;
         }
         self.playhead.nudges += 1;
-        let step = 0.05 * f64::from(self.playhead.nudges);
+        let step = (0.05 * f64::from(self.playhead.nudges)).min(ahead / 2.0);
         self.playhead.seek(ctx, position + step);
         Ok(())
     }

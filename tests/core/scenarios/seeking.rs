@@ -253,3 +253,17 @@ fn a_gasp_after_a_seek_is_part_of_it() {
         assert!((time - f64::from(stalls) * gasps).abs() < 0.1, "{gasps}: {time}");
     }
 }
+
+#[test]
+fn a_seek_that_never_ends_is_made_once_more() {
+    for (to, duration) in [(30.0, 60.0), (59.6, 60.0), (59.8, 60.0)] {
+        let mut w = World::new(Stream::simple(duration).hls(Container::Ts));
+        w.load(M3U8);
+        w.run_for(2.0);
+        w.element.lost_seeks = 1;
+        w.seek(to);
+        w.run_for(4.0);
+        assert!(!w.element.seeking, "{to}\n{}", w.story());
+        w.play_to_end(70.0);
+    }
+}

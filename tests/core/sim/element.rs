@@ -196,6 +196,9 @@ pub struct Element {
     pub warm_up: f64,
     /// It waits at the end until it is sent there.
     pub sticks_at_end: bool,
+    /// So many seeks that are to come never end, as now and then in WebKitGTK.
+    pub lost_seeks: u32,
+    lost: bool,
     /// Seconds for which it wants media that is there, just after a seek: decoders fill their queue so.
     pub gasps: f64,
     gasp_due: bool,
@@ -252,6 +255,8 @@ impl Element {
             leniency: 0.0,
             warm_up: 0.0,
             sticks_at_end: false,
+            lost_seeks: 0,
+            lost: false,
             gasps: 0.0,
             gasp_due: false,
             gasp_at: None,
@@ -306,6 +311,8 @@ impl Element {
         let duration = self.source.as_ref().map_or(0.0, |s| s.duration);
         self.position = to.clamp(0.0, if duration.is_nan() { f64::INFINITY } else { duration });
         self.seeking = true;
+        self.lost = self.lost_seeks > 0;
+        self.lost_seeks = self.lost_seeks.saturating_sub(1);
         self.mixed_since = None;
         self.sticks_at_end &= to < duration - 1e-3;
         self.ended = false;
@@ -448,7 +455,7 @@ impl Element {
             self.report("loadedmetadata");
         }
         self.ready_state = ready;
-        if self.seeking && ready >= 2 {
+        if self.seeking && ready >= 2 && !self.lost {
             self.seeking = false;
             self.gasp_due = self.gasps > 0.0;
             self.report("seeked");
