@@ -12,6 +12,8 @@ const EDGE: Seconds = 0.3;
 /// Seconds without movement, with media at the playhead, after which the element is nudged. Engines need up to half a second
 /// to resume after a refill on a busy machine.
 const STUCK_AFTER: f64 = 1.5;
+/// The same before it has shown anything: it sets its decoders up.
+const NO_START_AFTER: f64 = 4.0;
 /// Seconds between two reports of one place from which an element rests: they come once a second then. Longer: holes last longer
 /// in WebKit; shorter: a report that an event brought counts.
 const RESTS_AFTER: f64 = 0.7;
@@ -476,7 +478,8 @@ impl Session {
         let since = now - alive.max(head.stall.as_ref().map_or(0.0, |s| s.since));
         // Reports come seldom: only one that is younger than the last move tells that nothing moves.
         let informed = head.at > alive + 1.0 || media.ready_state < 3;
-        if !wants || since < STUCK_AFTER || !informed {
+        let stuck_after = if head.first_frame_at.is_some() { STUCK_AFTER } else { NO_START_AFTER };
+        if !wants || since < stuck_after || !informed {
             return Ok(());
         }
         if head.nudges < MAX_NUDGES
@@ -489,7 +492,7 @@ impl Session {
         let ahead = self.playable_ranges().end_from(position, 0.0) - position;
         // An element that has what it needs and still seeks is lost also near the end: WebKitGTK 2.50 is so at times.
         let enough = if media.seeking && media.ready_state >= 3 { 0.02 } else { 0.5 };
-        if ahead < enough || head.first_frame_at.is_none() {
+        if ahead < enough {
             return Ok(());
         }
         if head.nudges >= MAX_NUDGES {

@@ -267,3 +267,13 @@ fn a_seek_that_never_ends_is_made_once_more() {
         w.play_to_end(70.0);
     }
 }
+
+#[test]
+fn a_start_that_never_ends_is_made_once_more() {
+    let mut w = World::new(Stream::simple(60.0).hls(Container::Ts));
+    w.element.lost_seeks = 1;
+    w.load_at(M3U8, 21.0);
+    w.run_for(8.0);
+    assert!(w.element.position > 21.5, "{}", w.story());
+    w.play_to_end(70.0);
+}

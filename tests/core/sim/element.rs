@@ -447,6 +447,7 @@ impl Element {
         };
         self.gasp_at = self.gasp_at.filter(|at| now < at + self.gasps);
         let ready = if self.gasp_at.is_some_and(|at| now >= at) { ready.min(2) } else { ready };
+        let ready = if self.lost && !self.first_frame { 1 } else { ready };
         if self.ready_state == 0 {
             self.ready_state = 1;
             if let Some(to) = self.start_at.take() {
