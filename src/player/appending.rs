@@ -290,9 +290,13 @@ impl Session {
     /// The media that is there, or about to be, where the pictures of a piece belong.
     fn replaced_by(&self, piece: &Piece, offset: Seconds) -> Option<(Seconds, Seconds)> {
         let from = piece.first_sync.filter(|_| piece.buffer == BufferId::Video)? + offset;
-        let there = self.buffer(piece.buffer)?.expected();
+        let buffer = self.buffer(piece.buffer)?;
+        let there = buffer.expected();
         let to = (piece.end + offset - SEAM).max(from + WINDOW_SLACK);
-        let range = there.iter().find(|r| r.end > from + SEAM && r.start < to)?;
+        // What goes a little beyond `from` is the end of what comes before, or the first pictures of a segment that broke off.
+        let begun = buffer.sync_before(from + WINDOW_SLACK).is_some_and(|t| t > from - WINDOW_SLACK);
+        let seam = if begun { WINDOW_SLACK } else { SEAM };
+        let range = there.iter().find(|r| r.end > from + seam && r.start < to)?;
         Some((range.start.max(from), range.end))
     }
 
