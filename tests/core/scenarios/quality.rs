@@ -182,6 +182,22 @@ fn a_download_is_abandoned_while_it_is_shown() {
     w.assert_played_all('v', &[3000]);
 }
 
+/// A few pictures are less than what segments may overlap by.
+#[test]
+fn a_segment_that_broke_off_at_once_is_replaced_without_grey() {
+    let config = Config { buffer_ahead: 1.0, stats_interval: 0.0, ..Config::default() };
+    for bytes in (28_000..60_000).step_by(2_000) {
+        let mut w = World::configured(ladder().hls(Container::Ts), config.clone());
+        w.load(M3U8);
+        w.run_for(12.2);
+        w.fault("v1/0/4.ts", Fault::BreakAfter(bytes), 1);
+        w.fault("v1/0/4.ts", Fault::Refused, ALWAYS);
+        w.run_for(20.0);
+        assert!(w.switches().iter().any(|s| s.2 == Reason::Failure), "{bytes}: {}", w.story());
+        w.play_to_end(200.0);
+    }
+}
+
 #[test]
 fn a_fixed_quality_is_kept_until_it_is_freed() {
     let mut w = World::new(ladder().dash(Addressing::Number));
