@@ -72,6 +72,8 @@ pub(super) struct Playhead {
     nudges: u32,
     /// Where, and since when, it has been short of the media that it is to begin with.
     short_since: Option<(Seconds, Now)>,
+    /// Since when it has had media to show its first picture of.
+    startable_since: Option<Now>,
     told_end: bool,
     counted_to: Seconds,
     /// Reports have come since the load.
@@ -96,6 +98,7 @@ impl Playhead {
             able_since: 0.0,
             nudges: 0,
             short_since: None,
+            startable_since: None,
             told_end: false,
             counted_to: position,
             reported: false,
@@ -478,8 +481,9 @@ impl Session {
         let since = now - alive.max(head.stall.as_ref().map_or(0.0, |s| s.since));
         // Reports come seldom: only one that is younger than the last move tells that nothing moves.
         let informed = head.at > alive + 1.0 || media.ready_state < 3;
-        let stuck_after = if head.first_frame_at.is_some() { STUCK_AFTER } else { NO_START_AFTER };
-        if !wants || since < stuck_after || !informed {
+        let startable_since = self.playhead.startable_since.take();
+        let head = &self.playhead;
+        if !wants || since < STUCK_AFTER || !informed {
             return Ok(());
         }
         if head.nudges < MAX_NUDGES
@@ -493,6 +497,11 @@ impl Session {
         // An element that has what it needs and still seeks is lost also near the end: WebKitGTK 2.50 is so at times.
         let enough = if media.seeking && media.ready_state >= 3 { 0.02 } else { 0.5 };
         if ahead < enough {
+            return Ok(());
+        }
+        let could_start = startable_since.unwrap_or(now);
+        if head.first_frame_at.is_none() && now - could_start < NO_START_AFTER {
+            self.playhead.startable_since = Some(could_start);
             return Ok(());
         }
         if head.nudges >= MAX_NUDGES {

@@ -277,3 +277,16 @@ fn a_start_that_never_ends_is_made_once_more() {
     assert!(w.element.position > 21.5, "{}", w.story());
     w.play_to_end(70.0);
 }
+
+#[test]
+fn a_start_that_takes_its_time_is_left_alone() {
+    for start in [0.0, 21.0] {
+        let mut w = World::new(Stream::simple(60.0).hls(Container::Ts));
+        w.element.warm_up = 2.5;
+        w.run_for(20.0);
+        w.load_at(M3U8, start);
+        w.run_for(10.0);
+        assert!(w.element.position > start + 5.0, "{}", w.story());
+        assert_eq!(w.count(|e| matches!(e, Event::Stall { .. })), 0, "{}", w.story());
+    }
+}
