@@ -286,10 +286,10 @@ impl Session {
     /// Sends the element to its place in a new source: at once, but where it begins with media around 0, after a picture of that
     /// ([`LATE_START`]).
     pub fn place_in_source(&mut self, ctx: &mut Ctx) {
+        let Some(target) = self.playhead.target.filter(|_| self.playhead.held) else { return };
         let there = self.playable_ranges().bounds().map(|b| b.start);
         let coming = self.streams.first().and_then(|s| Some(s.job()?.segment.start));
         let head = &mut self.playhead;
-        let Some(target) = head.target.filter(|_| head.held) else { return };
         let due = match there {
             Some(start) if start <= LATE_START => {
                 let (_, since) = *head.short_since.get_or_insert((target, ctx.now));
@@ -473,6 +473,7 @@ impl Session {
             self.on_seek(ctx, to + 0.001);
             return Ok(());
         }
+        let startable_since = self.playhead.startable_since.take();
         let head = &self.playhead;
         let media = head.media;
         let wants =
@@ -481,8 +482,6 @@ impl Session {
         let since = now - alive.max(head.stall.as_ref().map_or(0.0, |s| s.since));
         // Reports come seldom: only one that is younger than the last move tells that nothing moves.
         let informed = head.at > alive + 1.0 || media.ready_state < 3;
-        let startable_since = self.playhead.startable_since.take();
-        let head = &self.playhead;
         if !wants || since < STUCK_AFTER || !informed {
             return Ok(());
         }
