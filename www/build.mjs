@@ -36,7 +36,7 @@ const ownStd = ['-Z', 'build-std=std,panic_abort', '-Z', 'build-std-features=opt
 
 /**
  * Has every call into the module watched: what traps is told to the function given to `onTrap`, and goes on as an exception. And a way to
- * instantiate a module that is compiled, without all that wasm-bindgen's own has for others (0.6 kB on the wire).
+ * instantiate a module that is compiled, without all that wasm-bindgen's own has for others (0.4 kB on the wire).
  */
 function adaptGlue(out) {
   const glueFile = path.join(out, 'millrace.js');
