@@ -68,14 +68,19 @@ describe(`containers in ${engine}`, () => {
     });
   }
 
+  /** Makes a file of that name from front.mp4 with these options of ffmpeg, in a folder that is gone after the test. */
+  const make = async (name, options) => {
+    const household = new Household();
+    after(() => household.end());
+    await run(tool('ffmpeg'), ['-v', 'error', '-i', path.join(samplesDir, 'files/front.mp4'), '-map', '0:v', '-map', '0:a', ...options, path.join(household.folder, name)]);
+    return household.folder;
+  };
+
   for (const [name, second] of [['two.mp4', 'copy'], ['two.ts', 'copy'], ['two.mkv', 'libopus']]) {
     test(`${name} with two tracks of sound: one by its language, the other by choice`, async () => {
-      const household = new Household();
-      after(() => household.end());
-      await run(tool('ffmpeg'), ['-v', 'error', '-i', path.join(samplesDir, 'files/front.mp4'), '-map', '0:v', '-map', '0:a', '-map', '0:a', '-c', 'copy', '-c:a:1', second,
-        '-metadata:s:a:0', 'language=eng', '-metadata:s:a:1', 'language=ger', path.join(household.folder, name)]);
+      const folder = await make(name, ['-map', '0:a', '-c', 'copy', '-c:a:1', second, '-metadata:s:a:0', 'language=eng', '-metadata:s:a:1', 'language=ger']);
       const page = await stage.open();
-      stage.server.mounts['/made'] = household.folder;
+      stage.server.mounts['/made'] = folder;
       await page.load(`/made/${name}`, {}, { language: 'de' });
       await page.plays(1);
       const tracks = () => page.run(() => window.page.player.audioTracks.map(({ language, active }) => [language, active]));
@@ -99,13 +104,10 @@ describe(`containers in ${engine}`, () => {
   // Engines begin by themselves with media that comes late, up to some time that each has its own of; WebKitGTK must not be moved meanwhile.
   for (const late of [0.06, 0.3, 0.9]) {
     test(`media that begins ${late} s late, played from the start and from within its first pictures`, async () => {
-      const household = new Household();
-      after(() => household.end());
-      await run(tool('ffmpeg'), ['-v', 'error', '-i', path.join(samplesDir, 'files/front.mp4'), '-map', '0:v', '-map', '0:a', '-c', 'copy', '-t', '10',
-        '-output_ts_offset', String(late), path.join(household.folder, 'late.mkv')]);
+      const folder = await make('late.mkv', ['-c', 'copy', '-t', '10', '-output_ts_offset', String(late)]);
       for (const options of [{}, { startTime: 1.5 }]) {
         const page = await stage.open();
-        stage.server.mounts['/made'] = household.folder;
+        stage.server.mounts['/made'] = folder;
         await page.load('/made/late.mkv', options);
         const { time } = await page.plays(1);
         assert.ok(time < 5, `${time}`);
@@ -117,12 +119,9 @@ describe(`containers in ${engine}`, () => {
 
   for (const name of ['two.mp4', 'two.ts', 'two.mkv']) {
     test(`${name}: sound that the engine does not have is passed over for another track`, async () => {
-      const household = new Household();
-      after(() => household.end());
-      await run(tool('ffmpeg'), ['-v', 'error', '-i', path.join(samplesDir, 'files/front.mp4'), '-map', '0:v', '-map', '0:a', '-map', '0:a', '-c', 'copy', '-c:a:0', 'ac3',
-        path.join(household.folder, name)]);
+      const folder = await make(name, ['-map', '0:a', '-c', 'copy', '-c:a:0', 'ac3']);
       const page = await stage.open();
-      stage.server.mounts['/made'] = household.folder;
+      stage.server.mounts['/made'] = folder;
       await page.load(`/made/${name}`);
       await page.plays(1);
       await page.seek(40);
