@@ -43,7 +43,8 @@ describe(`live in ${engine}`, () => {
       const page = await stage.open();
       await page.load(sources[name].urlOn(stage.server));
       await page.plays(1);
-      const before = await state(page);
+      // A source that has just begun has no past to speak of.
+      const before = await page.until(() => { const { live } = window.page.player; return live.window.end - live.window.start > 10 && live; }, { what: 'a window to move in' });
       await page.seek(before.window.start + 3);
       await page.plays(1.5);
       const shifted = await page.until(() => window.page.player.live.atEdge === false && window.page.player.live, { what: 'a shifted playhead' });
