@@ -514,6 +514,7 @@ mod media {
                     "sampleRate": known(info.sample_rate),
                     "channels": known(info.channels),
                     "language": info.language,
+                    "label": info.label,
                     "editStart": info.edit_start,
                     "encrypted": info.encrypted,
                     "samples": samples,

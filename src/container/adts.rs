@@ -278,19 +278,12 @@ impl AdtsReader {
         let mut entry = ByteWriter::new();
         aac::write_mp4a_with(&mut entry, &config, &bytes);
         let info = TrackInfo {
-            id: self.track,
-            kind: TrackKind::Audio,
-            timescale: timescale(&header),
             codec: config.codec_string(),
             sample_entry: entry.into_vec(),
-            width: 0,
-            height: 0,
             sample_rate: config.output_rate(),
             channels: config.channels(),
             language: self.language.clone(),
-            edit_start: 0,
-            encrypted: false,
-            codec_private: Vec::new(),
+            ..TrackInfo::new(self.track, TrackKind::Audio, timescale(&header))
         };
         if self.last_info.as_ref() != Some(&info) {
             sink.track(info.clone());

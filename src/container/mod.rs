@@ -82,6 +82,8 @@ pub struct TrackInfo {
     pub channels: u32,
     /// ISO 639-2 or BCP 47 language, where the container tells.
     pub language: Option<String>,
+    /// What a person calls the track, where the container tells.
+    pub label: Option<String>,
     /// Media time in ticks that is presented at 0, from the edit list (ISO/IEC 14496-12 §8.6.6); 0 without one, negative
     /// for an initial empty edit. Time stamps of samples do not include it.
     pub edit_start: Ticks,
@@ -105,6 +107,7 @@ impl TrackInfo {
             sample_rate: 0,
             channels: 0,
             language: None,
+            label: None,
             edit_start: 0,
             encrypted: false,
             codec_private: Vec::new(),

@@ -33,19 +33,12 @@ fn avc1(profile: u8) -> Vec<u8> {
 
 fn info(kind: TrackKind, timescale: u32) -> TrackInfo {
     TrackInfo {
-        id: VIDEO,
-        kind,
-        timescale: Timescale::new(timescale).expect("not zero"),
         codec: "avc1.64001f".into(),
         sample_entry: avc1(100),
         width: 640,
         height: 360,
-        sample_rate: 0,
-        channels: 0,
         language: Some("deu".into()),
-        edit_start: 0,
-        encrypted: false,
-        codec_private: Vec::new(),
+        ..TrackInfo::new(VIDEO, kind, Timescale::new(timescale).expect("not zero"))
     }
 }
 

@@ -76,15 +76,16 @@ describe(`containers in ${engine}`, () => {
     return household.folder;
   };
 
-  for (const [name, second] of [['two.mp4', 'copy'], ['two.ts', 'copy'], ['two.mkv', 'libopus']]) {
+  for (const [name, second, label] of [['two.mp4', 'copy', 'Commentary'], ['two.ts', 'copy'], ['two.mkv', 'libopus', 'Commentary']]) {
     test(`${name} with two tracks of sound: one by its language, the other by choice`, async () => {
-      const folder = await make(name, ['-map', '0:a', '-c', 'copy', '-c:a:1', second, '-metadata:s:a:0', 'language=eng', '-metadata:s:a:1', 'language=ger']);
+      const folder = await make(name, ['-map', '0:a', '-c', 'copy', '-c:a:1', second, '-metadata:s:a:0', 'language=eng', '-metadata:s:a:1', 'language=ger', '-metadata:s:a:1', 'title=Commentary']);
       const page = await stage.open();
       stage.server.mounts['/made'] = folder;
       await page.load(`/made/${name}`, {}, { language: 'de' });
       await page.plays(1);
       const tracks = () => page.run(() => window.page.player.audioTracks.map(({ language, active }) => [language, active]));
       assert.deepEqual(await tracks(), [['eng', false], ['ger', true]]);
+      assert.deepEqual(await page.run(() => window.page.player.audioTracks.map((track) => track.label)), [null, label ?? null]);
       const choose = async (index) => {
         await page.run((chosen) => window.page.player.selectAudio(window.page.player.audioTracks[chosen].id), index);
         await stage.eventually(async () => (await tracks())[index][1], 'the choice is told');

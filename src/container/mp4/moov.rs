@@ -99,6 +99,16 @@ where
     T::read_box(&mut cursor, b.body.len() as u64 + 8).ok()
 }
 
+/// The `name` of a track's `udta` (QuickTime File Format, user data), which muxers write beside the handler's; with one whole file only:
+/// manifests tell labels of their own.
+fn label(trak: &Mp4Box<'_>) -> Option<String> {
+    if !cfg!(feature = "progressive") {
+        return None;
+    }
+    let name = std::str::from_utf8(trak.child(b"udta")?.child(b"name")?.body).ok()?;
+    Some(name.trim_end_matches('\0')).filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
 fn parse_trak(
     movie_scale: u32,
     trak: &Mp4Box<'_>,
@@ -126,19 +136,10 @@ fn parse_trak(
         .map(str::to_owned);
 
     let mut info = TrackInfo {
-        id: TrackId(id),
-        kind: TrackKind::Other,
-        timescale,
-        codec: String::new(),
-        sample_entry: Vec::new(),
-        width: 0,
-        height: 0,
-        sample_rate: 0,
-        channels: 0,
         language,
+        label: label(trak),
         edit_start: edit_start(movie_scale, trak, timescale, warnings),
-        encrypted: false,
-        codec_private: Vec::new(),
+        ..TrackInfo::new(TrackId(id), TrackKind::Other, timescale)
     };
     entry.describe(&mut info);
     Some(Track {

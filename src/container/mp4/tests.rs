@@ -333,13 +333,19 @@ fn edit_lists_give_the_media_time_that_is_presented_first() {
 }
 
 #[test]
-fn encrypted_tracks_keep_their_original_format_and_languages_are_read() {
+fn encrypted_tracks_keep_their_original_format_and_languages_and_labels_are_read() {
     let sinf = written(|w| w.boxed(b"sinf", |w| w.boxed(b"frma", |w| w.bytes(b"avc1"))));
     let avcc = written(|w| w.boxed(b"avcC", |w| w.bytes(&[1, 0x64, 0, 0x1f])));
     let elng = written(|w| w.full_boxed(b"elng", 0, 0, |w| w.bytes(b"de-CH\0")));
     let video = trak(1, b"vide", &[], &[], &[entry(b"encv", b"vide", &[avcc, sinf].concat())]);
     let text = trak(2, b"subt", &[], &elng, &[entry(b"stpp", b"subt", &[])]);
-    let data = moov(&[video, text, b"\0\0\0\x08trak".to_vec()], &[]);
+    let mut sound = trak(3, b"soun", &[], &[], &[entry(b"mp4a", b"soun", &[])]);
+    sound.extend(written(|w| {
+        w.boxed(b"udta", |w| w.boxed(b"name", |w| w.bytes("Kommentar für Blinde".as_bytes())))
+    }));
+    let size = sound.len() as u32;
+    sound[..4].copy_from_slice(&size.to_be_bytes());
+    let data = moov(&[video, text, b"\0\0\0\x08trak".to_vec(), sound], &[]);
     let moov = moov::parse(&data[8..]).unwrap();
     let (video, text) = (&moov.tracks[0].info, &moov.tracks[1].info);
     assert_eq!(
@@ -350,5 +356,7 @@ fn encrypted_tracks_keep_their_original_format_and_languages_are_read() {
         (text.codec.as_str(), text.kind, text.language.as_deref()),
         ("stpp", TrackKind::Text, Some("de-CH"))
     );
+    let labels: Vec<Option<&str>> = moov.tracks.iter().map(|t| t.info.label.as_deref()).collect();
+    assert_eq!(labels, [None, None, Some("Kommentar für Blinde")]);
     assert_eq!(moov.warnings.len(), 1, "the empty trak is left out");
 }

@@ -19,6 +19,7 @@ pub(super) mod id {
     pub const CODEC_PRIVATE: u32 = 0x63a2;
     pub const CODEC_DELAY: u32 = 0x56aa;
     pub const DEFAULT_DURATION: u32 = 0x23_e383;
+    pub const NAME: u32 = 0x536e;
     pub const LANGUAGE: u32 = 0x22_b59c;
     pub const LANGUAGE_BCP47: u32 = 0x22_b59d;
     pub const VIDEO: u32 = 0xe0;

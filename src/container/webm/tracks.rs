@@ -159,6 +159,10 @@ pub(super) fn track(entry: &[u8], timescale: Timescale) -> Option<Track> {
     }
     info.language =
         language.and_then(ebml::string).filter(|l| !l.is_empty() && *l != "und").map(str::to_owned);
+    info.label = ebml::child(entry, id::NAME)
+        .and_then(ebml::string)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned);
     info.encrypted = encodings.encrypted;
     let colour = ebml::child(video, id::COLOUR).unwrap_or_default();
     let color = [id::PRIMARIES, id::TRANSFER, id::MATRIX]

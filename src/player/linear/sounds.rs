@@ -11,6 +11,7 @@ use crate::container::{TrackId, TrackInfo, TrackKind};
 pub(super) struct Sound {
     track: TrackId,
     language: Option<String>,
+    label: Option<String>,
     wrapping: Wrapping,
 }
 
@@ -26,8 +27,12 @@ impl Linear {
     pub(super) fn choose_tracks(&mut self, wanted: Option<&str>, tracks: &[(TrackInfo, Option<Wrapping>)]) {
         for (track, taken) in tracks {
             if let (TrackKind::Audio, Some(wrapping)) = (track.kind, taken) {
-                let (language, wrapping) = (track.language.clone(), wrapping.clone());
-                self.sounds.push(Sound { track: track.id, language, wrapping });
+                self.sounds.push(Sound {
+                    track: track.id,
+                    language: track.language.clone(),
+                    label: track.label.clone(),
+                    wrapping: wrapping.clone(),
+                });
             }
         }
         self.timeline.wrappings = tracks.iter().map(|(t, taken)| (t.id, taken.clone())).collect();
@@ -55,7 +60,7 @@ impl Linear {
         let told = |s: &Sound| AudioTrack {
             id: s.id(),
             language: s.language.clone(),
-            label: None,
+            label: s.label.clone(),
             roles: Vec::new(),
             active: self.is_heard(s),
         };
