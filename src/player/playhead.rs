@@ -339,7 +339,7 @@ impl Session {
     }
 
     /// Once the media at the playhead has been replaced: a seek in place empties the decoders.
-    fn begin_anew(&mut self, ctx: &mut Ctx) {
+    pub fn begin_anew(&mut self, ctx: &mut Ctx) {
         let video = self.buffer_mut(BufferId::Video);
         if video.is_some_and(|buffer| std::mem::take(&mut buffer.anew)) {
             self.playhead.in_place = true;
@@ -434,7 +434,6 @@ impl Session {
     pub fn watch_playhead(&mut self, ctx: &mut Ctx) -> Result<(), Fatal> {
         let now = ctx.now;
         self.track_stall(ctx);
-        self.begin_anew(ctx);
         let rests = self.playhead.rests();
         let position = if rests { self.playhead.media.position } else { self.playhead.position(now) };
         let hole = if self.playhead.waiting() || rests { self.hole_at(position) } else { None };

@@ -322,6 +322,7 @@ impl Session {
         for buffer in self.buffers.iter_mut().flatten() {
             buffer.pump(ctx.out);
         }
+        self.begin_anew(ctx);
         if self.buffers.iter().any(Option::is_some) {
             self.place_in_source(ctx);
         }

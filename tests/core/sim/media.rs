@@ -163,20 +163,15 @@ impl Track {
 
     fn info(&self, id: u32) -> TrackInfo {
         let video = self.is_video();
+        let kind = if video { TrackKind::Video } else { TrackKind::Audio };
         TrackInfo {
-            id: TrackId(id),
-            kind: if video { TrackKind::Video } else { TrackKind::Audio },
-            timescale: Timescale::new(self.timescale()).unwrap(),
             codec: self.codec.name(),
             sample_entry: sample_entry(self.codec),
             width: if video { 640 } else { 0 },
             height: if video { 360 } else { 0 },
             sample_rate: if video { 0 } else { AUDIO_RATE },
             channels: if video { 0 } else { 2 },
-            language: None,
-            edit_start: 0,
-            encrypted: false,
-            codec_private: Vec::new(),
+            ..TrackInfo::new(TrackId(id), kind, Timescale::new(self.timescale()).unwrap())
         }
     }
 
