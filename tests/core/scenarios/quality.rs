@@ -198,6 +198,20 @@ fn a_segment_that_broke_off_at_once_is_replaced_without_grey() {
     }
 }
 
+/// What comes in its place comes in pieces that are far apart: the decoders must not wait for the second.
+#[test]
+fn what_is_replaced_over_a_slow_link_is_replaced_without_grey() {
+    let config = Config { buffer_ahead: 3.0, stats_interval: 0.0, ..Config::default() };
+    for after in 0..20 {
+        let mut w = World::configured(ladder().with(|s| s.segment = 4.0).hls(Container::Ts), config.clone());
+        w.load(M3U8);
+        w.run_for(17.5 + f64::from(after) * 0.02);
+        w.link(450_000.0);
+        w.run_for(20.0);
+        assert!(w.switches().iter().any(|s| s.2 == Reason::Abandoned), "{}", w.story());
+    }
+}
+
 #[test]
 fn a_fixed_quality_is_kept_until_it_is_freed() {
     let mut w = World::new(ladder().dash(Addressing::Number));
