@@ -62,8 +62,8 @@ export function instantiate(module: WebAssembly.Module): Promise<void>;\n`);
 async function pack(out) {
   const file = path.join(out, wasmFile);
   const module = readFileSync(file);
-  // Which of these compresses best shows once it is tried (0.2 %).
-  const tries = await Promise.all([0.5, 0.6, 0.7, 0.8].map(async (fading) => {
+  // Which of these compresses best shows once it is tried (0.3 %).
+  const tries = await Promise.all([0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85].map(async (fading) => {
     const to = `${file}.${fading}`;
     writeFileSync(to, namedByLikeness(module, fading));
     const map = await run(tool('wasm-opt'), [to, '-o', to, ...wasmFeatures, '--reorder-functions-by-name', '--strip-debug',
