@@ -175,6 +175,38 @@ describe(`errors in ${engine}`, () => {
     await page.isClean();
   });
 
+  test('a trap in the module is told with its place, and another URL plays', async () => {
+    const page = await stage.open();
+    const told = await page.run(async (url) => {
+      // (func (export "t") unreachable): what every call into the engine does once it is armed.
+      const trap = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array([
+        0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 116, 0, 0, 10, 5, 1, 3, 0, 0, 11]))).exports.t;
+      let armed = false;
+      const { instantiate } = WebAssembly;
+      WebAssembly.instantiate = async (...args) => {
+        const { exports } = await instantiate.apply(WebAssembly, args);
+        return { exports: Object.fromEntries(Object.entries(exports).map(([name, value]) => [name, typeof value === 'function'
+          ? (...values) => { if (armed) { armed = false; trap(); } return value(...values); } : value])) };
+      };
+      const { Player } = await import('/dist/index.js');
+      const player = window.trapped = new Player(window.page.video, { worker: false });
+      const errors = [];
+      player.addEventListener('error', ({ detail }) => errors.push([detail.severity, detail.code, detail.message]));
+      await player.load(url);
+      armed = true;
+      player.goLive();
+      const during = [...errors];
+      await player.load(url);
+      await window.page.video.play();
+      return { during, after: errors.length };
+    }, good);
+    assert.deepEqual(told.during.map(([severity, code]) => [severity, code]), [['fatal', 'INTERNAL']]);
+    assert.match(told.during[0][2], /RuntimeError: .* < wasm-function\[0\]/);
+    assert.equal(told.after, 1);
+    await page.until(() => window.page.video.currentTime > 0.3 && window.page.video.videoWidth > 0, { what: 'the next load plays' });
+    await page.run(() => window.trapped.destroy());
+  });
+
   test('an option that does not exist, or has a bad value, throws CONFIG_INVALID', async () => {
     const page = await stage.open();
     await page.load(good);

@@ -47,7 +47,9 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
   const defect = (error: unknown) => {
     // The worker will be gone when somebody asks for it.
     if (LOG && recorder && !dead) send({ type: 'log', text: recorder.text() }, []);
-    tell({ type: 'event', load, name: 'error', detail: { fatal: true, code: 'INTERNAL', message: String(error) } });
+    // Where it was, which is all that is left of names in the module.
+    const places = String((error as Error | null)?.stack).match(/wasm-function\[\d+\]/g) ?? [];
+    tell({ type: 'event', load, name: 'error', detail: { fatal: true, code: 'INTERNAL', message: [error, ...places.slice(0, 6)].join(' < ') } });
   };
 
   defects.add(defect);
