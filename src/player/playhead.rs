@@ -288,9 +288,6 @@ impl Session {
     pub fn place_in_source(&mut self, ctx: &mut Ctx) {
         let Some(target) = self.playhead.target.filter(|_| self.playhead.held) else { return };
         let there = self.playable_ranges().bounds().map(|b| b.start);
-        // What has been fetched comes before what is being fetched.
-        let queued = self.buffers.iter().flatten().find_map(|b| Some(b.expected().bounds()?.start));
-        let coming = queued.or_else(|| Some(self.streams.first()?.job()?.segment.start));
         let head = &mut self.playhead;
         let due = match there {
             Some(start) if start <= LATE_START => {
@@ -298,7 +295,12 @@ impl Session {
                 head.shown || ctx.now - since >= BEGINS_WITHIN
             }
             Some(_) => true,
-            None => coming.is_some_and(|start| start > LATE_START),
+            None => {
+                // What has been fetched comes before what is being fetched.
+                let queued = self.buffers.iter().flatten().find_map(|b| Some(b.expected().bounds()?.start));
+                let coming = queued.or_else(|| Some(self.streams.first()?.job()?.segment.start));
+                coming.is_some_and(|start| start > LATE_START)
+            }
         };
         if due {
             head.seek(ctx, target);

@@ -205,6 +205,7 @@ describe(`errors in ${engine}`, () => {
     assert.equal(told.after, 1);
     await page.until(() => window.page.video.currentTime > 0.3 && window.page.video.videoWidth > 0, { what: 'the next load plays' });
     await page.run(() => window.trapped.destroy());
+    await page.isClean();
   });
 
   test('an option that does not exist, or has a bad value, throws CONFIG_INVALID', async () => {

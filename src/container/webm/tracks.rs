@@ -157,12 +157,9 @@ pub(super) fn track(entry: &[u8], timescale: Timescale) -> Option<Track> {
         let channels = ebml::unsigned_child(audio, id::CHANNELS);
         info.channels = channels.map_or(1, |c| u32::try_from(c).unwrap_or(0));
     }
-    info.language =
-        language.and_then(ebml::string).filter(|l| !l.is_empty() && *l != "und").map(str::to_owned);
-    info.label = ebml::child(entry, id::NAME)
-        .and_then(ebml::string)
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned);
+    let text = |content: Option<&[u8]>| Some(ebml::string(content?)?.to_owned()).filter(|t| !t.is_empty());
+    info.language = text(language).filter(|l| l != "und");
+    info.label = text(ebml::child(entry, id::NAME));
     info.encrypted = encodings.encrypted;
     let colour = ebml::child(video, id::COLOUR).unwrap_or_default();
     let color = [id::PRIMARIES, id::TRANSFER, id::MATRIX]
