@@ -82,7 +82,12 @@ class Browser {
 
   async #call(method, command, body, timeoutMs) {
     try { return await request(`${this.#base}${command}`, method, body, timeoutMs); } catch (error) {
-      if (error instanceof NoAnswer || /invalid session|unknown error/.test(error.message)) this.hung = true;
+      if (error instanceof NoAnswer || /invalid session|unknown error|Could not parse/.test(error.message)) {
+        this.hung = true;
+        // The reason, when a process of the browser has ended, is only there.
+        const told = this.#household.output().trim().split('\n').slice(-12).join('\n');
+        if (told) error.message += `\nThe browser's last output:\n${told}`;
+      }
       throw error;
     }
   }
