@@ -166,6 +166,91 @@ describe(`lifecycle in ${engine}`, () => {
     await nothingIsLeft(page);
   });
 
+  test('attach() during a load goes on with it, and after it with what was chosen', async () => {
+    const page = await stage.open();
+    const master = '/samples/hls-fmp4/master.m3u8';
+    stage.server.rules.push({ match: 'master.m3u8', delay: 500, times: 1 });
+    const code = await page.run(async (url) => {
+      await window.page.open();
+      const loading = window.page.player.load(url).then(() => 'loaded', (error) => error.code);
+      const second = Object.assign(document.createElement('video'), { muted: true });
+      document.body.append(second);
+      window.page.player.attach(second);
+      return loading;
+    }, master);
+    assert.equal(code, 'loaded');
+    await page.run(() => {
+      const { player, video } = window.page;
+      player.selectQuality(player.qualities[0].id);
+      player.attach(video);
+      return video.play().catch(() => {});
+    });
+    await page.plays(0.4);
+    assert.deepEqual(await page.run(() => { const { player } = window.page; return [player.auto, player.quality.id === player.qualities[0].id]; }), [false, true]);
+    assert.deepEqual(await page.events('error'), []);
+    await page.isClean();
+  });
+
+  test('what is done to the element before its source comes counts, and what it does is its own after load() within an event', async () => {
+    const page = await stage.open();
+    await counting(page);
+    // The rate survives the source, and a second load() at once leaves nothing of the first.
+    await page.run(async (first, second) => {
+      await window.page.open();
+      void window.page.player.load(first);
+      const loading = window.page.player.load(second);
+      window.page.video.playbackRate = 1.5;
+      return loading;
+    }, playlist, playlist);
+    await page.run(() => window.page.video.play().catch(() => {}));
+    await page.plays(0.4);
+    assert.equal(await page.run(() => window.page.video.playbackRate), 1.5);
+    // Each load is told of its own events alone, also where it began within one.
+    const loaded = await page.run(async (first, second) => {
+      const { player } = window.page;
+      const told = [];
+      player.addEventListener('loaded', ({ detail }) => told.push(detail.protocol));
+      const next = new Promise((resolve) => {
+        player.addEventListener('tracks', () => resolve(player.load(second).then(() => [...told])), { once: true });
+      });
+      await player.load(first).catch(() => {});
+      return next;
+    }, numbers, playlist);
+    assert.deepEqual(loaded, ['hls']);
+    await page.run(() => { window.page.player.detach(); return window.page.player.destroy(); });
+    await nothingIsLeft(page);
+  });
+
+  test('numbers without events; the least quality for a page that nobody sees, unless its picture is seen by itself', async () => {
+    const page = await stage.open();
+    const supported = await page.run(() => {
+      window.seen = { hidden: false, by: null };
+      Object.defineProperty(document, 'hidden', { get: () => window.seen.hidden });
+      const known = 'pictureInPictureElement' in document;
+      if (known) Object.defineProperty(document, 'pictureInPictureElement', { get: () => window.seen.by });
+      return known;
+    });
+    await page.load('/samples/hls-fmp4/master.m3u8', {}, { statsInterval: 0 });
+    await page.run(() => { window.told = 0; window.page.player.addEventListener('stats', () => window.told++); });
+    await page.plays(0.4);
+    await page.until(() => window.page.player.stats().bytes > 0, { what: 'numbers' });
+    assert.equal(await page.run(() => window.told), 0);
+    const hide = (by) => page.run((inPicture) => {
+      window.seen = { hidden: true, by: inPicture ? window.page.video : null };
+      document.dispatchEvent(new Event('visibilitychange'));
+      // What follows is fetched now.
+      window.page.video.currentTime += 30;
+    }, by);
+    const reasons = async () => (await page.events('qualitychange')).map(({ detail }) => detail.reason);
+    await hide(true);
+    await page.plays(0.4);
+    assert.ok(!(await reasons()).includes('hidden'));
+    await hide(false);
+    await page.plays(0.4);
+    assert.equal((await reasons()).includes('hidden'), supported);
+    await page.isClean();
+  });
+
   test('four players on a page play side by side', async () => {
     const page = await stage.open();
     await counting(page);
@@ -209,6 +294,8 @@ describe(`lifecycle in ${engine}`, () => {
     await browser.run(() => { window.element.src = '/samples/nothing.m3u8'; });
     await browser.until(() => window.element.error !== null && window.events.includes('error'), { what: 'an error' });
     assert.deepEqual(await browser.run(() => [window.element.error.code, window.element.error.cause.code]), [2, 'HTTP_CLIENT_ERROR']);
+    // Its size by attributes, as of <video>.
+    assert.deepEqual(await browser.run(() => { element.style.width = ''; element.width = 400; element.setAttribute('height', '240'); return [element.clientWidth, element.clientHeight, element.width]; }), [400, 240, 400]);
     // Moved, it lives on; removed, it ends.
     await browser.run((url) => { window.element.src = url; }, playlist);
     await browser.until(() => window.element.error === null && window.element.readyState >= 2, { what: 'the good src' });

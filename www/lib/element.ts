@@ -1,13 +1,13 @@
 // npm: `millrace/element`. <millrace-player src="…" controls>: behaves like a media element, so that what drives <video>
 // (media-chrome and its like) drives it too.
 import { Player, PlayerError } from './index.ts';
-import type { PlayerConfig, Source } from './types.ts';
+import type { PlayerConfig, PlayerEventMap, Source } from './types.ts';
 
 /** Where there is no DOM (rendering on a server) the module can be loaded all the same. */
 const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
 
 const forwarded = ['controls', 'autoplay', 'loop', 'muted', 'playsinline', 'poster', 'preload', 'crossorigin', 'controlslist',
-  'disablepictureinpicture', 'disableremoteplayback'];
+  'disablepictureinpicture', 'disableremoteplayback', 'width', 'height'];
 
 const mediaEvents = ['abort', 'canplay', 'canplaythrough', 'durationchange', 'emptied', 'ended', 'loadeddata', 'loadedmetadata', 'loadstart',
   'pause', 'play', 'playing', 'progress', 'ratechange', 'resize', 'seeked', 'seeking', 'stalled', 'suspend', 'timeupdate', 'volumechange',
@@ -15,6 +15,7 @@ const mediaEvents = ['abort', 'canplay', 'canplaythrough', 'durationchange', 'em
 
 const playerEvents = ['loaded', 'sourcechange', 'tracks', 'qualitychange', 'stall', 'recovered', 'gap', 'metadata', 'fallback', 'stats', 'live'];
 
+/** Of the host; what the page says of it comes first. */
 const style = ':host{display:inline-block;position:relative;max-width:100%}:host([hidden]){display:none}video{display:block;width:100%;height:100%;object-fit:inherit;object-position:inherit}';
 
 /** MediaError.code by whose fault it is; anything else is a source that is not supported. */
@@ -24,6 +25,8 @@ const mediaErrors: Record<string, number> = { network: 2, media: 3 };
 export class MillracePlayerElement extends Base {
   static readonly observedAttributes = ['src', 'type', ...forwarded];
 
+  /** Properties that were set before the element was defined. */
+  readonly #early: [string, unknown][] = Object.entries(this);
   /** The inner element. Parts of the page that need a real one (canvas, captions) use it. */
   readonly video: HTMLVideoElement;
   /** Options for the player; set before the element is connected. */
@@ -32,18 +35,24 @@ export class MillracePlayerElement extends Base {
   #error: PlayerError | undefined;
   #pending = false;
   #children: MutationObserver | undefined;
+  readonly #sheet: CSSStyleSheet;
 
   constructor() {
     super();
     const root = this.attachShadow({ mode: 'open' });
     // Not a <style>: a strict style-src would refuse that.
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(style);
-    root.adoptedStyleSheets = [sheet];
+    this.#sheet = new CSSStyleSheet();
+    this.#sheet.replaceSync(style);
+    root.adoptedStyleSheets = [this.#sheet];
     this.video = document.createElement('video');
     this.video.setAttribute('part', 'video');
     root.append(this.video);
     for (const type of mediaEvents) this.video.addEventListener(type, () => this.dispatchEvent(new Event(type)));
+    for (const [key, value] of this.#early) {
+      // They hide those of the class.
+      delete (this as Record<string, unknown>)[key];
+      (this as Record<string, unknown>)[key] = value;
+    }
   }
 
   /** The player behind this element, from when it is connected until it is removed. */
@@ -111,6 +120,10 @@ export class MillracePlayerElement extends Base {
     } else {
       this.video.setAttribute(name, value);
     }
+    if (name === 'width' || name === 'height') {
+      const size = (side: 'width' | 'height') => (this.hasAttribute(side) ? `${side}:${this.video[side]}px;` : '');
+      this.#sheet.replaceSync(`${style}:host{${size('width')}${size('height')}}`);
+    }
     // The attribute only sets the default, which the inner element has taken already.
     if (name === 'muted' && (value === null) !== (old === null)) this.video.muted = value !== null;
   }
@@ -136,7 +149,7 @@ export class MillracePlayerElement extends Base {
 
 /** Attributes that are properties too: set on the element itself, so that its attributes tell its state. */
 const reflected: Record<string, string> = { controls: 'controls', autoplay: 'autoplay', loop: 'loop', playsInline: 'playsinline', defaultMuted: 'muted',
-  poster: 'poster', preload: 'preload', crossOrigin: 'crossorigin' };
+  poster: 'poster', preload: 'preload', crossOrigin: 'crossorigin', width: 'width', height: 'height' };
 
 /** Everything else that `<video>` has is passed on as it is. */
 for (const of of ['HTMLMediaElement', 'HTMLVideoElement'] as const) {
@@ -160,7 +173,15 @@ for (const of of ['HTMLMediaElement', 'HTMLVideoElement'] as const) {
   }
 }
 
-export interface MillracePlayerElement extends Pick<HTMLVideoElement, Exclude<keyof HTMLVideoElement, keyof HTMLElement | 'src' | 'currentSrc' | 'error' | 'load'>> {}
+/** The events of `<video>`, but for `error`, and the player's. */
+type Events = Omit<HTMLVideoElementEventMap, 'error'> & Omit<PlayerEventMap, 'ended'>;
+
+export interface MillracePlayerElement extends Pick<HTMLVideoElement, Exclude<keyof HTMLVideoElement, keyof HTMLElement | 'src' | 'currentSrc' | 'error' | 'load'>> {
+  addEventListener<K extends keyof Events>(type: K, listener: (this: MillracePlayerElement, event: Events[K]) => void, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void;
+  removeEventListener<K extends keyof Events>(type: K, listener: (this: MillracePlayerElement, event: Events[K]) => void, options?: boolean | EventListenerOptions): void;
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | EventListenerOptions): void;
+}
 
 declare global {
   interface HTMLElementTagNameMap { 'millrace-player': MillracePlayerElement }

@@ -40,7 +40,8 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
     message.load = load;
     const handle = message.type === 'source' && message.handle;
     // On the page the handle is the MediaSource itself, and nothing is transferred.
-    send(message, handle && typeof document === 'undefined' ? [handle as Transferable] : []);
+    telling = true;
+    try { send(message, handle && typeof document === 'undefined' ? [handle as Transferable] : []); } finally { telling = false; }
     if (message.type === 'event' && (message.detail as { code?: string }).code === 'INTERNAL') dead = true;
   };
 
@@ -52,7 +53,9 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
     tell({ type: 'event', load, name: 'error', detail: { fatal: true, code: 'INTERNAL', message: [error, ...places.slice(0, 6)].join(' < ') } });
   };
 
-  defects.add(defect);
+  /** What was said while it was being told something: on the page that is at once, in the midst of what the core does. */
+  const later: ToEngine[] = [];
+  let telling = false;
 
   const handle = (message: ToEngine) => {
     if (LOG && message.type === 'record') {
@@ -62,6 +65,7 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
     if (LOG && message.type === 'log') return send({ type: 'log', text: recorder?.text() ?? '' }, []);
     if (dead) return;
     if (message.type === 'init') {
+      defects.add(defect);
       instance ??= instantiate(message.module);
       instance.then(() => {
         if (dead) return;
@@ -115,5 +119,8 @@ export function connect(send: (message: FromEngine, transfer: Transferable[]) =>
       }
     }
   };
-  return handle;
+  return (message) => {
+    if (message.type === 'destroy' || !(telling || later.length)) return handle(message);
+    if (later.push(message) === 1) queueMicrotask(() => { for (let next; (next = later.shift());) handle(next); });
+  };
 }

@@ -70,7 +70,7 @@ const known = {
   BUFFER_FULL: ['browser', 'Use shorter segments or a lower bitrate.'],
   ENCRYPTED: ['media', 'Encrypted streams are not supported by this version.'],
   PLAYBACK_STUCK: ['media', 'Playback stopped and no recovery helped: report the stream.'],
-  ENGINE_LOAD: ['browser', "Serve the player's .wasm and worker files beside its script, and allow 'wasm-unsafe-eval' and worker-src in the CSP."],
+  ENGINE_LOAD: ['browser', "Serve the player's .wasm and worker files beside its script, and allow 'wasm-unsafe-eval', worker-src and connect-src for them in the CSP."],
   INTERNAL: ['internal', 'This is a bug in the player: please report it.'],
 } as const;
 

@@ -94,7 +94,7 @@ export class Host {
 
   #startPage(module: Promise<WebAssembly.Module>, config: object): void {
     this.build.engine().then(
-      ({ connect }) => this.#begin(module, config, connect((message) => this.#tell(message)), () => true),
+      ({ connect }) => !this.#closed && this.#begin(module, config, connect((message) => this.#tell(message)), () => true),
       (cause: unknown) => this.#fail(failure('ENGINE_LOAD', "The player's engine could not be loaded.", undefined, cause)),
     );
   }

@@ -2,7 +2,8 @@
 // that plays costs its thread next to nothing.
 import type { State, ToEngine } from './types.ts';
 
-const reported = ['play', 'pause', 'seeking', 'seeked', 'waiting', 'playing', 'ratechange', 'ended', 'loadedmetadata', 'loadeddata', 'resize'];
+const reported = ['play', 'pause', 'seeking', 'seeked', 'waiting', 'playing', 'ratechange', 'ended', 'loadedmetadata', 'loadeddata', 'resize',
+  'enterpictureinpicture', 'leavepictureinpicture'];
 /** Milliseconds between looks at it while it plays. */
 const LOOK_EVERY = 1000;
 /** Milliseconds that a change of size may wait. */
@@ -27,8 +28,10 @@ export class Media {
   #set = false;
   /** Listeners of a source that the element plays by itself. */
   #plain: AbortController | undefined;
-  /** It played when its source was taken away. */
-  #resume = false;
+  /** Whether it played, and how fast, when its source was taken away. */
+  #kept: { plays: boolean; rate: number } | undefined;
+  /** The address of the source that was set last. */
+  #url = '';
   #width = 0;
   #height = 0;
 
@@ -61,7 +64,7 @@ export class Media {
   /** A load begins: whatever the element still shows is not of it. `another`: it is another source of the same load. */
   begin(another = false): void {
     this.#active = false;
-    if (!another) this.#resume = false;
+    if (!another) this.#kept = undefined;
     this.firstFrame = undefined;
     this.element.addEventListener('timeupdate', this.#onTime, { signal: this.#listening.signal });
     this.#measure();
@@ -79,32 +82,29 @@ export class Media {
     this.#plain?.abort();
     this.#plain = undefined;
     this.#rest();
+    URL.revokeObjectURL(this.#url);
     if (!handle) {
       if (!this.#set) return;
       this.#set = false;
-      this.#resume = !element.paused;
+      this.#kept = { plays: !element.paused, rate: element.playbackRate };
       element.srcObject = null;
       element.removeAttribute('src');
       element.load();
       return;
     }
-    this.#set = this.#active = true;
-    // Another source for the same load: to the user nothing has stopped. And a play() that came before the source must count, which
-    // setting `srcObject` and `src` makes Firefox and WebKit forget.
-    const plays = this.#resume || !element.paused;
-    if ('addSourceBuffer' in handle) {
-      const url = URL.createObjectURL(handle);
-      handle.addEventListener('sourceopen', () => URL.revokeObjectURL(url), { once: true });
-      // Safari opens a ManagedMediaSource only where the element cannot be sent elsewhere (AirPlay).
-      if (typeof MediaSource === 'undefined') element.disableRemotePlayback = true;
-      element.srcObject = null;
-      element.src = url;
-    } else {
-      element.srcObject = handle as MediaProvider;
-    }
-    if (plays) element.play().catch(() => {});
-    this.#resume = false;
-    this.#awaitFrame();
+    this.#play(() => {
+      if ('addSourceBuffer' in handle) {
+        const url = this.#url = URL.createObjectURL(handle);
+        handle.addEventListener('sourceopen', () => URL.revokeObjectURL(url), { once: true });
+        // Safari opens a ManagedMediaSource only where the element cannot be sent elsewhere (AirPlay).
+        if (typeof MediaSource === 'undefined') element.disableRemotePlayback = true;
+        // Setting it, to nothing too, refuses a play() that waits.
+        if (element.srcObject) element.srcObject = null;
+        element.src = url;
+      } else {
+        element.srcObject = handle as MediaProvider;
+      }
+    });
     this.#pace();
   }
 
@@ -119,16 +119,20 @@ export class Media {
     }, { signal, once: true });
     element.addEventListener('ended', () => told.ended(), { signal });
     element.addEventListener('error', () => told.failed(), { signal });
-    const plays = this.#resume || !element.paused;
-    this.#set = this.#active = true;
-    this.#resume = false;
-    element.src = url;
-    if (plays) element.play().catch(() => {});
-    this.#awaitFrame();
+    this.#play(() => { element.src = url; });
   }
 
-  #awaitFrame(): void {
+  /** Sets a source. Another one for the same load: to the user nothing has stopped. And what was done to the element before its source
+   * came must count: setting it makes Firefox and WebKit forget a play(), and all of them the rate. */
+  #play(set: () => void): void {
     const { element } = this;
+    const { plays, rate } = this.#kept ?? { plays: false, rate: element.playbackRate };
+    const play = plays || !element.paused;
+    this.#kept = undefined;
+    this.#set = this.#active = true;
+    set();
+    element.playbackRate = rate;
+    if (play) element.play().catch(() => {});
     if ('requestVideoFrameCallback' in element) this.#frame = (element as HTMLVideoElement).requestVideoFrameCallback((now) => this.#shown(now));
   }
 
@@ -206,11 +210,17 @@ export class Media {
     return paused && !(autoplay && readyState < 3 && !played.length) ? 1 : 0;
   }
 
+  /** Whether nobody sees it. In picture-in-picture somebody may; where scripts are not told of that (Firefox), always. */
+  get #hidden(): boolean {
+    const { element } = this;
+    return element.ownerDocument.hidden && (element.getRootNode() as Document).pictureInPictureElement === null;
+  }
+
   #report(why: string): void {
     if (!this.#active) return;
     const { element } = this;
     if (why === 'loadeddata' && !this.#frame && 'videoWidth' in element && this.firstFrame === undefined) this.firstFrame = performance.now();
-    const flags = this.#paused | (element.seeking ? 2 : 0) | (element.ended ? 4 : 0) | (this.firstFrame === undefined ? 0 : 8) | (document.hidden ? 16 : 0);
+    const flags = this.#paused | (element.seeking ? 2 : 0) | (element.ended ? 4 : 0) | (this.firstFrame === undefined ? 0 : 8) | (this.#hidden ? 16 : 0);
     const state: State = [element.currentTime, element.readyState, flags, element.playbackRate, this.#width, this.#height];
     this.#post({ type: 'state', state });
     this.#pace();

@@ -19,10 +19,12 @@ const MAX_LISTS = 5;
 interface Request {
   /** Those not tried yet. */
   rest: readonly Source[];
-  readonly options: LoadOptions;
+  options: LoadOptions;
   readonly began: number;
   /** Lists that were opened. */
   lists: number;
+  /** The audio track to play once it is there. */
+  audio?: string | undefined;
   /** Why those before were passed over. */
   readonly causes: PlayerError[];
   /** Settles the promise; gone once it is settled. */
@@ -97,14 +99,21 @@ export class BasePlayer extends EventTarget {
     if (this.#destroyed || this.#media?.element === element) return;
     const load = this.#load;
     const old = this.#media;
-    const position = old?.element.currentTime;
+    // What has no end is joined where it is by then: its times begin anew.
+    const startTime = old && old.element.duration < Infinity ? old.element.currentTime : undefined;
     old?.release();
     this.#media = new Media(element, (message) => this.#post(message));
     if (!load) return;
     if (old) {
-      // A MediaSource cannot move to another element.
-      const { request: { rest, options: { startTime }, settle } } = load;
-      void this.load([{ src: load.url, type: load.type }, ...rest], { startTime: settle ? startTime : position });
+      // A MediaSource cannot move to another element: the same request begins again, with what was chosen.
+      const { request, url, type } = load;
+      const quality = this.#auto ? undefined : this.#quality;
+      request.audio = this.#audio.find(({ active }) => active)?.id;
+      if (!request.settle) request.options = { ...request.options, startTime };
+      request.rest = [{ src: url, type }, ...request.rest];
+      this.#clear(load);
+      this.#take(request, false);
+      if (quality) this.selectQuality(quality);
     } else {
       this.#media.begin();
       this.#media.introduce();
@@ -204,7 +213,8 @@ export class BasePlayer extends EventTarget {
   #settings(): object {
     const { dataSaver } = this.#config;
     const { connection } = navigator as { connection?: { saveData?: boolean } };
-    return { ...this.#config, dataSaver: dataSaver === true || (dataSaver !== false && connection?.saveData === true) };
+    // Numbers come also where no events are wanted.
+    return { ...this.#config, statsInterval: this.#config.statsInterval || 1, dataSaver: dataSaver === true || (dataSaver !== false && connection?.saveData === true) };
   }
 
   #post(message: ToEngine): void {
@@ -241,7 +251,7 @@ export class BasePlayer extends EventTarget {
     const { type } = source;
     const given = String(source.src);
     const url = resolve(given);
-    this.#media?.begin(request.causes.length > 0);
+    this.#media?.begin(request.causes.length + request.lists > 0);
     const load: Load = this.#load = { number: ++this.#number, url: url?.href ?? given, type, request, prefetch: new AbortController() };
     const lacks = choosy ? lacking(type) : undefined;
     const wrong = !url || !given.trim() ? failure('URL_INVALID', `\`${given}\` is not a URL.`, given)
@@ -425,6 +435,9 @@ export class BasePlayer extends EventTarget {
         const tracks = detail as PlayerEventDetails['tracks'];
         this.#qualities = tracks.qualities;
         this.#audio = tracks.audio;
+        const { audio } = load.request;
+        load.request.audio = undefined;
+        if (this.#audio.some(({ id }) => id === audio)) this.#post({ type: 'audio', id: audio! });
         break;
       }
       case 'qualitychange': {
@@ -440,6 +453,7 @@ export class BasePlayer extends EventTarget {
       }
       case 'stats': {
         this.#stats = detail as Stats;
+        if (this.#config.statsInterval === 0) return;
         let stats: Stats | undefined;
         // Made where somebody looks: it asks the element, which costs more than all the rest.
         this.dispatchEvent(Object.defineProperty(new CustomEvent(name), 'detail', { get: () => stats ??= this.stats() }));
