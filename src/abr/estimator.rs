@@ -35,6 +35,9 @@ const IMPLAUSIBLE: f64 = 5.0;
 /// smaller: a replayed start is taken for a fast link.
 const PATIENCE: u32 = 3;
 
+/// A response that stands still for longer (seconds) is given up: such a time is the sleep of the machine.
+const LONGEST: Seconds = 10.0;
+
 /// Estimates throughput. Times are on the player's clock, in seconds.
 #[derive(Clone, Debug)]
 pub struct Estimator {
@@ -133,6 +136,11 @@ impl Estimator {
         }
     }
 
+    /// Nothing more is heard of the requests that go on: their load has ended.
+    pub fn forget_requests(&mut self) {
+        self.requests.clear();
+    }
+
     /// A response is complete, or the request was given up or failed: what had arrived counts all the same.
     pub fn request_done(&mut self, id: u32, now: Seconds) {
         self.advance(now);
@@ -185,7 +193,7 @@ impl Estimator {
     /// The estimate, and the higher of the two averages.
     pub fn spread(&self, now: Seconds) -> (f64, f64) {
         let receiving = self.requests.iter().any(|r| r.first_byte.is_some());
-        let silent = if receiving { (now - self.last).max(0.0) } else { 0.0 };
+        let silent = if receiving { self.passed(now) } else { 0.0 };
         let (mut bytes, mut seconds) = (0.0, silent);
         for r in self.requests.iter().filter(|r| r.trusted) {
             bytes += r.bytes;
@@ -221,7 +229,7 @@ impl Estimator {
 
     /// Shares the time since the last event among the responses that are arriving.
     fn advance(&mut self, now: Seconds) {
-        let passed = (now - self.last).max(0.0);
+        let passed = self.passed(now);
         self.last = self.last.max(now);
         let receiving = self.requests.iter().filter(|r| r.first_byte.is_some()).count();
         if receiving == 0 || passed <= 0.0 {
@@ -231,6 +239,12 @@ impl Estimator {
             r.seconds += passed / receiving as f64;
             r.shared |= receiving > 1;
         }
+    }
+
+    /// Seconds since the last event.
+    fn passed(&self, now: Seconds) -> Seconds {
+        let passed = (now - self.last).max(0.0);
+        if passed > LONGEST { 0.0 } else { passed }
     }
 
     fn half_lives(&self) -> [f64; 2] {
