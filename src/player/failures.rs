@@ -10,6 +10,10 @@ use crate::time::{Seconds, TimeRange};
 
 /// Seconds for which a representation that failed is left alone, while others can stand in.
 const AVOID_FOR: f64 = 60.0;
+/// Seconds of media that are enough to wait for a server that fails: less is short of what follows.
+const WHILE_BUFFERED: Seconds = 4.0;
+/// Waits for a link that is gone, when there is nothing left to play: half a minute of them.
+const WAITS: u32 = 5;
 /// Segments in a row that may be passed over because no representation has them, before it is given up.
 const MAX_SKIPPED: u32 = 3;
 
@@ -97,7 +101,7 @@ impl Session {
                     Activity::Index { body, .. } => body.clear(),
                     Activity::Segment(job) if job.ticket == ticket => {
                         // The media goes on where it broke off, and so does the download, where the server can.
-                        let (range, progress) = job.next_attempt();
+                        let (range, progress) = job.next_attempt(!self.ranges_refused);
                         let lenient = job.range.is_none_or(|r| r.first == 0);
                         self.requests.go_on_at(ticket, range, lenient, progress);
                     }
@@ -209,7 +213,7 @@ impl Session {
         true
     }
 
-    /// Live: nothing is to be had of what is next, and yet it may come back: servers and links do.
+    /// Nothing is to be had of what is next, and yet it may come back: servers and links do.
     fn wait_for_origin(&mut self, ctx: &mut Ctx, i: usize, error: PlayerError) {
         /// Seconds until the next attempt, doubled each time, and at the most.
         const PAUSES: (f64, f64) = (1.0, 8.0);
@@ -288,7 +292,17 @@ impl Session {
             return Ok(());
         }
         let media = stream.has_media;
+        // What passes is waited for: without an answer, that is the link, for a while; else as long as there is enough to play.
+        let position = self.playhead.position(ctx.now);
+        let patient = match error.status {
+            None => stream.blocked < WAITS || self.frontier(stream, position) - position > WHILE_BUFFERED,
+            Some(status) => status >= 500 && self.frontier(stream, position) - position > WHILE_BUFFERED,
+        };
         match segment {
+            _ if media && patient && error.code.category() == Category::Network => {
+                self.wait_for_origin(ctx, i, error);
+                Ok(())
+            }
             Some(segment) if media && stream.skipped < MAX_SKIPPED => {
                 let end = segment.start + segment.duration;
                 self.note_hole(segment.start, end, false);

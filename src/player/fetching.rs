@@ -10,7 +10,7 @@ use super::stream::{Activity, Fed, InitFetch, Job, RepKey, Stream};
 use super::types::declared_mime;
 use crate::error::{Code, PlayerError};
 use crate::manifest::{ContentType, SegmentIndex, SegmentRef};
-use crate::time::Seconds;
+use crate::time::{Seconds, TimeRanges};
 use std::rc::Rc;
 
 /// Boundaries of representations differ by rounding up to this many seconds: a segment that begins so much after the end of
@@ -76,7 +76,7 @@ impl Session {
 
     fn has_room(&self, ctx: &Ctx, stream: &Stream) -> bool {
         if !stream.has_media {
-            return true;
+            return !self.holds_enough(ctx, stream);
         }
         if stream.buffers.iter().filter_map(|(id, _)| self.buffer(*id)).any(|b| b.full) {
             return false;
@@ -94,14 +94,24 @@ impl Session {
                 return false;
             }
         }
-        // The cursor may stand behind a hole: it is wide only as far as there is media to play.
+        let mut ahead = stream.cursor - position;
+        // The cursor may stand behind a hole: then what there is of media up to there counts.
         if self.frontier(stream, position) - position < 1.0 {
-            return true;
+            let until = TimeRanges::from_pairs([(position, stream.cursor)]);
+            let buffers = stream.buffers.iter().filter_map(|(id, _)| self.buffer(*id));
+            let each = buffers.map(|b| b.expected().intersection(&until).total());
+            ahead = each.reduce(f64::min).unwrap_or(0.0);
         }
         // A few seconds are always fetched, whatever they weigh: else a high bitrate would never play.
-        let ahead = stream.cursor - position;
         ahead < self.limit_ahead(ctx)
             && (self.bytes_ahead(ctx, stream) < ctx.config.buffer_bytes || ahead < 4.0)
+    }
+
+    /// Whether so much waits for a source that no more is needed: in a tab that was opened in the background, none opens.
+    pub fn holds_enough(&self, ctx: &Ctx, stream: &Stream) -> bool {
+        let (Some(first), Some(last)) = (stream.held.first(), stream.held.last()) else { return false };
+        let bytes = stream.held.iter().map(|held| held.piece.data.len() as u64).sum::<u64>();
+        last.piece.end - first.piece.start >= self.limit_ahead(ctx) || bytes >= ctx.config.buffer_bytes
     }
 
     /// Bytes of a stream's media that is yet to play.
@@ -131,10 +141,9 @@ impl Session {
                 self.streams[i].again_at = segment.start;
                 return self.start_job(ctx, i, key, segment, true);
             }
-            if !stream.sequential {
+            if cfg!(feature = "dash") && !stream.sequential {
                 let period = self.period_at(stream.cursor);
                 if period != stream.period && !self.enter_period(ctx, i, period) {
-                    self.streams[i].activity = Activity::Ended;
                     return Ok(());
                 }
             }
@@ -176,24 +185,29 @@ impl Session {
                 self.hurry_list(ctx, key);
                 return Ok(());
             }
-            let Some(segment) = segment else {
-                let next = key.period + 1;
-                if self.may_grow(ctx, key, stream.cursor) {
-                    self.streams[i].starved = true;
-                    return Ok(());
-                }
-                if next >= self.presentation.periods.len() {
+            if segment.is_none() && self.may_grow(ctx, key, stream.cursor) {
+                self.streams[i].starved = true;
+                return Ok(());
+            }
+            let next = key.period + 1;
+            // A seek to the very end: what is shown there is the end of the last segment.
+            let at_end = || {
+                let last = r.index.segment(r.index.len().checked_sub(1)?)?;
+                let inside = last.start + last.duration / 2.0;
+                let sought = !stream.sequential && next == self.presentation.periods.len();
+                (sought && self.frontier(stream, inside) == inside).then_some(last)
+            };
+            let Some(segment) = segment.or_else(at_end) else {
+                // The hls builds know of no other periods.
+                if !cfg!(feature = "dash") {
                     self.streams[i].activity = Activity::Ended;
+                }
+                if !cfg!(feature = "dash") || !self.enter_period(ctx, i, next) {
                     return Ok(());
                 }
-                let start = self.presentation.periods[next].start;
-                if !self.enter_period(ctx, i, next) {
-                    // The next period has nothing for this stream: pass over it.
-                    self.streams[i].period = next;
-                }
-                let cursor = self.streams[i].cursor.max(start);
-                self.streams[i].move_to(cursor, true);
-                self.streams[i].last_fed = None;
+                let stream = &mut self.streams[i];
+                stream.sequential = true;
+                stream.last_fed = None;
                 continue;
             };
             if segment.gap {
@@ -229,13 +243,26 @@ impl Session {
         (inside && !stream.avoids(key, ctx.now) && self.is_supported(key)).then_some(key.rep)
     }
 
-    /// Goes on in another period. False if it has no set of this kind.
+    /// Goes on in another period, or the first one after it that has anything to play. False if it ends before, or waits for another source.
     fn enter_period(&mut self, ctx: &Ctx, i: usize, period: usize) -> bool {
+        let periods = &self.presentation.periods;
+        let next = (period..periods.len()).find(|p| self.kinds(*p) != [false; 2]);
+        let Some((period, start)) = next.and_then(|p| Some((p, periods.get(p)?.start))) else {
+            self.streams[i].activity = Activity::Ended;
+            return false;
+        };
         let stream = &self.streams[i];
+        let cursor = stream.cursor.max(start);
+        if self.kinds(period) != self.kinds_played() {
+            self.restart_at = Some(start);
+            self.streams[i].cursor = cursor;
+            return false;
+        }
         let model = self.set(stream.period, stream.set);
         let Some(set) = self.pick_set(ctx, period, stream.content, model, &[]) else { return false };
         let id = self.set(period, set).map(|s| s.id.clone()).unwrap_or_default();
         let stream = &mut self.streams[i];
+        stream.cursor = cursor;
         stream.period = period;
         stream.set = set;
         stream.set_id = id;

@@ -135,7 +135,7 @@ impl Playhead {
     }
 
     /// Whether the element wants media that it has not got.
-    fn waiting(&self) -> bool {
+    pub fn waiting(&self) -> bool {
         self.reported
             && !self.media.ended
             && self.media.ready_state < 3
@@ -204,8 +204,10 @@ impl Playhead {
 
 impl Session {
     /// The element reports.
-    pub fn media_state(&mut self, ctx: &mut Ctx, media: MediaState) {
+    pub fn media_state(&mut self, ctx: &mut Ctx, mut media: MediaState) {
         let now = ctx.now;
+        // What plays at no speed waits for the user as well.
+        media.paused |= media.rate == 0.0;
         self.wall_reported(ctx, media.wall);
         let head = &mut self.playhead;
         head.shown |= media.ready_state >= 2;

@@ -50,9 +50,10 @@ impl Abr {
         self.estimator.request_done(ticket.number(), now);
     }
 
-    /// A new load: its choices do not depend on the last one's.
+    /// A new load: its choices do not depend on the last one's, whose requests are cancelled.
     pub fn begin_load(&mut self) {
         (self.selector, self.fill) = (Selector::new(), 1.0);
+        self.estimator.forget_requests();
     }
 
     /// A segment of so many seconds has come.
@@ -79,9 +80,11 @@ impl Session {
         let sound: Vec<usize> =
             supported.iter().copied().filter(|r| !stream.avoids(key(*r), ctx.now)).collect();
         let mut usable = if sound.is_empty() { supported } else { sound };
-        // Switching codecs costs a seam: keep to those of the first choice, as long as they can be had.
+        let fixed = |rep: &usize| self.is_fixed(key(*rep));
+        // Switching codecs costs a seam: keep to those of the first choice, as long as they can be had and nobody wants another.
         if let Some(codec) = self.codec.as_deref()
             && stream.content == ContentType::Video
+            && !usable.iter().any(fixed)
         {
             let same: Vec<usize> = usable
                 .iter()
@@ -93,6 +96,11 @@ impl Session {
             }
         }
         usable
+    }
+
+    /// Whether the user has chosen it.
+    fn is_fixed(&self, key: RepKey) -> bool {
+        self.fixed.is_some() && self.representation(key).map(|r| &r.id) == self.fixed.as_ref()
     }
 
     /// The highest candidate that the element's size and the configuration allow.
@@ -140,7 +148,8 @@ impl Session {
         let candidates = self.candidates(ctx, stream);
         let Some(lowest) = candidates.first().copied() else { return 0 };
         let set = self.set(stream.period, stream.set).map_or(&[][..], |s| &s.representations);
-        let is_fixed = |r: &usize| self.fixed.is_some() && set.get(*r).map(|r| &r.id) == self.fixed.as_ref();
+        let is_fixed =
+            |rep: &usize| self.is_fixed(RepKey { period: stream.period, set: stream.set, rep: *rep });
         if i == 0
             && let Some(fixed) = candidates.iter().copied().find(is_fixed)
         {

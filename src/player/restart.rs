@@ -1,11 +1,12 @@
-//! Setting the element's source up anew: after a decoding error, and where the browser cannot change the type of a buffer.
+//! Setting the element's source up anew: after a decoding error, where the browser cannot change the type of a buffer, and where pictures or
+//! sound begin or end with a period.
 
-use super::buffer::SEAM;
+use super::buffer::{Buffer, SEAM};
 use super::io::*;
 use super::session::{Ctx, Fatal, Session};
-use super::stream::{RepKey, Stream};
+use super::stream::{Activity, RepKey, Stream};
 use crate::error::{Code, PlayerError};
-use crate::manifest::ContentType;
+use crate::manifest::{AdaptationSet, ContentType};
 use crate::time::Seconds;
 
 /// Decoding errors closer together than this, in seconds, are one fault that recovery did not cure.
@@ -14,6 +15,8 @@ const APART: f64 = 20.0;
 const AVOID_FOR: f64 = 30.0;
 /// Seconds before the end of the old type at which the source is set up anew: an engine that runs dry shows a stall instead.
 const EARLY: Seconds = 0.1;
+/// What there are streams of.
+const KINDS: [ContentType; 2] = [ContentType::Video, ContentType::Audio];
 
 impl Session {
     /// The element or a buffer (`failed`) could not decode: begin anew at the place, preferring other representations; twice, then give up.
@@ -126,17 +129,65 @@ impl Session {
         self.restart_at = Some(at);
     }
 
-    /// Whether a stream must wait for a new source.
+    /// Whether a stream must wait for a new source, or for what the browser says of the types of a new period.
     pub fn held_back(&self, stream: &Stream) -> bool {
         self.restart_at.is_some_and(|at| stream.cursor >= at - SEAM)
+            || self.questions.iter().any(|q| q.stream.is_none())
+    }
+
+    /// Whether a period has pictures, and sound of its own.
+    pub fn kinds(&self, period: usize) -> [bool; 2] {
+        let sets = self.presentation.periods.get(period).map_or(&[][..], |p| &p.sets);
+        KINDS.map(|kind| {
+            let has = |(i, set): (usize, &AdaptationSet)| {
+                set.content == kind && !set.inside && self.playable(period, i)
+            };
+            !(kind == ContentType::Audio && self.without_sound) && sets.iter().enumerate().any(has)
+        })
+    }
+
+    /// The same of the streams.
+    pub fn kinds_played(&self) -> [bool; 2] {
+        KINDS.map(|kind| self.streams.iter().any(|s| s.content == kind))
+    }
+
+    /// Goes on with the streams that the period of the playhead has sets for. An element plays only what all its buffers have.
+    fn change_kinds(&mut self, ctx: &mut Ctx) {
+        let position = self.playhead.position(ctx.now);
+        let period = self.period_at(position);
+        let kinds = self.kinds(period);
+        if !cfg!(feature = "dash") || kinds == [false; 2] || kinds == self.kinds_played() {
+            return;
+        }
+        // What is to come back goes on in the same language.
+        self.parted.append(&mut self.streams);
+        for (kind, _) in KINDS.into_iter().zip(kinds).filter(|(_, there)| *there) {
+            if let Some(i) = self.parted.iter().position(|s| s.content == kind) {
+                let mut stream = self.parted.swap_remove(i);
+                stream.move_to(position, false);
+                self.streams.push(stream);
+            } else if let Some(set) = self.pick_set(ctx, period, kind, None, &[])
+                && let Some(id) = self.set(period, set).map(|s| s.id.clone())
+            {
+                self.streams.push(Stream::new(kind, id, period, set, position));
+            }
+        }
+        self.announce_tracks(ctx);
     }
 
     /// Sets the source up anew once the playhead has come to where the type changes.
     pub fn restart_if_due(&mut self, ctx: &mut Ctx) {
         let Some(at) = self.restart_at else { return };
         let position = self.playhead.position(ctx.now);
-        if position >= at - EARLY {
+        // What is there may end a little earlier.
+        let short = || {
+            self.streams.iter().all(|s| matches!(s.activity, Activity::Idle) && self.held_back(s))
+                && self.buffers.iter().flatten().all(Buffer::idle)
+                && self.playable_ranges().end_from(position, SEAM) < position + SEAM
+        };
+        if position >= at - EARLY || (self.playhead.waiting() && short()) {
             self.reopen(ctx, position.max(at));
+            self.change_kinds(ctx);
         }
     }
 

@@ -101,8 +101,10 @@ pub(super) struct Session {
     /// The start was compared with the end.
     pub start_checked: bool,
     pub loaded: bool,
-    /// A browser without `changeType`: the source is set up anew when the playhead comes here.
+    /// The source is set up anew when the playhead comes here: of a browser without `changeType`, and for other kinds of tracks.
     pub restart_at: Option<Seconds>,
+    /// Streams that had no set in the period that plays.
+    pub parted: Vec<Stream>,
     /// A request for part of a segment failed.
     pub ranges_refused: bool,
     pub decode_recoveries: Vec<Now>,
@@ -177,6 +179,7 @@ impl Session {
             start_checked: false,
             loaded: false,
             restart_at: None,
+            parted: Vec::new(),
             ranges_refused: false,
             decode_recoveries: Vec::new(),
             recovering: false,

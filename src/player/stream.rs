@@ -119,14 +119,14 @@ impl Job {
         cfg!(feature = "live") && self.segment.ahead
     }
 
-    /// An attempt has failed. What the next one asks for: the rest, unless this one did so in vain. And whether so much came that the
-    /// attempts until now count no more.
-    pub fn next_attempt(&mut self) -> (Option<ByteRange>, bool) {
+    /// An attempt has failed. What the next one asks for: the rest, where the server has `ranges`, unless this one did so in vain. And whether
+    /// so much came that the attempts until now count no more.
+    pub fn next_attempt(&mut self, ranges: bool) -> (Option<ByteRange>, bool) {
         /// The part of a segment that is worth an attempt: there are never more than ten for each that may fail.
         const MUCH: u64 = 10;
         let (came, fresh) = (self.received > self.begun, self.received.saturating_sub(self.known));
         self.known = self.known.max(self.received);
-        let length = self.length.filter(|length| came && self.known < *length);
+        let length = self.length.filter(|length| ranges && came && self.known < *length);
         (self.received, self.begun, self.first_byte, self.resumed) = (0, 0, None, length.is_some());
         let Some(length) = length else { return (self.range, false) };
         let first = self.range.map_or(0, |r| r.first).saturating_add(self.known);

@@ -21,8 +21,11 @@ impl Session {
                 }
             }
         }
-        if self.supported.is_some() && unknown.is_empty() {
-            return self.settle_supported();
+        if self.supported.is_some() {
+            self.settle_supported();
+            if unknown.is_empty() {
+                return;
+            }
         }
         ctx.command(Command::CheckTypes(unknown.iter().map(|t| t.to_string()).collect()));
         self.questions.push_back(Question { types: unknown, stream: None });

@@ -345,7 +345,7 @@ impl Session {
         let stream = &self.streams[i];
         let Some(linear) = &self.linear else { return false };
         if !stream.has_media || linear.search.is_some() {
-            return true;
+            return !self.holds_enough(ctx, stream);
         }
         let position = self.playhead.position(ctx.now);
         let buffers = || stream.buffers.iter().filter_map(|(id, _)| self.buffer(*id));

@@ -457,3 +457,40 @@ fn another_base_url_stands_in_for_a_server_that_fails() {
         assert!(!w.errors().is_empty());
     }
 }
+
+#[test]
+fn a_link_that_is_gone_for_a_while_costs_no_media() {
+    for (play, gone) in [(10.0, 15.0), (10.0, 45.0), (1.0, 20.0)] {
+        let mut w = World::new(Stream::simple(120.0).dash(Addressing::Number));
+        w.load(MPD);
+        w.run_for(play);
+        w.offline(true);
+        w.run_for(gone);
+        w.offline(false);
+        w.play_to_end(180.0);
+        w.assert_played_all('v', &[3000]);
+    }
+}
+
+#[test]
+fn a_link_that_does_not_come_back_is_told() {
+    let mut w = World::new(Stream::simple(120.0).dash(Addressing::Number));
+    w.load(MPD);
+    w.run_for(10.0);
+    w.offline(true);
+    let error = w.run_to_error(150.0);
+    assert_eq!(error.code, Code::Network, "{}", w.story());
+}
+
+#[test]
+fn a_segment_that_breaks_off_and_whose_rest_is_refused_is_given_up() {
+    let mut w = World::new(Stream::of(60.0).dash(Addressing::Number));
+    for _ in 0..40 {
+        w.fault("v2/0/5", Fault::BreakAfter(60_000), 1);
+        w.fault("v2/0/5", Fault::Status(416), 1);
+    }
+    w.load(MPD);
+    w.play_to_end(90.0);
+    let asked = w.requests().iter().filter(|r| r.url.contains("v2/0/5")).count();
+    assert!((1..=8).contains(&asked), "{asked}\n{}", w.story());
+}

@@ -130,3 +130,34 @@ fn stats_come_at_their_interval() {
     assert!((last.average_bandwidth - 300_000.0).abs() < 1.0, "{last:?}");
     assert_eq!(last.quality.as_deref(), Some("v0"));
 }
+
+#[test]
+fn a_download_that_another_load_ends_is_no_measure_of_the_link() {
+    let mut w = World::new(Stream::of(120.0).dash(Addressing::Number));
+    w.load(MPD);
+    let under_way =
+        |r: &Request| r.kind == FetchKind::Segment && r.outcome == Outcome::Running && r.received > 100_000;
+    assert!(w.run_until(20.0, |w| w.requests().iter().any(under_way)), "{}", w.story());
+    w.load(MPD);
+    w.run_for(40.0);
+    let estimate = w.player.stats(w.now).estimate;
+    assert!(estimate > 5e6, "{estimate}\n{}", w.story());
+}
+
+#[test]
+fn little_is_fetched_while_no_source_opens() {
+    for (url, site) in [
+        (MPD, Stream::simple(600.0).dash(Addressing::Number)),
+        (M3U8, Stream::simple(600.0).hls(Container::Ts)),
+    ] {
+        let mut w = World::new(site);
+        w.source_opens_in = 300.0;
+        w.load(url);
+        w.run_for(200.0);
+        let videos = |w: &World| w.segments_since(0).iter().filter(|s| s.starts_with("v0")).count();
+        assert!(videos(&w) <= 10, "{}\n{}", videos(&w), w.story());
+        // A tab that is looked at in the end.
+        w.play_to_end(1000.0);
+        w.assert_played_all('v', &[15_000]);
+    }
+}

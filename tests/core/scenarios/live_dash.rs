@@ -526,3 +526,21 @@ fn the_end_of_a_stream_is_learnt_of_by_reading() {
         assert_eq!(w.requests().len(), before, "what has ended is read no more\n{}", w.story());
     }
 }
+
+#[test]
+fn a_period_with_types_that_were_not_asked_about_waits_for_the_answer() {
+    for addressing in [Addressing::Number, Addressing::Time] {
+        let live = Live::new().with(|l| {
+            // Told of together with its first segment.
+            (l.period, l.turned, l.announce) = (Some(16.0), true, -2.5);
+            (l.addressing, l.update, l.delay) = (Some(addressing), Some(2.0), Some(8.0));
+        });
+        let mut w = tuned(live.clone().dash(), Config::default());
+        w.load(MPD);
+        w.run_for(70.0);
+        assert_quiet(&w);
+        assert_seamless(&w, &live);
+        assert_fetched_once(&w);
+        assert_eq!(w.sources_opened, 1, "{}", w.story());
+    }
+}

@@ -381,3 +381,35 @@ fn random_choices_of_the_user_lose_nothing() {
     w.assert_played_all('v', &[3000]);
     assert_eq!(w.player.stats(w.now).stalls, 0, "{}", w.story());
 }
+
+#[test]
+fn a_quality_of_another_codec_can_be_chosen() {
+    let site = Stream::of(60.0).hls(Container::Fmp4);
+    let text = site.text(M3U8);
+    let mut site = site;
+    let line = text.lines().position(|l| l.starts_with("v0")).unwrap() - 1;
+    let line = text.lines().nth(line).unwrap();
+    site.edit(M3U8, line, &line.replace("avc1.64001f", "hvc1.1.6.L93.B0"));
+    let mut w = World::new(site);
+    w.load(M3U8);
+    w.run_for(6.0);
+    let made = w.requests().len();
+    w.intent(UserIntent::SelectQuality(Some("180p-300000".into())));
+    w.run_for(6.0);
+    let new = w.segments_since(made);
+    assert!(new.iter().any(|s| s.starts_with("v0/")), "{new:?}\n{}", w.story());
+    assert!(new.iter().filter(|s| s.starts_with('v')).all(|s| s.starts_with("v0/")), "{new:?}");
+}
+
+#[test]
+fn a_sleep_in_the_middle_of_a_download_is_no_slow_link() {
+    let mut w = World::new(Stream::of(120.0).dash(Addressing::Number));
+    w.load(MPD);
+    let under_way =
+        |r: &Request| r.kind == FetchKind::Segment && r.outcome == Outcome::Running && r.received > 100_000;
+    assert!(w.run_until(20.0, |w| w.now > 1.0 && w.requests().iter().any(under_way)), "{}", w.story());
+    w.sleep(600.0, true);
+    w.run_for(1.0);
+    let estimate = w.player.stats(w.now).estimate;
+    assert!(estimate > 3e6, "{estimate}\n{}", w.story());
+}

@@ -145,11 +145,43 @@ fn it_replays_after_the_end_when_the_start_was_evicted() {
 fn a_seek_to_the_end_ends() {
     let mut w = long();
     w.run_for(3.0);
+    let made = w.requests().len();
     w.seek(120.0);
     w.play_to_end(20.0);
+    // What is shown there is its last picture, and the source is as long as before.
+    let new = w.segments_since(made);
+    assert!(new.contains(&"v0/0/29.m4s".to_owned()), "{new:?}\n{}", w.story());
+    assert!((w.element.source.as_ref().unwrap().duration - 120.0).abs() < 0.1, "{}", w.story());
     w.seek(119.0);
     w.run_for(5.0);
     assert!(w.element.ended, "{}", w.story());
+}
+
+#[test]
+fn a_speed_of_zero_is_a_pause() {
+    let mut w = World::new(Stream::simple(60.0).dash(Addressing::Number));
+    w.load(MPD);
+    w.run_for(5.0);
+    w.rate(0.0);
+    w.run_for(20.0);
+    assert!(w.seeks.is_empty() && w.sources_opened == 1 && w.errors().is_empty(), "{}", w.story());
+    w.rate(1.0);
+    w.play_to_end(60.0);
+    assert!(w.seeks.is_empty(), "{}", w.story());
+}
+
+#[test]
+fn a_pause_just_before_a_hole_fetches_no_more_than_any_other() {
+    let mut w = World::new(Stream::simple(600.0).with(|s| s.gaps = vec![4]).hls(Container::Ts));
+    w.load(M3U8);
+    assert!(w.run_until(30.0, |w| w.element.position > 15.3), "{}", w.story());
+    w.pause();
+    w.run_for(120.0);
+    let videos = w.segments_since(0).iter().filter(|s| s.starts_with("v0")).count();
+    assert!(videos < 16, "{videos}\n{}", w.story());
+    w.play();
+    w.play_to_end(700.0);
+    assert_eq!(w.played('v').len(), 15_000 - 100, "{}", w.story());
 }
 
 #[test]

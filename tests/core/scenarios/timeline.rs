@@ -103,20 +103,85 @@ fn three_periods_and_a_seek_back_to_the_first() {
     assert_eq!(w.errors(), []);
 }
 
+/// Takes the set `id` out of a period of the manifest, or puts `other` in its place.
+fn replace_set(site: &mut crate::sim::site::Site, period: usize, id: u32, other: &str) {
+    let text = site.text(MPD);
+    let at = text.find(&format!("<Period id=\"p{period}\"")).unwrap();
+    let from = at + text[at..].find(&format!("<AdaptationSet id=\"{id}\"")).unwrap();
+    let to = from + text[from..].find("</AdaptationSet>").unwrap() + "</AdaptationSet>".len();
+    site.put(MPD, "application/dash+xml", format!("{}{other}{}", &text[..from], &text[to..]));
+}
+
+/// A source that is set up anew costs the last pictures of the one before.
+fn assert_nearly_all(w: &World, parts: &[u32]) {
+    const LOST: usize = 3;
+    for (part, count) in parts.iter().enumerate() {
+        let played = w.played('v').iter().filter(|m| m.part as usize == part).count();
+        assert!(played + LOST >= *count as usize, "{part}: {played} of {count}\n{}", w.story());
+    }
+}
+
+const SUBTITLES: &str = "<AdaptationSet contentType=\"text\" mimeType=\"text/vtt\"><Representation id=\"t\" bandwidth=\"1\"><BaseURL>t.vtt</BaseURL></Representation></AdaptationSet>";
+
 #[test]
 fn a_period_without_sound_is_played_all_the_same() {
-    let mut site = Stream::simple(8.0).then(8.0, |_| {}).dash(Addressing::Number);
-    // The second period loses its audio set.
-    let text = site.text(MPD);
-    let second = text.find("<Period id=\"p1\"").unwrap();
-    let audio = second + text[second..].find("<AdaptationSet id=\"2\"").unwrap();
-    let end = audio + text[audio..].find("</AdaptationSet>").unwrap() + "</AdaptationSet>".len();
-    site.put(MPD, "application/dash+xml", format!("{}{}", &text[..audio], &text[end..]));
+    for (second, third) in [(8.0, None), (60.0, None), (8.0, Some(20.0)), (60.0, Some(20.0))] {
+        for other in ["", SUBTITLES] {
+            let parts: Vec<u32> = [8.0, second].into_iter().chain(third).map(|s| (s * 25.0) as u32).collect();
+            let stream = Stream::simple(8.0).then(second, |_| {});
+            let stream = if let Some(seconds) = third { stream.then(seconds, |_| {}) } else { stream };
+            let mut site = stream.dash(Addressing::Number);
+            replace_set(&mut site, 1, 2, other);
+            let mut w = World::new(site);
+            w.load(MPD);
+            let moved = w.run_until(120.0, |w| w.has_ended() || w.fatal().is_some());
+            assert!(moved && w.has_ended(), "{parts:?}\n{}", w.story());
+            assert_nearly_all(&w, &parts);
+            assert_eq!(w.errors(), [], "{parts:?}\n{}", w.story());
+            // Once for each change.
+            assert_eq!(w.sources_opened as usize, parts.len(), "{}", w.story());
+            let sound = w.played('a').iter().map(|m| m.part).max();
+            assert_eq!(sound, Some(if third.is_some() { 2 } else { 0 }), "{}", w.story());
+        }
+    }
+}
+
+#[test]
+fn a_seek_goes_to_a_period_without_sound_and_back() {
+    let mut site = Stream::simple(60.0).then(60.0, |_| {}).dash(Addressing::Number);
+    replace_set(&mut site, 1, 2, "");
     let mut w = World::new(site);
     w.load(MPD);
-    let moved = w.run_until(60.0, |w| w.has_ended() || w.fatal().is_some());
-    assert!(moved && w.has_ended(), "{}", w.story());
-    w.assert_played_all('v', &[200, 200]);
+    w.run_for(5.0);
+    assert!(w.seek_lands(90.0, 5.0, 3), "{}", w.story());
+    w.run_for(3.0);
+    assert!(w.element.position > 92.0, "{}", w.story());
+    assert!(w.seek_lands(20.0, 5.0, 3), "{}", w.story());
+    w.play_to_end(110.0);
+    assert_eq!(w.errors(), [], "{}", w.story());
+    assert!(w.played('a').len() > 1000, "{}", w.story());
+}
+
+#[test]
+fn sound_that_begins_with_a_period_is_heard() {
+    let mut site = Stream::simple(20.0).then(20.0, |_| {}).dash(Addressing::Number);
+    replace_set(&mut site, 0, 2, "");
+    let mut w = World::new(site);
+    w.load(MPD);
+    w.play_to_end(60.0);
+    assert_nearly_all(&w, &[500, 500]);
+    assert!(w.played('a').len() > 800, "{}", w.story());
+}
+
+#[test]
+fn a_period_of_which_nothing_can_be_played_is_left_out() {
+    let mut site = Stream::simple(8.0).then(8.0, |_| {}).then(8.0, |_| {}).dash(Addressing::Number);
+    replace_set(&mut site, 1, 1, SUBTITLES);
+    replace_set(&mut site, 1, 2, SUBTITLES);
+    let mut w = World::new(site);
+    w.load(MPD);
+    w.play_to_end(40.0);
+    w.assert_played_all('v', &[200, 0, 200]);
 }
 
 #[test]

@@ -83,6 +83,8 @@ pub struct World {
     /// Bytes that each SourceBuffer takes.
     pub quota: usize,
     pub sources_opened: u32,
+    /// Seconds until a source opens.
+    pub source_opens_in: f64,
     /// The machine's clock less this one, in seconds.
     pub wall: f64,
     /// Seconds by which the machine's clock gains in each.
@@ -129,6 +131,7 @@ impl World {
             change_type: true,
             quota: usize::MAX,
             sources_opened: 0,
+            source_opens_in: 0.005,
             wall: 0.0,
             drift: 0.0,
             #[cfg(feature = "replay")]
@@ -554,7 +557,7 @@ impl World {
                 assert!(self.element.source.is_none(), "a source over a source");
                 self.sources_opened += 1;
                 self.element.attach(Source::new(self.sources_opened));
-                self.after(0.005, Later::OpenSource(self.sources_opened));
+                self.after(self.source_opens_in, Later::OpenSource(self.sources_opened));
             }
             Command::CloseSource => self.element.detach(),
             Command::CheckTypes(types) => {

@@ -34,6 +34,8 @@ pub struct Live {
     pub period: Option<f64>,
     /// With each of them the time stamps begin anew.
     pub rebased: bool,
+    /// Every other one has its sets in another order, and each has pictures of another type.
+    pub turned: bool,
     /// The encoder begins anew at this segment: numbers count from 0 again, and nothing before is listed.
     pub restart: Option<usize>,
     /// So do the time stamps then.
@@ -109,6 +111,7 @@ impl Live {
             end: None,
             period: None,
             rebased: false,
+            turned: false,
             restart: None,
             renewed: false,
             late: Vec::new(),

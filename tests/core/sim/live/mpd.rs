@@ -119,7 +119,12 @@ impl Live {
         let names = self.names();
         let (pictures, sound) = names.split_at(self.stream.ladder.len());
         let sets = std::iter::once(pictures).chain(sound.chunks(1)).filter(|s| !s.is_empty());
-        for (i, names) in sets.enumerate() {
+        let mut sets: Vec<_> = sets.enumerate().collect();
+        let turned = self.turned && part % 2 == 1;
+        if turned {
+            sets.reverse();
+        }
+        for (i, names) in sets {
             let kind = if names[0].starts_with('v') { "video" } else { "audio" };
             let _ = write!(x, "<AdaptationSet id=\"{i}\" contentType=\"{kind}\" mimeType=\"{kind}/mp4\"");
             if kind == "audio" {
@@ -142,7 +147,11 @@ impl Live {
                     x,
                     "<Representation id=\"{name}\" bandwidth=\"{}\" codecs=\"{}\">",
                     track.bandwidth,
-                    track.codec.name()
+                    if self.turned && kind == "video" {
+                        format!("avc1.6400{:02x}", 20 + part).into()
+                    } else {
+                        track.codec.name()
+                    }
                 );
                 self.template(x, name, &track, now);
                 x.push_str("</Representation>");
