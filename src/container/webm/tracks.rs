@@ -26,7 +26,7 @@ pub(super) struct Track {
     pub info: TrackInfo,
     /// CodecDelay, in nanoseconds.
     delay: u64,
-    /// Nanoseconds per frame, where the header tells.
+    /// Nanoseconds per frame, nominally, where the header tells.
     pub default_duration: Option<u64>,
     /// Whether the frames are given out.
     pub wanted: bool,
@@ -370,6 +370,12 @@ impl Track {
         };
         self.resolved |= resolved.is_some();
         resolved.is_some()
+    }
+
+    /// Nanoseconds of each frame of a block with so many, as the header tells. Not of a picture by itself: DefaultDuration is nominal (RFC 9559
+    /// §5.1.4.1.13), muxers write it of varying rates too, and a picture stays until the next one.
+    pub fn told_duration(&self, frames: u64) -> Option<u64> {
+        self.default_duration.filter(|_| frames > 1 || self.info.kind == TrackKind::Audio)
     }
 
     /// Nanoseconds of a frame, as its first bytes tell; of Vorbis, in the order of the frames.
