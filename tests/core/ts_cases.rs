@@ -514,6 +514,18 @@ fn a_segment_without_program_map_is_refused() {
 }
 
 #[test]
+fn tables_whose_checksums_were_never_written_are_believed() {
+    let mut mux = Mux::new(&[(0x1b, VIDEO)]);
+    for table in mux.out.chunks_mut(188) {
+        let end = 8 + usize::from(table[7]);
+        table[end - 4..end].fill(0);
+    }
+    let idr = slice(0x65, true, 300, 1);
+    mux.pes(VIDEO, Some((0, 0)), false, 184, &annex_b(&[SPS, PPS, &idr], true));
+    assert_eq!(samples(&read(&mux.out), VIDEO).len(), 1);
+}
+
+#[test]
 fn reset_forgets_what_is_pending_and_keeps_the_map() {
     let mut mux = Mux::new(&[(0x1b, VIDEO)]);
     let idr = slice(0x65, true, 300, 1);
