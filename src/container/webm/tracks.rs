@@ -470,7 +470,7 @@ mod tests {
         assert_eq!(codec("A_OPUS", &[]), "opus");
         assert_eq!(codec("A_AAC", &[0x12, 0x10]), "mp4a.40.2");
         assert_eq!(codec("A_AAC/MPEG4/LC/SBR", &[]), "mp4a.40.5");
-        assert_eq!(codec("A_AAC/MPEG2/MAIN", &[]), "mp4a.40.1");
+        assert_eq!(codec("A_AAC/MPEG2/MAIN", &[]), "mp4a.40.2");
         assert_eq!(codec("A_DTS", &[]), "A_DTS");
     }
 
