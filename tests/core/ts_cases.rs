@@ -209,6 +209,20 @@ fn pictures_are_split_by_their_slices_however_packets_and_start_codes_fall() {
 }
 
 #[test]
+fn prefix_units_of_scalable_video_part_no_slices() {
+    // In front of each slice of the base layer (H.264 §7.4.2.12).
+    let prefix: &[u8] = &[0x6e, 0xc0, 0x80, 0x07];
+    let (top, bottom) = (slice(0x65, true, 300, 1), slice(0x65, false, 300, 2));
+    let mut mux = Mux::new(&[(0x1b, VIDEO)]);
+    for time in [0, 3600] {
+        let picture = annex_b(&[AUD, SPS, PPS, prefix, &top, prefix, &bottom], true);
+        mux.pes(VIDEO, Some((time, time)), false, 184, &picture);
+    }
+    let hashes: Vec<_> = samples(&read(&mux.out), VIDEO).iter().map(|s| s.1).collect();
+    assert_eq!(hashes, [hash(&length_prefixed(&[&top, &bottom])); 2]);
+}
+
+#[test]
 fn a_picture_is_given_out_when_the_next_begins() {
     let mut mux = Mux::new(&[(0x1b, VIDEO)]);
     let idr = slice(0x65, true, 2000, 1);
