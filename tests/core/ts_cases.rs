@@ -268,6 +268,20 @@ fn a_lost_packet_costs_one_picture_and_a_repeated_one_nothing() {
 }
 
 #[test]
+fn a_picture_goes_on_behind_the_length_that_its_packet_tells() {
+    // Told modulo 65536, as some multiplexers do.
+    let mut mux = Mux::new(&[(0x1b, VIDEO)]);
+    let pictures = [slice(0x65, true, 70_000, 1), slice(0x41, true, 300, 2)];
+    for (time, picture) in [0, 3600].into_iter().zip(&pictures) {
+        mux.pes(VIDEO, Some((time, time)), true, 184, &annex_b(&[SPS, PPS, picture], true));
+    }
+    let calls = read(&mux.out);
+    let hashes: Vec<_> = samples(&calls, VIDEO).iter().map(|s| s.1).collect();
+    assert_eq!(hashes, pictures.map(|p| hash(&length_prefixed(&[&p]))));
+    assert!(warnings(&calls).is_empty(), "{:?}", warnings(&calls));
+}
+
+#[test]
 fn changed_parameter_sets_make_a_new_track_at_a_key_frame_and_stay_in_band_elsewhere() {
     let mut mux = Mux::new(&[(0x1b, VIDEO)]);
     let (idr, p) = (slice(0x65, true, 50, 1), slice(0x41, true, 50, 2));
