@@ -250,11 +250,13 @@ impl AudioSpecificConfig {
         if self.ps { 2 } else { channel_count(self.channel_config).unwrap_or(self.element_channels) }
     }
 
-    /// The RFC 6381 codec string: `mp4a.40.2`, `.5` with SBR, `.29` with PS too.
+    /// The RFC 6381 codec string: `mp4a.40.2`, `.5` with SBR, `.29` with PS too. Main, SSR and LTP go by the name of LC: browsers refuse
+    /// theirs, and their decoders take more than they name.
     pub fn codec_string(&self) -> String {
         let object_type = match (self.sbr_rate, self.ps) {
             (_, true) => 29,
             (Some(_), false) => 5,
+            (None, false) if self.object_type < 5 => 2,
             (None, false) => self.object_type,
         };
         let mut s = String::from("mp4a.40.");
@@ -424,6 +426,17 @@ mod tests {
         let c = AudioSpecificConfig::parse(&[0x13, 0x08, 0x56, 0xe5, 0x9d, 0x48, 0x80]).unwrap();
         assert_eq!((c.sbr_rate, c.ps, c.channels()), (Some(48000), true, 2));
         assert_eq!(c.codec_string(), "mp4a.40.29");
+    }
+
+    #[test]
+    fn what_every_decoder_of_aac_takes_is_named_as_lc() {
+        // AAC Main, SSR and LTP at 44.1 kHz.
+        for config in [[0x0a, 0x10], [0x1a, 0x10], [0x22, 0x10]] {
+            let read = AudioSpecificConfig::parse(&config).unwrap();
+            assert_eq!((read.codec_string().as_str(), read.to_bytes()), ("mp4a.40.2", config.to_vec()));
+        }
+        let xhe = AudioSpecificConfig::parse(&[0xf9, 0x46, 0x40]).unwrap();
+        assert_eq!(xhe.codec_string(), "mp4a.40.42");
     }
 
     #[test]

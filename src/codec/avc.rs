@@ -22,8 +22,8 @@ pub mod nal {
     pub const FILLER: u8 = 12;
     /// Sequence parameter set extension.
     pub const SPS_EXT: u8 = 13;
-    /// Prefix NAL unit; 14 to 18 may begin an access unit.
-    pub const PREFIX: u8 = 14;
+    /// Subset sequence parameter set; 15 to 18 may begin an access unit.
+    pub const SUBSET_SPS: u8 = 15;
     /// Last of the types that may begin an access unit.
     pub const RESERVED_18: u8 = 18;
 }

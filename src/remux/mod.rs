@@ -476,6 +476,7 @@ impl Sink for Muxer {
             && old.codec_private == info.codec_private;
         let chosen = chosen.filter(|w| w.carries(&info)).or_else(|| Wrapping::of(&info));
         let wrapping = chosen.unwrap_or(run.wrapping);
+        let recounted = old.timescale != info.timescale;
         if same_init || run.samples.is_empty() {
             run.generation += u32::from(!same_init);
             run.info = info;
@@ -486,6 +487,11 @@ impl Sink for Muxer {
             let partial = run.buffer.split_off(run.done.min(run.buffer.len()));
             next.payload().extend_from_slice(&partial);
             state.runs.push(next);
+        }
+        if recounted {
+            // What it remembers is in ticks of another length.
+            state.clock = Clock::default();
+            state.opening = Opening::default();
         }
         if state.runs.len() == 1 {
             self.infos[index].clone_from(&state.runs[0].info);

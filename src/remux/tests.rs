@@ -421,3 +421,20 @@ fn short_sound_whose_times_are_rounded_to_milliseconds_is_not_dropped() {
     }
     assert_eq!((count, m.take_asides().len()), (600, 0));
 }
+
+#[test]
+fn sound_that_goes_on_in_other_ticks_is_not_dropped() {
+    let mut m = Muxer::new();
+    m.tracks_complete();
+    // A jingle of three seconds, and the next link of the chain.
+    for (rate, frames) in [(48_000, 0..150), (44_100, 150..200), (48_000, 200..250)] {
+        m.track(info(TrackKind::Audio, rate));
+        let ticks = rate / 50;
+        for i in frames {
+            let dts = i * Ticks::from(ticks);
+            add(&mut m, dts, dts, Some(ticks), b"frame");
+        }
+    }
+    let counts: Vec<_> = std::iter::from_fn(|| m.take_fragment(VIDEO, true)).map(|f| f.samples).collect();
+    assert_eq!((counts, m.take_asides(), m.take_warnings()), (vec![150, 50, 50], vec![], vec![]));
+}

@@ -209,6 +209,20 @@ fn pictures_are_split_by_their_slices_however_packets_and_start_codes_fall() {
 }
 
 #[test]
+fn prefix_units_of_scalable_video_part_no_slices() {
+    // In front of each slice of the base layer (H.264 §7.4.2.12).
+    let prefix: &[u8] = &[0x6e, 0xc0, 0x80, 0x07];
+    let (top, bottom) = (slice(0x65, true, 300, 1), slice(0x65, false, 300, 2));
+    let mut mux = Mux::new(&[(0x1b, VIDEO)]);
+    for time in [0, 3600] {
+        let picture = annex_b(&[AUD, SPS, PPS, prefix, &top, prefix, &bottom], true);
+        mux.pes(VIDEO, Some((time, time)), false, 184, &picture);
+    }
+    let hashes: Vec<_> = samples(&read(&mux.out), VIDEO).iter().map(|s| s.1).collect();
+    assert_eq!(hashes, [hash(&length_prefixed(&[&top, &bottom])); 2]);
+}
+
+#[test]
 fn a_picture_is_given_out_when_the_next_begins() {
     let mut mux = Mux::new(&[(0x1b, VIDEO)]);
     let idr = slice(0x65, true, 2000, 1);
@@ -251,6 +265,20 @@ fn a_lost_packet_costs_one_picture_and_a_repeated_one_nothing() {
     let calls = read(&repeated);
     assert_eq!(samples(&calls, VIDEO), whole);
     assert!(warnings(&calls).is_empty());
+}
+
+#[test]
+fn a_picture_goes_on_behind_the_length_that_its_packet_tells() {
+    // Told modulo 65536, as some multiplexers do.
+    let mut mux = Mux::new(&[(0x1b, VIDEO)]);
+    let pictures = [slice(0x65, true, 70_000, 1), slice(0x41, true, 300, 2)];
+    for (time, picture) in [0, 3600].into_iter().zip(&pictures) {
+        mux.pes(VIDEO, Some((time, time)), true, 184, &annex_b(&[SPS, PPS, picture], true));
+    }
+    let calls = read(&mux.out);
+    let hashes: Vec<_> = samples(&calls, VIDEO).iter().map(|s| s.1).collect();
+    assert_eq!(hashes, pictures.map(|p| hash(&length_prefixed(&[&p]))));
+    assert!(warnings(&calls).is_empty(), "{:?}", warnings(&calls));
 }
 
 #[test]
@@ -511,6 +539,18 @@ fn a_segment_without_program_map_is_refused() {
     demuxer.push(&mux.out, &mut Recorder::default()).unwrap();
     let error = demuxer.finish(&mut Recorder::default()).unwrap_err();
     assert_eq!(error.code.as_str(), "MEDIA_MALFORMED");
+}
+
+#[test]
+fn tables_whose_checksums_were_never_written_are_believed() {
+    let mut mux = Mux::new(&[(0x1b, VIDEO)]);
+    for table in mux.out.chunks_mut(188) {
+        let end = 8 + usize::from(table[7]);
+        table[end - 4..end].fill(0);
+    }
+    let idr = slice(0x65, true, 300, 1);
+    mux.pes(VIDEO, Some((0, 0)), false, 184, &annex_b(&[SPS, PPS, &idr], true));
+    assert_eq!(samples(&read(&mux.out), VIDEO).len(), 1);
 }
 
 #[test]

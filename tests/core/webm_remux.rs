@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use millrace::container::mp4::FragmentDemuxer;
 use millrace::container::webm::WebmDemuxer;
 use millrace::container::{Demuxer, Sample, Sink, TrackId, TrackInfo, TrackKind};
 use millrace::remux::{Fragment, Muxer, Wrapping};
 use millrace::time::Timescale;
 
 use crate::support::{Random, Recorder};
-use crate::webm_files::{ffprobe, fixture, tracks, whole};
+use crate::webm_files::{built, element, ffprobe, fixture, tracks, whole};
 
 fn take(muxer: &mut Muxer, flush: bool, out: &mut Vec<(TrackId, Vec<u8>, Vec<Fragment>)>) {
     for info in muxer.tracks().to_vec() {
@@ -201,4 +202,22 @@ fn times_are_exact_where_the_scale_can_be_and_never_drift() {
     let all = times(1000, [-40, 0, 40, 80, 100_000, 100_040, 60, 100].into_iter());
     let read: Vec<_> = all.iter().map(|t| (t.1 * 1000.0).round() as i64).collect();
     assert_eq!(read, [0, 0, 40, 80, 100_000, 100_040, 60, 100]);
+}
+
+#[test]
+fn pictures_last_until_the_next_whatever_duration_the_header_names() {
+    // The header names 30 pictures a second, as ffmpeg writes it of any rate.
+    let nominal = element(&[0x23, 0xe3, 0x83], &33_333_333u32.to_be_bytes());
+    let block = |time: u16| {
+        let [high, low] = time.to_be_bytes();
+        element(&[0xa3], &[0x81, high, low, 0x80, 1, 2, 3, 4])
+    };
+    let file = built(&fixture("av1-flac.mkv"), &nominal, &[0, 33, 67, 267, 300, 2300].map(block));
+    let out = remux(&file, 10, |_| {});
+    let [(id, init, fragments)] = &out[..] else { panic!("one track") };
+    let bytes = fragments.iter().fold(init.clone(), |all, f| [&all, f.bytes()].concat());
+    let mut back = Recorder::default();
+    FragmentDemuxer::new().push(&bytes, &mut back).unwrap();
+    let read: Vec<_> = back.samples(*id).iter().map(|(s, _)| (s.pts, s.duration.unwrap())).collect();
+    assert_eq!(read, [(0, 33), (33, 34), (67, 200), (267, 33), (300, 2000), (2300, 2000)]);
 }

@@ -152,6 +152,12 @@ fn audio<'a>(body: &'a [u8], entry: &mut Entry) -> Option<&'a [u8]> {
 fn codec(format: &FourCc, children: &[u8], entry: &mut Entry) -> String {
     let config = |name: &FourCc| find(children, name).map(|b| b.body);
     let name = || String::from_utf8_lossy(format).trim_end().to_owned();
+    #[cfg(feature = "progressive")]
+    if let b"dvh1" | b"dvhe" | b"dva1" | b"dvav" = format
+        && let Some(name) = config(b"dvcC").or(config(b"dvvC")).and_then(|c| dolby_vision(format, c))
+    {
+        return name;
+    }
     let precise = match format {
         b"avc1" | b"avc2" | b"avc3" | b"avc4" => config(b"avcC").and_then(|c| avc(format, c)),
         b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => config(b"hvcC").and_then(|c| hevc(format, c)),
@@ -222,6 +228,19 @@ fn avc(format: &FourCc, config: &[u8]) -> Option<String> {
 /// `hvc1.1.6.L93.B0` from HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §8.3.3.1).
 fn hevc(format: &FourCc, config: &[u8]) -> Option<String> {
     Some(ProfileTierLevel::from_bytes(config.get(1..)?.first_chunk()?).codec_string(format))
+}
+
+/// `dvh1.05.06` from DOVIDecoderConfigurationRecord (Dolby Vision Streams Within the ISO Base Media File Format §3.2): behind two bytes of
+/// version, seven bits of profile and six of level.
+#[cfg(feature = "progressive")]
+fn dolby_vision(format: &FourCc, config: &[u8]) -> Option<String> {
+    let fields = u16::from_be_bytes(*config.get(2..)?.first_chunk()?);
+    let decimal = |n: u16| [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8].map(char::from);
+    let mut out = start(format);
+    out.extend(decimal(fields >> 9));
+    out.push('.');
+    out.extend(decimal(fields >> 3 & 63));
+    Some(out)
 }
 
 /// One descriptor of ISO/IEC 14496-1 §7.2.2: its tag and its body.
@@ -334,6 +353,19 @@ mod tests {
         let high_tier = [1, 0xa2, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 120];
         assert_eq!(hevc(b"hev1", &high_tier).as_deref(), Some("hev1.B2.4.H120"));
         assert_eq!(hevc(b"hvc1", &main[..12]), None);
+    }
+
+    #[cfg(feature = "progressive")]
+    #[test]
+    fn dolby_vision_is_named_by_profile_and_level() {
+        let hvcc = [&[0, 0, 0, 21][..], b"hvcC", &[1, 1, 0x60, 0, 0, 0, 0xb0, 0, 0, 0, 0, 0, 93]].concat();
+        // Profile 5, level 6.
+        let dvcc = [&[0, 0, 0, 14][..], b"dvcC", &[1, 0, 0x0a, 0x35, 0x10, 0]].concat();
+        let both = [&hvcc[..], &dvcc].concat();
+        assert_eq!(codec(b"dvh1", &both, &mut entry()), "dvh1.05.06");
+        assert_eq!(codec(b"dva1", &dvcc, &mut entry()), "dva1.05.06");
+        assert_eq!(codec(b"dvhe", &hvcc, &mut entry()), "dvhe.1.6.L93.B0");
+        assert_eq!(codec(b"hvc1", &both, &mut entry()), "hvc1.1.6.L93.B0");
     }
 
     #[cfg(feature = "progressive")]

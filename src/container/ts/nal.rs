@@ -64,9 +64,9 @@ fn classify(codec: Codec, head: &[u8]) -> Class {
             3 | 4 => Class::More,
             nal::SPS | nal::PPS => Class::Set,
             nal::SEI => Class::Sei,
-            // Delimiters have done their work with the start codes' end; SVC and MVC units are not for base decoders; filler
-            // and ends of sequence mean nothing in samples.
-            nal::AUD | nal::PREFIX..=nal::RESERVED_18 => Class::Before,
+            // Delimiters have done their work with the start codes' end; SVC and MVC units are not for base decoders, and prefix
+            // units come between slices too; filler and ends of sequence mean nothing in samples.
+            nal::AUD | nal::SUBSET_SPS..=nal::RESERVED_18 => Class::Before,
             _ => Class::Nothing,
         };
     }

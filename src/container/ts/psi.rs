@@ -11,6 +11,8 @@ pub struct SectionReader {
     pending: Vec<u8>,
     /// The start of a section was seen and nothing was lost since.
     in_sync: bool,
+    /// A section has had the right CRC. Until then those with a wrong one are taken too: some multiplexers write a constant.
+    checked: bool,
 }
 
 impl SectionReader {
@@ -20,7 +22,7 @@ impl SectionReader {
         self.in_sync = false;
     }
 
-    /// Takes the payload of one packet and gives every section that it completes, CRC checked. `Err` tells of a section
+    /// Takes the payload of one packet and gives every section that it completes. `Err` tells of a section
     /// that is damaged.
     pub fn push(
         &mut self,
@@ -69,7 +71,9 @@ impl SectionReader {
                 break;
             }
             let Some(bytes) = self.pending.get(used..used + size) else { break };
-            if crc32(bytes) == 0 {
+            let right = crc32(bytes) == 0;
+            self.checked |= right;
+            if right || !self.checked {
                 section(bytes);
             } else {
                 result = Err("a section fails its CRC");
@@ -236,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flipped_bit_is_told_and_the_section_not_given() {
+    fn a_flipped_bit_is_told_and_the_section_not_given_where_checksums_are_right() {
         let good = section(0, 1, &[0, 1, 0xe1, 0]);
         for bit in 24..good.len() * 8 {
             let mut bytes = vec![0];
@@ -244,8 +248,10 @@ mod tests {
             bytes[1 + bit / 8] ^= 1 << (bit % 8);
             let mut reader = SectionReader::default();
             let mut seen = 0;
+            assert!(reader.push(true, &[&[0], &good[..]].concat(), &mut |_| seen += 1).is_ok());
+            reader.reset();
             assert!(reader.push(true, &bytes, &mut |_| seen += 1).is_err());
-            assert_eq!(seen, 0);
+            assert_eq!(seen, 1);
         }
     }
 }

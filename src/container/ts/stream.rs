@@ -337,7 +337,11 @@ impl Stream {
             Pes::Body(Some(left)) => {
                 let n = payload.len().min(*left);
                 *left -= n;
-                &payload[..n]
+                match self.reader {
+                    // Some multiplexers tell the lengths of large pictures modulo 65536.
+                    Reader::Nal(_) => payload,
+                    _ => &payload[..n],
+                }
             }
             Pes::Skip | Pes::Header(_) => return,
         };

@@ -26,7 +26,7 @@ pub(super) struct Track {
     pub info: TrackInfo,
     /// CodecDelay, in nanoseconds.
     delay: u64,
-    /// Nanoseconds per frame, where the header tells.
+    /// Nanoseconds per frame, nominally, where the header tells.
     pub default_duration: Option<u64>,
     /// Whether the frames are given out.
     pub wanted: bool,
@@ -42,6 +42,8 @@ pub(super) struct Track {
     /// Of Vorbis, which has durations that follow from neighbours.
     vorbis: Option<Box<vorbis::Headers>>,
     previous_block: u32,
+    /// Nanoseconds of a frame of AAC, where all have 1024 samples.
+    aac_frame: Option<u64>,
     sample_aspect: (u16, u16),
     /// Primaries, transfer, matrix; range: of VP9, whose keyframes tell less.
     color: [u8; 3],
@@ -178,6 +180,7 @@ pub(super) fn track(entry: &[u8], timescale: Timescale) -> Option<Track> {
         reorder: None,
         vorbis: None,
         previous_block: 0,
+        aac_frame: None,
         sample_aspect,
         color,
     };
@@ -325,6 +328,10 @@ impl Track {
         let told = AudioSpecificConfig::parse(private);
         let config = told.unwrap_or(made);
         let bytes = if told.is_some() { private.to_vec() } else { made.to_bytes() };
+        // At the rate of the core, whatever SBR makes of it.
+        self.aac_frame = matches!(config.object_type, 1..=4)
+            .then(|| samples_ns(aac::FRAME_SAMPLES, config.sampling_rate))
+            .flatten();
         // Longer ones than any decoder needs would not fit into the descriptors.
         let Some(bytes) = bytes.get(..bytes.len().min(64)) else { return };
         let info = &mut self.info;
@@ -372,6 +379,12 @@ impl Track {
         resolved.is_some()
     }
 
+    /// Nanoseconds of each frame of a block with so many, as the header tells. Not of a picture by itself: DefaultDuration is nominal (RFC 9559
+    /// §5.1.4.1.13), muxers write it of varying rates too, and a picture stays until the next one.
+    pub fn told_duration(&self, frames: u64) -> Option<u64> {
+        self.default_duration.filter(|_| frames > 1 || self.info.kind == TrackKind::Audio)
+    }
+
     /// Nanoseconds of a frame, as its first bytes tell; of Vorbis, in the order of the frames.
     pub fn frame_duration(&mut self, frame: &[u8]) -> Option<u64> {
         let rate = self.info.sample_rate;
@@ -395,11 +408,7 @@ impl Track {
                 // An access unit of E-AC-3 has six blocks, in one or more syncframes.
                 samples_ns(header.samples.max(crate::codec::ac3::UNIT_SAMPLES), header.sampling_rate)
             }
-            codec if codec.starts_with("mp4a.40.") => {
-                let core = if codec == "mp4a.40.2" { rate } else { rate / 2 };
-                samples_ns(aac::FRAME_SAMPLES, core)
-            }
-            _ => None,
+            _ => self.aac_frame,
         }
     }
 
@@ -445,13 +454,17 @@ fn hevc_config(private: &[u8]) -> Option<(hevc::ProfileTierLevel, bool, Option<u
 mod tests {
     use super::*;
 
-    fn codec(codec_id: &str, private: &[u8]) -> String {
+    fn read(codec_id: &str, private: &[u8]) -> Track {
         let mut entry = vec![0xd7, 0x81, 1, 0x83, 0x81, if codec_id.starts_with('V') { 1 } else { 2 }];
         entry.extend([0x86, 0x80 | codec_id.len() as u8]);
         entry.extend_from_slice(codec_id.as_bytes());
         entry.extend([0x63, 0xa2, 0x80 | private.len() as u8]);
         entry.extend_from_slice(private);
-        track(&entry, Timescale::MPEG).unwrap().info.codec
+        track(&entry, Timescale::MPEG).unwrap()
+    }
+
+    fn codec(codec_id: &str, private: &[u8]) -> String {
+        read(codec_id, private).info.codec
     }
 
     #[test]
@@ -464,8 +477,20 @@ mod tests {
         assert_eq!(codec("A_OPUS", &[]), "opus");
         assert_eq!(codec("A_AAC", &[0x12, 0x10]), "mp4a.40.2");
         assert_eq!(codec("A_AAC/MPEG4/LC/SBR", &[]), "mp4a.40.5");
-        assert_eq!(codec("A_AAC/MPEG2/MAIN", &[]), "mp4a.40.1");
+        assert_eq!(codec("A_AAC/MPEG2/MAIN", &[]), "mp4a.40.2");
         assert_eq!(codec("A_DTS", &[]), "A_DTS");
+    }
+
+    #[test]
+    fn frames_of_aac_last_1024_samples_of_the_core() {
+        let duration = |private: &[u8]| read("A_AAC", private).frame_duration(&[0; 8]);
+        let samples = |rate| samples_ns(1024, rate);
+        assert_eq!(duration(&[0x12, 0x10]), samples(44_100));
+        assert_eq!(duration(&[0x0a, 0x10]), samples(44_100), "AAC Main");
+        assert_eq!(duration(&[0x2b, 0x11, 0x88, 0x00]), samples(24_000), "SBR");
+        assert_eq!(duration(&[0x29, 0x91, 0x88, 0x00]), samples(48_000), "downsampled SBR");
+        // ELD and xHE-AAC have others, which the configuration tells farther on.
+        assert_eq!([&[0xf8, 0xe6, 0x40], &[0xf9, 0x46, 0x40]].map(|c| duration(c)), [None; 2]);
     }
 
     #[test]

@@ -250,13 +250,11 @@ fn picture_size() -> Vec<u8> {
 }
 
 /// The initialization segment of pictures in WebM.
-pub fn webm_init(video: &Track) -> Vec<u8> {
-    let frame = 1_000_000_000 / video.fps;
-    let rest = [element(&[0x23, 0xe3, 0x83], &frame.to_be_bytes()), picture_size()].concat();
-    matroska_head(b"webm", &[track_entry(1, 1, b"V_VP8", &rest)])
+pub fn webm_init() -> Vec<u8> {
+    matroska_head(b"webm", &[track_entry(1, 1, b"V_VP8", &picture_size())])
 }
 
-/// A media segment of pictures in WebM: one cluster.
+/// A media segment of pictures in WebM: one cluster, of groups, which tell the durations that the model of the element asks for.
 pub fn webm_segment(video: &Track, from: u32, to: u32) -> Vec<u8> {
     let ms = |ticks: i64| ticks * 1000 / i64::from(video.timescale());
     let frames = video.frames(from, to);
@@ -264,8 +262,13 @@ pub fn webm_segment(video: &Track, from: u32, to: u32) -> Vec<u8> {
     let mut content = element(&[0xe7], &start.to_be_bytes());
     for frame in &frames {
         let relative = ((ms(frame.pts) - start) as i16).to_be_bytes();
-        let head = [0x81, relative[0], relative[1], if frame.sync { 0x80 } else { 0 }];
-        content.extend(element(&[0xa3], &[&head[..], &frame.payload()].concat()));
+        let head = [0x81, relative[0], relative[1], 0];
+        let mut group = element(&[0xa1], &[&head[..], &frame.payload()].concat());
+        group.extend(element(&[0x9b], &ms(frame.duration.into()).to_be_bytes()));
+        if !frame.sync {
+            group.extend(element(&[0xfb], &[0xff]));
+        }
+        content.extend(element(&[0xa0], &group));
     }
     element(&[0x1f, 0x43, 0xb6, 0x75], &content)
 }

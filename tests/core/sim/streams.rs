@@ -320,7 +320,7 @@ impl Stream {
         site.edit(MPD, &this.parts[0].video.name(), "vp8");
         for (name, track) in this.tracks() {
             let folder = format!("{ROOT}{name}/{}/", track.part);
-            site.put(&format!("{folder}init.mp4"), "video/webm", super::files::webm_init(&track));
+            site.put(&format!("{folder}init.mp4"), "video/webm", super::files::webm_init());
             for n in 0..this.count(track.part as usize) {
                 let (from, to) = this.frames_of(&track, n);
                 site.put(

@@ -135,7 +135,7 @@ impl WebmDemuxer {
         let Some(track) = self.tracks.get_mut(head.track) else { return };
         let buffer = sink.buffer(track.info.id);
         let own = track.frame_duration(&buffer[buffer.len().saturating_sub(size as usize)..]);
-        let duration = match (duration, track.default_duration.or(own)) {
+        let duration = match (duration, track.told_duration(1).or(own)) {
             (Some(units), _) => Some(units.saturating_mul(factor)),
             (None, Some(ns)) => u64::try_from(tracks::ticks(ns, timescale)).ok(),
             (None, None) => None,
@@ -161,7 +161,7 @@ impl WebmDemuxer {
         let count = frames.len() as u64;
         let mut restored = Vec::new();
         // In units of the file, rounded once for the whole block.
-        let told = duration.or_else(|| Some(track.default_duration?.saturating_mul(count) / scale));
+        let told = duration.or_else(|| Some(track.told_duration(count)?.saturating_mul(count) / scale));
 
         let mut elapsed = 0u64;
         // A few bytes can be the compressed form of megabytes, and a block has up to 256 frames.
@@ -232,7 +232,9 @@ fn give(
     sink: &mut dyn Sink,
 ) {
     let sync = head.keyframe || track.info.kind == TrackKind::Audio;
-    let usual = duration.filter(|d| *d > 0).map_or(Ticks::from(timescale.get()) / 25, Ticks::from).max(1);
+    let nominal = || track.default_duration.map(|ns| tracks::ticks(ns, timescale));
+    let usual = duration.map(Ticks::from).or_else(nominal).filter(|d| *d > 0);
+    let usual = usual.unwrap_or(Ticks::from(timescale.get()) / 25).max(1);
     let dts = track.reorder.as_mut().map_or(pts, |r| r.place(pts, sync, usual));
     let id: TrackId = track.info.id;
     sink.sample(id, Sample { dts, pts, duration, sync, size });
