@@ -118,6 +118,39 @@ fn elements_that_resolve_to_nothing_are_not_there() {
 }
 
 #[test]
+fn sets_and_representations_for_trick_modes_are_not_for_playback() {
+    let trick =
+        |name: &str| format!("<{name} schemeIdUri=\"http://dashif.org/guidelines/trickmode\" value=\"1\"/>");
+    let rep = |id: &str, inside: &str| {
+        format!("<Representation id=\"{id}\" bandwidth=\"1\">{inside}</Representation>")
+    };
+    use ContentType::{Other, Video};
+    for name in ["EssentialProperty", "SupplementalProperty"] {
+        for (set, one, two, content, count) in [
+            ("", "", "", Video, 2),
+            (&*trick(name), "", "", Other, 2),
+            ("", "", &*trick(name), Video, 1),
+            ("", &trick(name), &trick(name), Other, 2),
+        ] {
+            let p = read(&root(&format!(
+                "<Period><AdaptationSet contentType=\"video\"><SegmentTemplate media=\"$RepresentationID$-$Number$\" duration=\"4\"/>\
+                 {set}{}{}</AdaptationSet></Period>",
+                rep("1", one),
+                rep("2", two)
+            )));
+            let found = &p.periods[0].sets[0];
+            assert_eq!(
+                (found.content, found.representations.len()),
+                (content, count),
+                "{name} {set} {one} {two}"
+            );
+            assert_eq!(found.roles.iter().any(|r| r == "trickmode"), content == Other);
+            assert_eq!(p.warnings, Vec::<String>::new());
+        }
+    }
+}
+
+#[test]
 fn of_decimal_numbers_the_whole_part_is_taken_where_integers_are_due() {
     let list = mpd(
         EIGHT,
