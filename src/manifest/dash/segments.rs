@@ -153,6 +153,7 @@ fn template(
     let mut offset = ticks(template.presentationTimeOffset)?;
     let mut start_number = template.startNumber.unwrap_or(1);
     let mut runs: Rc<Vec<TimelineRun>>;
+    let mut carried_on = None;
     if let Some(at) = timeline_of(document, view) {
         let timeline = &document.timelines[at as usize];
         start_number = timeline.first_number.unwrap_or(start_number);
@@ -164,7 +165,7 @@ fn template(
             // Only `$Time$` names the segments, and @startNumber stays the same while the window moves on: numbers that need not
             // go below 0 when a later MPD begins earlier.
             if let (false, Some(first)) = (media.contains("$Number"), runs.first()) {
-                start_number = u64::try_from(first.time / first.duration).unwrap_or(0);
+                carried_on = Some(u64::try_from(first.time / first.duration).unwrap_or(0));
             }
         }
     } else {
@@ -201,7 +202,7 @@ fn template(
         media: fill(media),
         init,
         timescale,
-        start_number,
+        start_number: carried_on.unwrap_or(start_number),
         runs,
         timestamp_offset: context.period_start - timescale.seconds(offset),
         rule,
