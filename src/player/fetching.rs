@@ -231,8 +231,12 @@ impl Session {
 
     /// Goes on in another period. False if it has no set of this kind.
     fn enter_period(&mut self, ctx: &Ctx, i: usize, period: usize) -> bool {
+        // Only an MPD has other periods.
+        if !cfg!(feature = "dash") {
+            return false;
+        }
         let stream = &self.streams[i];
-        let model = self.set(stream.period, stream.set);
+        let model = Some(&stream.model);
         let Some(set) = self.pick_set(ctx, period, stream.content, model, &[]) else { return false };
         let id = self.set(period, set).map(|s| s.id.clone()).unwrap_or_default();
         let stream = &mut self.streams[i];
