@@ -76,6 +76,9 @@ pub(super) struct Question {
 
 pub(super) struct Session {
     pub url: String,
+    /// Where the manifest was asked for first.
+    #[cfg(feature = "live")]
+    pub asked: String,
     pub presentation: Presentation,
     pub requests: Requests,
     pub variables: Rc<Variables>,
@@ -158,6 +161,8 @@ impl Session {
         };
         let mut session = Self {
             url,
+            #[cfg(feature = "live")]
+            asked: request.url,
             presentation,
             requests,
             variables: Rc::new(variables),

@@ -198,6 +198,27 @@ fn a_manifest_that_says_where_it_is_next_is_read_there() {
 }
 
 #[test]
+fn a_manifest_that_is_gone_where_it_was_last_is_read_where_it_was_first() {
+    for location in [false, true] {
+        let live = Live::new().with(|l| (l.update, l.delay, l.location) = (Some(2.0), Some(12.0), location));
+        let mut w = tuned(live.clone().dash(), Config::default());
+        if !location {
+            w.fault("manifest.mpd", Fault::Redirect(MOVED), 1);
+        }
+        w.load(MPD);
+        w.run_for(10.0);
+        assert_eq!(requests_of(&w, "manifest.mpd").len(), 1);
+        w.fault("moved.mpd", Fault::Status(403), ALWAYS);
+        w.run_for(60.0);
+        assert_eq!((w.fatal(), stalls(&w)), (None, 0), "{location}: {}", w.story());
+        assert_seamless(&w, &live);
+        // It is asked there again only where the manifest still says so.
+        let asked = requests_of(&w, "moved.mpd").iter().filter(|at| **at > 20.0).count();
+        assert_eq!(asked > 0, location, "{}", w.story());
+    }
+}
+
+#[test]
 fn another_place_stands_in_without_a_stall() {
     let live =
         Live::new().with(|l| (l.update, l.delay, l.places) = (Some(2.0), Some(8.0), Live::two_places()));
