@@ -339,6 +339,24 @@ impl Session {
         self.jump(ctx, to);
     }
 
+    /// The source began anew: its numbers are those of other segments now, and only times tell what comes next.
+    #[cfg(feature = "dash")]
+    pub fn go_on_by_time(&mut self, ctx: &mut Ctx) {
+        for i in 0..self.streams.len() {
+            let cursor = self.streams[i].cursor;
+            self.cancel_stream(ctx, i);
+            self.streams[i].move_to(cursor, false);
+        }
+        // Where its times jumped back, it may be long until they come to the place that plays.
+        let position = self.playhead.position(ctx.now);
+        if self.window(ctx).is_some_and(|(_, end)| position > end + OUTSIDE) {
+            for buffer in self.buffers.iter_mut().flatten() {
+                buffer.remove(0.0, f64::INFINITY);
+            }
+            self.go_to_edge(ctx);
+        }
+    }
+
     /// Keeps the distance from the edge by the rate, and learns from stalls how large it has to be.
     fn keep_distance(&mut self, ctx: &mut Ctx) {
         if !self.live() {

@@ -343,6 +343,9 @@ impl Session {
             let clock = live.clock.now(ctx.now);
             self.presentation.advance(clock);
         }
+        if update.restarted {
+            self.go_on_by_time(ctx);
+        }
         let grown = self.window(ctx).map(|w| w.1) != edge;
         if let Some(live) = &mut self.live {
             live.refresh.idle = if grown { 0 } else { live.refresh.idle + 1 };
