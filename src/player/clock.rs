@@ -52,8 +52,8 @@ pub(super) struct ServerClock {
     interval: f64,
     ask_at: Now,
     question: Option<Question>,
-    /// A `Date` header has confirmed it.
-    dated: bool,
+    /// The last `Date` header less the shell's clock, in seconds. NaN: none; negative infinity: none since the wall clock leapt.
+    dated: f64,
     /// How often it was turned back because nothing was where it should be.
     doubts: u32,
     /// By how much the last two segments were late.
@@ -72,7 +72,7 @@ impl ServerClock {
             interval: ASK_AGAIN,
             ask_at: f64::INFINITY,
             question: None,
-            dated: false,
+            dated: f64::NAN,
             doubts: 0,
             late: [0.0; 2],
         }
@@ -109,8 +109,13 @@ impl ServerClock {
         }
     }
 
+    /// How far it is ahead of the last `Date` header.
+    fn ahead(&self) -> Seconds {
+        self.wall + self.correction - self.dated
+    }
+
     fn is_confirmed(&self) -> bool {
-        self.told || self.dated
+        self.told || self.ahead() < DATE_IS_COARSE
     }
 
     /// It is this late at the least.
@@ -121,11 +126,12 @@ impl ServerClock {
     }
 
     /// Before anything has played, a segment is not where it should be: perhaps the clock is ahead. Twice as far back each time, and not so
-    /// far that the window (`depth`) is missed.
+    /// far that the window (`depth`) is missed, or before the date that is told.
     pub fn doubt(&mut self, segment: Seconds, depth: Option<Seconds>) -> bool {
         let more = !self.is_confirmed() && self.doubts < MOST_DOUBTS;
         if more {
-            let most = depth.map_or(f64::INFINITY, |d| (d / 2.0).max(segment));
+            let depth = depth.map_or(f64::INFINITY, |d| (d / 2.0).max(segment));
+            let most = if self.dated.is_nan() { depth } else { self.ahead() };
             self.correction -= (segment * f64::from(1u32 << self.doubts)).min(most);
             self.doubts += 1;
         }
@@ -171,17 +177,23 @@ impl Session {
         clock.question = Some(Question { source, head, ticket, since: ctx.now, body: Vec::new() });
     }
 
-    /// A response has a `Date` header. It sets a clock that nobody else sets, if that is far off.
+    /// A response has a `Date` header. It sets a clock that nobody else sets, if that is far behind.
     pub fn dated(&mut self, ctx: &mut Ctx, ticket: Ticket, date: f64) {
         let Some(live) = &mut self.live else { return };
         let clock = &mut live.clock;
         let off = date - clock.now(ctx.now);
-        clock.dated = true;
+        // What comes from a cache has the date of its making (RFC 9111 §4.2.3): it tells how late it is at the least. But one may have
+        // come before the leap was seen that the wall clock made.
+        let leapt = clock.dated == f64::NEG_INFINITY;
+        clock.dated = date - ctx.now;
         // The header is cut to whole seconds: half of one is missing on average.
         if clock.question.as_ref().is_some_and(|q| q.head && q.ticket == ticket) {
             clock.question = None;
             clock.set(date + 0.5, ctx.now, ctx.now, 0.5);
-        } else if !clock.told && !clock.asks(ticket) && off.abs() > DATE_IS_COARSE {
+        } else if !clock.told
+            && !clock.asks(ticket)
+            && (off > DATE_IS_COARSE || leapt && off < -DATE_IS_COARSE)
+        {
             clock.correction += off + 0.5;
         }
     }
@@ -220,6 +232,7 @@ impl Session {
         clock.wall = self.wall;
         if leapt {
             // A sleep, or another setting of the clock, by which the correction is void.
+            clock.dated = f64::NEG_INFINITY;
             live.refresh.hurry(ctx.now);
             if std::mem::replace(&mut clock.told, false) || clock.question.is_some() {
                 self.ask_clock(ctx, 0);

@@ -261,6 +261,27 @@ fn clocks_are_asked_one_after_the_other_until_one_tells() {
 }
 
 #[test]
+fn what_comes_from_a_cache_does_not_set_the_clock_back() {
+    for (off, age) in [(0.0, 3600.0), (300.0, 0.0), (3600.0, 0.0)] {
+        let live = Live::new().with(|l| l.delay = Some(6.0));
+        let mut w = tuned(live.clone().dash(), Config::default());
+        w.wall = UNIX + off;
+        if age > 0.0 {
+            // Initialization segments, which come after what they are for.
+            w.net.aged = Some(("init", age));
+            w.fault("init", Fault::Delay(0.3), ALWAYS);
+        }
+        w.load(MPD);
+        w.run_for(60.0);
+        assert!(!w.switches().is_empty(), "{}", w.story());
+        assert_quiet(&w);
+        assert_seamless(&w, &live);
+        let behind = latency(&w, &live);
+        assert!((4.4..7.6).contains(&behind), "{off} {age}: {behind}\n{}", w.story());
+    }
+}
+
+#[test]
 fn a_clock_source_that_fails_is_passed_over_and_delays_little() {
     for fault in [Fault::Status(404), Fault::Refused, Fault::Silence, Fault::Content(b"noon")] {
         let clocks = vec!["http-iso:2014", "direct:2014"];
