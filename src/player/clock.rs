@@ -54,6 +54,8 @@ pub(super) struct ServerClock {
     question: Option<Question>,
     /// The last `Date` header less the shell's clock, in seconds. NaN: none; negative infinity: none since the wall clock leapt.
     dated: f64,
+    /// When the manifest was read, which may tell the time. `None`: the wall clock has leapt since, and the shell's perhaps stood still.
+    read_at: Option<Now>,
     /// How often it was turned back because nothing was where it should be.
     doubts: u32,
     /// By how much the last two segments were late.
@@ -73,6 +75,7 @@ impl ServerClock {
             ask_at: f64::INFINITY,
             question: None,
             dated: f64::NAN,
+            read_at: Some(now),
             doubts: 0,
             late: [0.0; 2],
         }
@@ -168,7 +171,10 @@ impl Session {
         let told = self.presentation.live.as_ref().and_then(|l| l.clocks.get(source));
         let (head, url) = match told {
             None => return,
-            Some(ClockSource::Direct(time)) => return clock.set(*time, ctx.now, ctx.now, GOOD_ENOUGH),
+            Some(ClockSource::Direct(time)) => match clock.read_at {
+                Some(at) => return clock.set(*time, at, ctx.now, GOOD_ENOUGH),
+                None => return self.ask_clock(ctx, source + 1),
+            },
             Some(ClockSource::Head(url)) => (true, url),
             Some(ClockSource::Body(url)) => (false, url),
         };
@@ -232,7 +238,7 @@ impl Session {
         clock.wall = self.wall;
         if leapt {
             // A sleep, or another setting of the clock, by which the correction is void.
-            clock.dated = f64::NEG_INFINITY;
+            (clock.dated, clock.read_at) = (f64::NEG_INFINITY, None);
             live.refresh.hurry(ctx.now);
             if std::mem::replace(&mut clock.told, false) || clock.question.is_some() {
                 self.ask_clock(ctx, 0);
@@ -240,12 +246,17 @@ impl Session {
         }
     }
 
-    /// The manifest was made before now.
-    pub fn heed_published(&mut self, ctx: &Ctx) {
-        let published =
-            self.presentation.live.as_ref().and_then(|told| date_time(told.published.as_deref()?));
-        if let (Some(time), Some(live)) = (published, &mut self.live) {
-            live.clock.at_least(time, ctx.now);
+    /// The manifest was made before now, and a time in it is that of now (ISO/IEC 23009-1 §5.8.5.7), where no other source has told.
+    pub fn heed_published(&mut self, ctx: &mut Ctx) {
+        let (Some(told), Some(live)) = (&self.presentation.live, &mut self.live) else { return };
+        let clock = &mut live.clock;
+        clock.read_at = Some(ctx.now);
+        if let Some(time) = told.published.as_deref().and_then(date_time) {
+            clock.at_least(time, ctx.now);
+        }
+        let direct = told.clocks.iter().position(|c| matches!(c, ClockSource::Direct(_)));
+        if let Some(source) = direct.filter(|_| !clock.told && clock.question.is_none()) {
+            self.ask_clock(ctx, source);
         }
     }
 

@@ -93,11 +93,8 @@ impl Session {
         // A start that was asked for is kept, far from the edge as it may be.
         live.shifted = self.wanted_start.is_some_and(|at| at >= 0.0);
         self.live = Some(Box::new(live));
+        self.ask_clock(ctx, 0);
         self.heed_published(ctx);
-        let clocks = self.presentation.live.as_ref().map_or(0, |l| l.clocks.len());
-        if clocks > 0 {
-            self.ask_clock(ctx, 0);
-        }
     }
 
     /// One round of what is live.

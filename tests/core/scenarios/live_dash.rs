@@ -281,6 +281,36 @@ fn what_comes_from_a_cache_does_not_set_the_clock_back() {
     }
 }
 
+/// ISO/IEC 23009-1 §5.8.5.7: that is when the manifest was sent.
+#[test]
+fn a_time_in_the_manifest_is_that_of_its_reading() {
+    let off = |w: &World, live: &Live| state(w).latency - (live.made_at(w.server_now()) - w.element.position);
+    for update in [None, Some(2.0)] {
+        let live = Live::new().with(|l| (l.clocks, l.update) = (vec!["direct:2014"], update));
+        let mut w = tuned(live.clone().dash(), Config { live_latency: Some(8.0), ..Config::default() });
+        w.net.dated = None;
+        w.load(MPD);
+        w.run_for(10.0);
+        w.sleep(3600.0, false);
+        w.run_for(40.0);
+        assert!(off(&w, &live).abs() < 0.2, "{update:?}: {}\n{}", off(&w, &live), w.story());
+        assert_plays(&mut w);
+        // The machine's clock is set back.
+        w.wall -= 300.0;
+        w.run_for(30.0);
+        assert!(off(&w, &live).abs() < 0.2, "{update:?}: {}\n{}", off(&w, &live), w.story());
+        assert_plays(&mut w);
+    }
+    let live = Live::new().with(|l| (l.clocks, l.delay) = (vec!["http-iso:2014", "direct:2014"], Some(8.0)));
+    let mut w = tuned(live.clone().dash(), Config::default());
+    w.net.dated = None;
+    w.fault("/time", Fault::Silence, ALWAYS);
+    w.load(MPD);
+    w.run_for(120.0);
+    assert!(off(&w, &live).abs() < 0.2, "{}\n{}", off(&w, &live), w.story());
+    assert_quiet(&w);
+}
+
 #[test]
 fn a_clock_source_that_fails_is_passed_over_and_delays_little() {
     for fault in [Fault::Status(404), Fault::Refused, Fault::Silence, Fault::Content(b"noon")] {
