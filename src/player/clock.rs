@@ -52,8 +52,10 @@ pub(super) struct ServerClock {
     interval: f64,
     ask_at: Now,
     question: Option<Question>,
-    /// A `Date` header has confirmed it.
-    dated: bool,
+    /// The last `Date` header less the shell's clock, in seconds. NaN: none; negative infinity: none since the wall clock leapt.
+    dated: f64,
+    /// When the manifest was read, which may tell the time. `None`: the wall clock has leapt since, and the shell's perhaps stood still.
+    read_at: Option<Now>,
     /// How often it was turned back because nothing was where it should be.
     doubts: u32,
     /// By how much the last two segments were late.
@@ -72,7 +74,8 @@ impl ServerClock {
             interval: ASK_AGAIN,
             ask_at: f64::INFINITY,
             question: None,
-            dated: false,
+            dated: f64::NAN,
+            read_at: Some(now),
             doubts: 0,
             late: [0.0; 2],
         }
@@ -109,8 +112,13 @@ impl ServerClock {
         }
     }
 
+    /// How far it is ahead of the last `Date` header.
+    fn ahead(&self) -> Seconds {
+        self.wall + self.correction - self.dated
+    }
+
     fn is_confirmed(&self) -> bool {
-        self.told || self.dated
+        self.told || self.ahead() < DATE_IS_COARSE
     }
 
     /// It is this late at the least.
@@ -121,11 +129,12 @@ impl ServerClock {
     }
 
     /// Before anything has played, a segment is not where it should be: perhaps the clock is ahead. Twice as far back each time, and not so
-    /// far that the window (`depth`) is missed.
+    /// far that the window (`depth`) is missed, or before the date that is told.
     pub fn doubt(&mut self, segment: Seconds, depth: Option<Seconds>) -> bool {
         let more = !self.is_confirmed() && self.doubts < MOST_DOUBTS;
         if more {
-            let most = depth.map_or(f64::INFINITY, |d| (d / 2.0).max(segment));
+            let depth = depth.map_or(f64::INFINITY, |d| (d / 2.0).max(segment));
+            let most = if self.dated.is_nan() { depth } else { self.ahead() };
             self.correction -= (segment * f64::from(1u32 << self.doubts)).min(most);
             self.doubts += 1;
         }
@@ -162,7 +171,10 @@ impl Session {
         let told = self.presentation.live.as_ref().and_then(|l| l.clocks.get(source));
         let (head, url) = match told {
             None => return,
-            Some(ClockSource::Direct(time)) => return clock.set(*time, ctx.now, ctx.now, GOOD_ENOUGH),
+            Some(ClockSource::Direct(time)) => match clock.read_at {
+                Some(at) => return clock.set(*time, at, ctx.now, GOOD_ENOUGH),
+                None => return self.ask_clock(ctx, source + 1),
+            },
             Some(ClockSource::Head(url)) => (true, url),
             Some(ClockSource::Body(url)) => (false, url),
         };
@@ -171,17 +183,23 @@ impl Session {
         clock.question = Some(Question { source, head, ticket, since: ctx.now, body: Vec::new() });
     }
 
-    /// A response has a `Date` header. It sets a clock that nobody else sets, if that is far off.
+    /// A response has a `Date` header. It sets a clock that nobody else sets, if that is far behind.
     pub fn dated(&mut self, ctx: &mut Ctx, ticket: Ticket, date: f64) {
         let Some(live) = &mut self.live else { return };
         let clock = &mut live.clock;
         let off = date - clock.now(ctx.now);
-        clock.dated = true;
+        // What comes from a cache has the date of its making (RFC 9111 §4.2.3): it tells how late it is at the least. But one may have
+        // come before the leap was seen that the wall clock made.
+        let leapt = clock.dated == f64::NEG_INFINITY;
+        clock.dated = date - ctx.now;
         // The header is cut to whole seconds: half of one is missing on average.
         if clock.question.as_ref().is_some_and(|q| q.head && q.ticket == ticket) {
             clock.question = None;
             clock.set(date + 0.5, ctx.now, ctx.now, 0.5);
-        } else if !clock.told && !clock.asks(ticket) && off.abs() > DATE_IS_COARSE {
+        } else if !clock.told
+            && !clock.asks(ticket)
+            && (off > DATE_IS_COARSE || leapt && off < -DATE_IS_COARSE)
+        {
             clock.correction += off + 0.5;
         }
     }
@@ -220,6 +238,7 @@ impl Session {
         clock.wall = self.wall;
         if leapt {
             // A sleep, or another setting of the clock, by which the correction is void.
+            (clock.dated, clock.read_at) = (f64::NEG_INFINITY, None);
             live.refresh.hurry(ctx.now);
             if std::mem::replace(&mut clock.told, false) || clock.question.is_some() {
                 self.ask_clock(ctx, 0);
@@ -227,12 +246,17 @@ impl Session {
         }
     }
 
-    /// The manifest was made before now.
-    pub fn heed_published(&mut self, ctx: &Ctx) {
-        let published =
-            self.presentation.live.as_ref().and_then(|told| date_time(told.published.as_deref()?));
-        if let (Some(time), Some(live)) = (published, &mut self.live) {
-            live.clock.at_least(time, ctx.now);
+    /// The manifest was made before now, and a time in it is that of now (ISO/IEC 23009-1 §5.8.5.7), where no other source has told.
+    pub fn heed_published(&mut self, ctx: &mut Ctx) {
+        let (Some(told), Some(live)) = (&self.presentation.live, &mut self.live) else { return };
+        let clock = &mut live.clock;
+        clock.read_at = Some(ctx.now);
+        if let Some(time) = told.published.as_deref().and_then(date_time) {
+            clock.at_least(time, ctx.now);
+        }
+        let direct = told.clocks.iter().position(|c| matches!(c, ClockSource::Direct(_)));
+        if let Some(source) = direct.filter(|_| !clock.told && clock.question.is_none()) {
+            self.ask_clock(ctx, source);
         }
     }
 

@@ -141,7 +141,7 @@ impl Session {
                 self.streams[i].again_at = segment.start;
                 return self.start_job(ctx, i, key, segment, true);
             }
-            if cfg!(feature = "dash") && !stream.sequential {
+            if !stream.sequential {
                 let period = self.period_at(stream.cursor);
                 if period != stream.period && !self.enter_period(ctx, i, period) {
                     return Ok(());
@@ -198,11 +198,7 @@ impl Session {
                 (sought && self.frontier(stream, inside) == inside).then_some(last)
             };
             let Some(segment) = segment.or_else(at_end) else {
-                // The hls builds know of no other periods.
-                if !cfg!(feature = "dash") {
-                    self.streams[i].activity = Activity::Ended;
-                }
-                if !cfg!(feature = "dash") || !self.enter_period(ctx, i, next) {
+                if !self.enter_period(ctx, i, next) {
                     return Ok(());
                 }
                 let stream = &mut self.streams[i];
@@ -246,7 +242,8 @@ impl Session {
     /// Goes on in another period, or the first one after it that has anything to play. False if it ends before, or waits for another source.
     fn enter_period(&mut self, ctx: &Ctx, i: usize, period: usize) -> bool {
         let periods = &self.presentation.periods;
-        let next = (period..periods.len()).find(|p| self.kinds(*p) != [false; 2]);
+        // Only an MPD has several.
+        let next = (period..periods.len()).find(|p| cfg!(feature = "dash") && self.kinds(*p) != [false; 2]);
         let Some((period, start)) = next.and_then(|p| Some((p, periods.get(p)?.start))) else {
             self.streams[i].activity = Activity::Ended;
             return false;
@@ -258,7 +255,7 @@ impl Session {
             self.streams[i].cursor = cursor;
             return false;
         }
-        let model = self.set(stream.period, stream.set);
+        let model = Some(&stream.model);
         let Some(set) = self.pick_set(ctx, period, stream.content, model, &[]) else { return false };
         let id = self.set(period, set).map(|s| s.id.clone()).unwrap_or_default();
         let stream = &mut self.streams[i];

@@ -93,11 +93,8 @@ impl Session {
         // A start that was asked for is kept, far from the edge as it may be.
         live.shifted = self.wanted_start.is_some_and(|at| at >= 0.0);
         self.live = Some(Box::new(live));
+        self.ask_clock(ctx, 0);
         self.heed_published(ctx);
-        let clocks = self.presentation.live.as_ref().map_or(0, |l| l.clocks.len());
-        if clocks > 0 {
-            self.ask_clock(ctx, 0);
-        }
     }
 
     /// One round of what is live.
@@ -337,6 +334,24 @@ impl Session {
         let from = self.playhead.reported();
         ctx.event(Event::Gap { reason: Reason::WindowLeft, from, to });
         self.jump(ctx, to);
+    }
+
+    /// The source began anew: its numbers are those of other segments now, and only times tell what comes next.
+    #[cfg(feature = "dash")]
+    pub fn go_on_by_time(&mut self, ctx: &mut Ctx) {
+        for i in 0..self.streams.len() {
+            let cursor = self.streams[i].cursor;
+            self.cancel_stream(ctx, i);
+            self.streams[i].move_to(cursor, false);
+        }
+        // Where its times jumped back, it may be long until they come to the place that plays.
+        let position = self.playhead.position(ctx.now);
+        if self.window(ctx).is_some_and(|(_, end)| position > end + OUTSIDE) {
+            for buffer in self.buffers.iter_mut().flatten() {
+                buffer.remove(0.0, f64::INFINITY);
+            }
+            self.go_to_edge(ctx);
+        }
     }
 
     /// Keeps the distance from the edge by the rate, and learns from stalls how large it has to be.

@@ -147,8 +147,10 @@ impl Session {
 
     fn read_manifest(&mut self, ctx: &mut Ctx) {
         let (Some(live), Some(told)) = (&mut self.live, &self.presentation.live) else { return };
-        let url = told.location.clone().unwrap_or_else(|| self.url.clone());
         let refresh = &mut live.refresh;
+        // Where it is said to be, or was redirected to, may be gone for good: it is asked for where it was first, too.
+        let places = [told.location.as_ref().unwrap_or(&self.url), &self.asked, &self.url];
+        let url = places[refresh.failures.saturating_sub(1) as usize % places.len()].clone();
         #[cfg(feature = "dash")]
         let url = match told.patch.as_ref().filter(|_| !refresh.text.is_empty() && refresh.failures == 0) {
             Some(patch) => {
@@ -340,6 +342,9 @@ impl Session {
         if let Some(live) = &self.live {
             let clock = live.clock.now(ctx.now);
             self.presentation.advance(clock);
+        }
+        if update.restarted {
+            self.go_on_by_time(ctx);
         }
         let grown = self.window(ctx).map(|w| w.1) != edge;
         if let Some(live) = &mut self.live {

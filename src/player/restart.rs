@@ -4,7 +4,7 @@
 use super::buffer::{Buffer, SEAM};
 use super::io::*;
 use super::session::{Ctx, Fatal, Session};
-use super::stream::{Activity, RepKey, Stream};
+use super::stream::{Activity, Model, RepKey, Stream};
 use crate::error::{Code, PlayerError};
 use crate::manifest::{AdaptationSet, ContentType};
 use crate::time::Seconds;
@@ -167,9 +167,11 @@ impl Session {
                 stream.move_to(position, false);
                 self.streams.push(stream);
             } else if let Some(set) = self.pick_set(ctx, period, kind, None, &[])
-                && let Some(id) = self.set(period, set).map(|s| s.id.clone())
+                && let Some(found) = self.set(period, set)
             {
-                self.streams.push(Stream::new(kind, id, period, set, position));
+                let mut stream = Stream::new(kind, found.id.clone(), period, set, position);
+                stream.model = Model::of(found, false);
+                self.streams.push(stream);
             }
         }
         self.announce_tracks(ctx);

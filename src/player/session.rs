@@ -13,7 +13,7 @@ use super::notes::Notes;
 use super::playhead::Playhead;
 use super::quality::Abr;
 use super::requests::{Requests, RetryPolicy};
-use super::stream::{Activity, RepKey, Stream};
+use super::stream::{Activity, Model, RepKey, Stream};
 use crate::error::{Code, PlayerError};
 use crate::manifest::{AdaptationSet, ContentType, Presentation, PresentationType};
 use crate::time::{Seconds, TimeRange, TimeRanges};
@@ -76,6 +76,9 @@ pub(super) struct Question {
 
 pub(super) struct Session {
     pub url: String,
+    /// Where the manifest was asked for first.
+    #[cfg(feature = "live")]
+    pub asked: String,
     pub presentation: Presentation,
     pub requests: Requests,
     pub variables: Rc<Variables>,
@@ -160,6 +163,8 @@ impl Session {
         };
         let mut session = Self {
             url,
+            #[cfg(feature = "live")]
+            asked: request.url,
             presentation,
             requests,
             variables: Rc::new(variables),
@@ -240,25 +245,29 @@ impl Session {
         (0..s.representations.len()).any(|rep| self.is_supported(RepKey { period, set, rep }))
     }
 
-    /// The best set of a kind in a period: like `model` if there is one, else in the configured language, else the default one.
+    /// The best set of a kind in a period: like `model` if there is one, in the configured language, else the default one.
     pub fn pick_set(
         &self,
         ctx: &Ctx,
         period: usize,
         content: ContentType,
-        model: Option<&AdaptationSet>,
+        model: Option<&Model>,
         allowed: &[String],
     ) -> Option<usize> {
         let sets = &self.presentation.periods.get(period)?.sets;
+        // The language that the user chose goes before the configured one, and that before the one that was taken for want of it.
+        let (same, configured) = if model.is_some_and(|m| m.chosen) { (128, 64) } else { (64, 128) };
         let score = |i: usize, s: &AdaptationSet| {
             let mut score = 0i32;
             if let Some(m) = model {
-                score += 64 * i32::from(s.id == m.id);
-                score += 32 * i32::from(s.lang == m.lang);
+                score += same * i32::from(s.lang == m.lang);
+                // Unique in its period alone (ISO/IEC 23009-1 §5.3.3.2).
+                score += 32 * i32::from(s.id == m.id);
                 score += 16 * i32::from(s.roles == m.roles);
                 score += 8 * i32::from(s.label == m.label);
-            } else if let (Some(want), Some(have)) = (&ctx.config.language, &s.lang) {
-                score += 32 * i32::from(same_language(want, have));
+            }
+            if let (Some(want), Some(have)) = (&ctx.config.language, &s.lang) {
+                score += configured * i32::from(same_language(want, have));
             }
             score += 4 * i32::from(s.default);
             score += 2 * i32::from(s.autoselect);
@@ -287,7 +296,12 @@ impl Session {
                 && let Some(s) = self.set(period, set)
                 && !s.inside
             {
-                self.streams.push(Stream::new(content, s.id.clone(), period, set, position));
+                let mut stream = Stream::new(content, s.id.clone(), period, set, position);
+                // Only an MPD has other periods.
+                if cfg!(feature = "dash") {
+                    stream.model = Model::of(s, false);
+                }
+                self.streams.push(stream);
             }
         }
         if self.streams.is_empty() {
@@ -522,7 +536,8 @@ impl Session {
         if !self.playable(period, set) || self.audio_set(period).is_some_and(|s| s.id == id) {
             return;
         }
-        let inside = self.set(period, set).is_some_and(|s| s.inside);
+        let Some(found) = self.set(period, set) else { return };
+        let (inside, model) = (found.inside, cfg!(feature = "dash").then(|| Model::of(found, true)));
         match self.streams.iter().position(|s| s.content == ContentType::Audio) {
             // The main stream gives the sound as well, from the playhead on: its segments come once more for that.
             Some(i) if inside => {
@@ -559,6 +574,11 @@ impl Session {
                 self.streams.push(Stream::new(ContentType::Audio, id.to_owned(), period, set, position));
             }
             None => return,
+        }
+        if let Some(stream) = self.streams.iter_mut().find(|s| s.content == ContentType::Audio)
+            && let Some(model) = model
+        {
+            stream.model = model;
         }
         if let Some(buffer) = self.buffer_mut(BufferId::Audio) {
             buffer.drop_waiting();

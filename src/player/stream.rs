@@ -5,7 +5,7 @@ use super::indexes::IndexReader;
 use super::io::{BufferId, Now, Reason};
 use super::requests::Ticket;
 use super::segment::Pipeline;
-use crate::manifest::{ByteRange, ContentType, InitRef, SegmentRef};
+use crate::manifest::{AdaptationSet, ByteRange, ContentType, InitRef, SegmentRef};
 use crate::remux::Aside;
 use crate::time::Seconds;
 use std::rc::Rc;
@@ -199,11 +199,30 @@ pub(super) struct HeldAside {
     pub segment: Rc<SegmentRef>,
 }
 
+/// What was wanted when a set was chosen: the sets of other periods are compared with it.
+#[derive(Default)]
+pub(super) struct Model {
+    pub id: String,
+    pub lang: Option<String>,
+    pub roles: Vec<String>,
+    pub label: Option<String>,
+    /// By the user.
+    pub chosen: bool,
+}
+
+impl Model {
+    pub fn of(set: &AdaptationSet, chosen: bool) -> Self {
+        let AdaptationSet { id, lang, roles, label, .. } = set;
+        Self { id: id.clone(), lang: lang.clone(), roles: roles.clone(), label: label.clone(), chosen }
+    }
+}
+
 pub(super) struct Stream {
     /// What the set holds; video where it is muxed.
     pub content: ContentType,
     /// The adaptation set, by id, as it was chosen; another period may have another one for it.
     pub set_id: String,
+    pub model: Model,
     pub period: usize,
     pub set: usize,
     /// The representation of the last job.
@@ -259,6 +278,7 @@ impl Stream {
         Self {
             content,
             set_id,
+            model: Model::default(),
             period,
             set,
             rep: None,

@@ -478,6 +478,26 @@ fn a_timeline_far_ahead_of_the_clock_is_believed_in_a_period_that_has_begun() {
 }
 
 #[test]
+fn the_last_number_of_a_timeline_counts_from_its_first() {
+    let line = |name: &str| {
+        format!(
+            "media=\"{name}\" startNumber=\"5\" endNumber=\"7\"><SegmentTimeline><S t=\"2000\" d=\"2\" r=\"9\"/></SegmentTimeline>"
+        )
+    };
+    let root = "availabilityStartTime=\"1970-01-01T00:00:00Z\"";
+    for name in ["$Number$", "$Time$"] {
+        let text = mpd(root, "", &line(name)).replace("media=\"$Number$-$Time$\" ", "");
+        let p = parse_at(text.as_bytes(), BASE, Some(3000.0)).unwrap();
+        let index = &representation(&p, "r").index;
+        assert_eq!(
+            (index.len(), index.span(0), index.end()),
+            (3, Some((2000.0, 2.0)), Some(2006.0)),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn lists_without_a_rule_tell_their_window_too() {
     let text = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:7\n#EXTINF:4,\na\n#EXTINF:4,\nb\n#EXTINF:3,\nc\n";
     let url = "https://example.com/a.m3u8";

@@ -118,10 +118,62 @@ fn elements_that_resolve_to_nothing_are_not_there() {
 }
 
 #[test]
+fn sets_and_representations_for_trick_modes_are_not_for_playback() {
+    let trick =
+        |name: &str| format!("<{name} schemeIdUri=\"http://dashif.org/guidelines/trickmode\" value=\"1\"/>");
+    let rep = |id: &str, inside: &str| {
+        format!("<Representation id=\"{id}\" bandwidth=\"1\">{inside}</Representation>")
+    };
+    use ContentType::{Other, Video};
+    for name in ["EssentialProperty", "SupplementalProperty"] {
+        for (set, one, two, content, count) in [
+            ("", "", "", Video, 2),
+            (&*trick(name), "", "", Other, 2),
+            ("", "", &*trick(name), Video, 1),
+            ("", &trick(name), &trick(name), Other, 2),
+        ] {
+            let p = read(&root(&format!(
+                "<Period><AdaptationSet contentType=\"video\"><SegmentTemplate media=\"$RepresentationID$-$Number$\" duration=\"4\"/>\
+                 {set}{}{}</AdaptationSet></Period>",
+                rep("1", one),
+                rep("2", two)
+            )));
+            let found = &p.periods[0].sets[0];
+            assert_eq!(
+                (found.content, found.representations.len()),
+                (content, count),
+                "{name} {set} {one} {two}"
+            );
+            assert_eq!(found.roles.iter().any(|r| r == "trickmode"), content == Other);
+            assert_eq!(p.warnings, Vec::<String>::new());
+        }
+    }
+}
+
+#[test]
+fn segments_of_a_list_keep_fractions_of_their_duration() {
+    let p = read(&mpd(
+        "mediaPresentationDuration=\"PT28.8S\"",
+        "<SegmentList duration=\"9.6\" presentationTimeOffset=\"5\"><SegmentURL media=\"1\"/><SegmentURL media=\"2\"/>\
+         <SegmentURL media=\"3\"/></SegmentList>",
+    ));
+    let r = representation(&p, "r");
+    let expected = [(0.0, 9.6), (9.6, 9.6), (19.2, 9.6)];
+    for ((start, duration), expected) in spans(&r.index).into_iter().zip(expected) {
+        assert!(
+            (start - expected.0).abs() < 1e-6 && (duration - expected.1).abs() < 1e-6,
+            "{start} {duration}"
+        );
+    }
+    let first = r.index.segment(0).unwrap();
+    assert_eq!((r.index.len(), first.timestamp_offset, p.warnings), (3, Some(-5.0), vec![]));
+}
+
+#[test]
 fn of_decimal_numbers_the_whole_part_is_taken_where_integers_are_due() {
     let list = mpd(
         EIGHT,
-        "<SegmentList timescale=\"1000.0\" duration=\"4000.5\"><SegmentURL media=\"1\"/><SegmentURL media=\"2\"/></SegmentList>",
+        "<SegmentList timescale=\"1000.0\" duration=\"4000.0\"><SegmentURL media=\"1\"/><SegmentURL media=\"2\"/></SegmentList>",
     )
     .replace("bandwidth=\"1\"", "bandwidth=\"1000.5\"");
     let timeline = mpd(

@@ -1,6 +1,6 @@
 //! Where the segments of a Representation are: SegmentTemplate, SegmentList, SegmentBase (ISO/IEC 23009-1 §5.3.9).
 
-use super::datatypes::{byte_range, whole};
+use super::datatypes::{byte_range, double, whole};
 use super::de::{self, View};
 use super::timeline::{self, MAX_SEGMENTS, Timeline};
 use super::xml::Document;
@@ -97,6 +97,21 @@ fn ticks(value: Option<u64>) -> Result<Ticks, Unusable> {
         .map_err(|_| Unusable::Malformed("its @presentationTimeOffset is too large"))
 }
 
+/// A `@duration`. The specification has whole ticks; fractions are seen in practice and want a finer clock.
+fn whole_ticks(duration: f64, timescale: &mut Timescale, offset: &mut Ticks) -> Result<f64, Unusable> {
+    if duration.is_nan() || duration <= 0.0 {
+        return Err(Unusable::Malformed("its @duration is not positive"));
+    }
+    if duration.fract() != 0.0
+        && let Some(finer) = timescale.get().checked_mul(1000).and_then(Timescale::new)
+        && let Some(finer_offset) = offset.checked_mul(1000)
+    {
+        (*timescale, *offset) = (finer, finer_offset);
+        return Ok((duration * 1000.0).round());
+    }
+    Ok(duration.round().max(1.0))
+}
+
 fn init_ref(
     init: Option<dash_mpd::Initialization>,
     context: &Context<'_>,
@@ -153,6 +168,7 @@ fn template(
     let mut offset = ticks(template.presentationTimeOffset)?;
     let mut start_number = template.startNumber.unwrap_or(1);
     let mut runs: Rc<Vec<TimelineRun>>;
+    let mut carried_on = None;
     if let Some(at) = timeline_of(document, view) {
         let timeline = &document.timelines[at as usize];
         start_number = timeline.first_number.unwrap_or(start_number);
@@ -164,26 +180,11 @@ fn template(
             // Only `$Time$` names the segments, and @startNumber stays the same while the window moves on: numbers that need not
             // go below 0 when a later MPD begins earlier.
             if let (false, Some(first)) = (media.contains("$Number"), runs.first()) {
-                start_number = u64::try_from(first.time / first.duration).unwrap_or(0);
+                carried_on = Some(u64::try_from(first.time / first.duration).unwrap_or(0));
             }
         }
     } else {
-        let duration = match template.duration {
-            Some(d) if d > 0.0 => {
-                // The specification has whole ticks; fractions are seen in practice and want a finer clock.
-                if d.fract() != 0.0
-                    && let Some(finer) = timescale.get().checked_mul(1000).and_then(Timescale::new)
-                    && let Some(finer_offset) = offset.checked_mul(1000)
-                {
-                    (timescale, offset) = (finer, finer_offset);
-                    Some((d * 1000.0).round())
-                } else {
-                    Some(d.round().max(1.0))
-                }
-            }
-            Some(_) => return Err(Unusable::Malformed("its @duration is not positive")),
-            None => None,
-        };
+        let duration = template.duration.map(|d| whole_ticks(d, &mut timescale, &mut offset)).transpose()?;
         let early = template.eptDelta.unwrap_or(0);
         runs = Rc::new(by_duration(duration, timescale, offset.saturating_add(early), early, context)?);
     }
@@ -201,7 +202,7 @@ fn template(
         media: fill(media),
         init,
         timescale,
-        start_number,
+        start_number: carried_on.unwrap_or(start_number),
         runs,
         timestamp_offset: context.period_start - timescale.seconds(offset),
         rule,
@@ -341,13 +342,15 @@ fn list(
     }
     let list: dash_mpd::SegmentList =
         de::read(document, view, warnings).ok_or(Unusable::Malformed("its SegmentList cannot be read"))?;
-    let timescale = timescale(list.timescale)?;
+    let mut timescale = timescale(list.timescale)?;
     // The crate's SegmentList lacks @presentationTimeOffset.
     let offset = view.levels.iter().find_map(|&l| document.attribute(l, "presentationTimeOffset"));
-    let offset = ticks(offset.and_then(|o| whole(o).parse().ok()))?;
+    let mut offset = ticks(offset.and_then(|o| whole(o).parse().ok()))?;
     let timestamp_offset = context.period_start - timescale.seconds(offset);
     let timeline = timeline_of(document, view);
-    let times: Vec<TimelineRun> = match (timeline, list.duration) {
+    // (Its @duration is a whole number.)
+    let duration = view.levels.iter().find_map(|&l| document.attribute(l, "duration")).and_then(double);
+    let times: Vec<TimelineRun> = match (timeline, duration) {
         (Some(at), _) => {
             // Cut by the list itself below: only an open end is filled.
             let timeline = &document.timelines[at as usize];
@@ -357,10 +360,8 @@ fn list(
             }
             runs
         }
-        (None, Some(0)) => return Err(Unusable::Malformed("its @duration is not positive")),
         (None, Some(duration)) => {
-            let duration =
-                Ticks::try_from(duration).map_err(|_| Unusable::Malformed("its @duration is too large"))?;
+            let duration = whole_ticks(duration, &mut timescale, &mut offset)? as Ticks;
             // A live list moves: @startNumber, from 1, tells how many segments there were before it.
             let first = view.levels.iter().find_map(|&l| document.attribute(l, "startNumber"));
             let before: Ticks =

@@ -5,7 +5,7 @@ use super::{Mpd, Reader, datatypes};
 use crate::error::{Code, Result};
 use crate::manifest::{AdaptationSet, ContentType, Period, Representation, SegmentIndex, TemplateIndex};
 
-/// EssentialProperty schemes that make a set something else than a choice for normal playback.
+/// Schemes of properties that make a set something else than a choice for normal playback.
 const TRICK_MODE: [&str; 2] =
     ["http://dashif.org/guidelines/trickmode", "http://dashif.org/guidelines/trick-mode"];
 const THUMBNAILS: [&str; 2] =
@@ -38,7 +38,11 @@ impl Reader<'_> {
             }
             let (set_bases, own) = self.bases(element, &period_bases);
             let has_base = has_base || own;
-            let elements = self.choices(element, "Representation");
+            let mut elements = self.choices(element, "Representation");
+            // Those for trick modes among others are left out.
+            if elements.iter().any(|r| self.special(*r).is_none()) {
+                elements.retain(|r| self.special(*r).is_none());
+            }
             let mut representations: Vec<Representation> = Vec::with_capacity(elements.len());
             for r in &elements {
                 let (bases, own) = self.bases(*r, &set_bases);
@@ -132,16 +136,10 @@ impl Reader<'_> {
             .or_else(|| representation_elements.iter().find_map(|&r| document.attribute(r, "contentType")));
         let mut content =
             content_type(declared.or_else(|| of_component("video", "contentType")), &representations);
-        let properties: Vec<&str> = std::iter::once(element)
-            .chain(representation_elements.iter().copied())
-            .flat_map(|e| document.children_named(e, "EssentialProperty"))
-            .filter_map(|p| document.attribute(p, "schemeIdUri"))
-            .collect();
-        for (schemes, role) in [(TRICK_MODE, "trickmode"), (THUMBNAILS, "thumbnails")] {
-            if properties.iter().any(|p| schemes.contains(p)) {
-                content = ContentType::Other;
-                add(role);
-            }
+        let mut elements = std::iter::once(element).chain(representation_elements.iter().copied());
+        if let Some(role) = elements.find_map(|e| self.special(e)) {
+            content = ContentType::Other;
+            add(role);
         }
         let protected = |e: usize| document.child(e, "ContentProtection").is_some();
         let encrypted = protected(element) || representation_elements.iter().any(|&r| protected(r));
@@ -262,15 +260,29 @@ impl Reader<'_> {
         }
     }
 
+    /// What an element is for if not normal playback, as a role. An EssentialProperty or a SupplementalProperty says so (DASH-IF IOP).
+    fn special(&self, element: usize) -> Option<&'static str> {
+        let document = &self.document;
+        let properties = ["EssentialProperty", "SupplementalProperty"];
+        let mut properties = properties.into_iter().flat_map(|name| document.children_named(element, name));
+        properties.find_map(|p| role_of(document.attribute(p, "schemeIdUri")?))
+    }
+
     /// Scheme of the first EssentialProperty that is not known: its parent must not be used (§5.8.4.8).
     pub(super) fn unknown_essential_property(&self, element: usize) -> Option<String> {
         let document = &self.document;
         let schemes = document
             .children_named(element, "EssentialProperty")
             .filter_map(|p| document.attribute(p, "schemeIdUri"));
-        let known = |s: &str| TRICK_MODE.contains(&s) || THUMBNAILS.contains(&s) || s.starts_with(COLOUR);
+        let known = |s: &str| role_of(s).is_some() || s.starts_with(COLOUR);
         schemes.into_iter().find(|s| !known(s)).map(|s| ["the unknown property ", s].concat())
     }
+}
+
+/// The role that a property of this scheme gives.
+fn role_of(scheme: &str) -> Option<&'static str> {
+    let roles = [(TRICK_MODE, "trickmode"), (THUMBNAILS, "thumbnails")];
+    roles.into_iter().find(|(schemes, _)| schemes.contains(&scheme)).map(|(_, role)| role)
 }
 
 /// `id`, or with a number behind it the first that is not taken.

@@ -198,6 +198,27 @@ fn a_manifest_that_says_where_it_is_next_is_read_there() {
 }
 
 #[test]
+fn a_manifest_that_is_gone_where_it_was_last_is_read_where_it_was_first() {
+    for location in [false, true] {
+        let live = Live::new().with(|l| (l.update, l.delay, l.location) = (Some(2.0), Some(12.0), location));
+        let mut w = tuned(live.clone().dash(), Config::default());
+        if !location {
+            w.fault("manifest.mpd", Fault::Redirect(MOVED), 1);
+        }
+        w.load(MPD);
+        w.run_for(10.0);
+        assert_eq!(requests_of(&w, "manifest.mpd").len(), 1);
+        w.fault("moved.mpd", Fault::Status(403), ALWAYS);
+        w.run_for(60.0);
+        assert_eq!((w.fatal(), stalls(&w)), (None, 0), "{location}: {}", w.story());
+        assert_seamless(&w, &live);
+        // It is asked there again only where the manifest still says so.
+        let asked = requests_of(&w, "moved.mpd").iter().filter(|at| **at > 20.0).count();
+        assert_eq!(asked > 0, location, "{}", w.story());
+    }
+}
+
+#[test]
 fn another_place_stands_in_without_a_stall() {
     let live =
         Live::new().with(|l| (l.update, l.delay, l.places) = (Some(2.0), Some(8.0), Live::two_places()));
@@ -237,6 +258,57 @@ fn clocks_are_asked_one_after_the_other_until_one_tells() {
             assert!((4.4..7.6).contains(&behind), "{clocks:?} {off}: {behind}\n{}", w.story());
         }
     }
+}
+
+#[test]
+fn what_comes_from_a_cache_does_not_set_the_clock_back() {
+    for (off, age) in [(0.0, 3600.0), (300.0, 0.0), (3600.0, 0.0)] {
+        let live = Live::new().with(|l| l.delay = Some(6.0));
+        let mut w = tuned(live.clone().dash(), Config::default());
+        w.wall = UNIX + off;
+        if age > 0.0 {
+            // Initialization segments, which come after what they are for.
+            w.net.aged = Some(("init", age));
+            w.fault("init", Fault::Delay(0.3), ALWAYS);
+        }
+        w.load(MPD);
+        w.run_for(60.0);
+        assert!(!w.switches().is_empty(), "{}", w.story());
+        assert_quiet(&w);
+        assert_seamless(&w, &live);
+        let behind = latency(&w, &live);
+        assert!((4.4..7.6).contains(&behind), "{off} {age}: {behind}\n{}", w.story());
+    }
+}
+
+/// ISO/IEC 23009-1 §5.8.5.7: that is when the manifest was sent.
+#[test]
+fn a_time_in_the_manifest_is_that_of_its_reading() {
+    let off = |w: &World, live: &Live| state(w).latency - (live.made_at(w.server_now()) - w.element.position);
+    for update in [None, Some(2.0)] {
+        let live = Live::new().with(|l| (l.clocks, l.update) = (vec!["direct:2014"], update));
+        let mut w = tuned(live.clone().dash(), Config { live_latency: Some(8.0), ..Config::default() });
+        w.net.dated = None;
+        w.load(MPD);
+        w.run_for(10.0);
+        w.sleep(3600.0, false);
+        w.run_for(40.0);
+        assert!(off(&w, &live).abs() < 0.2, "{update:?}: {}\n{}", off(&w, &live), w.story());
+        assert_plays(&mut w);
+        // The machine's clock is set back.
+        w.wall -= 300.0;
+        w.run_for(30.0);
+        assert!(off(&w, &live).abs() < 0.2, "{update:?}: {}\n{}", off(&w, &live), w.story());
+        assert_plays(&mut w);
+    }
+    let live = Live::new().with(|l| (l.clocks, l.delay) = (vec!["http-iso:2014", "direct:2014"], Some(8.0)));
+    let mut w = tuned(live.clone().dash(), Config::default());
+    w.net.dated = None;
+    w.fault("/time", Fault::Silence, ALWAYS);
+    w.load(MPD);
+    w.run_for(120.0);
+    assert!(off(&w, &live).abs() < 0.2, "{}\n{}", off(&w, &live), w.story());
+    assert_quiet(&w);
 }
 
 #[test]

@@ -82,6 +82,57 @@ fn servers_in_turn_that_number_otherwise_play_alike() {
 }
 
 #[test]
+fn a_packager_that_numbers_the_same_otherwise_is_followed_by_time() {
+    for by in [-470, -3, 3] {
+        let live = Live::new().with(|l| {
+            (l.addressing, l.numbered, l.update, l.delay) =
+                (Some(Addressing::Time), true, Some(2.0), Some(8.0));
+        });
+        let origin = live.clone().dash();
+        let mut site = Site::default();
+        // Its names are others too, so that those of before stay.
+        site.serve(move |url, now| match url.rsplit_once("/r") {
+            Some((folder, file)) => {
+                let number: i64 = file.strip_suffix(".m4s")?.parse().ok()?;
+                origin.answer(&format!("{folder}/{}.m4s", number - by), now)
+            }
+            None => origin.answer(url, now),
+        });
+        let site = rewritten(site, ".mpd", move |_, now, text| {
+            if now < 20.0 {
+                return text;
+            }
+            let text = text.replace("$Number$", "r$Number$");
+            with_attribute(&text, "startNumber", |n| (n.parse::<i64>().unwrap() + by).to_string())
+        });
+        let mut w = tuned(site, Config::default());
+        w.load(MPD);
+        w.run_for(60.0);
+        assert_flawless(&w, &live);
+        assert!((7.0..9.1).contains(&latency(&w, &live)), "{by}: {}\n{}", latency(&w, &live), w.story());
+    }
+}
+
+#[test]
+fn times_that_jump_back_within_a_period_are_followed() {
+    let live = Live::new().with(|l| {
+        (l.addressing, l.update, l.delay) = (Some(Addressing::Time), Some(2.0), Some(8.0));
+        (l.restart, l.renewed) = (Some(510), true);
+    });
+    let begun = iso(UNIX - live.age);
+    let site = rewritten(live.clone().dash(), ".mpd", move |_, _, text| {
+        with_attribute(&text, "availabilityStartTime", |_| begun.clone()).replace("id=\"p1\"", "id=\"p0\"")
+    });
+    let mut w = tuned(site, Config::default());
+    w.load(MPD);
+    w.run_for(70.0);
+    assert!(w.fatal().is_none(), "{}", w.story());
+    assert_eq!(w.played('v').last().unwrap().part, 1, "{}", w.story());
+    assert!(latency(&w, &live) < 14.0, "{}\n{}", latency(&w, &live), w.story());
+    assert_plays(&mut w);
+}
+
+#[test]
 fn delta_updates_that_count_wrong_are_left() {
     for wrong in [-3, 3, 30] {
         let live = Live::new().with(|l| (l.part, l.deltas) = (Some(0.5), true));

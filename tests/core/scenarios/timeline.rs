@@ -185,6 +185,32 @@ fn a_period_of_which_nothing_can_be_played_is_left_out() {
 }
 
 #[test]
+fn a_language_is_gone_back_to_after_a_period_without_it() {
+    for (chosen, lacks) in [(true, 1), (false, 1), (false, 0)] {
+        let stream = Stream::simple(12.0).then(12.0, |_| {}).then(12.0, |_| {});
+        let mut site = stream.with(|s| s.languages = vec!["en", "fr"]).dash(Addressing::Number);
+        let text = site.text(MPD);
+        let at = text.find(&format!("<Period id=\"p{lacks}\"")).unwrap();
+        let french = at + text[at..].find("<AdaptationSet id=\"3\"").unwrap();
+        let end = french + text[french..].find("</AdaptationSet>").unwrap() + "</AdaptationSet>".len();
+        // An id is that of a set within its period alone (ISO/IEC 23009-1 §5.3.3.2): the other language has it there.
+        let others = text[at..french].replace("AdaptationSet id=\"2\"", "AdaptationSet id=\"3\"");
+        site.put(MPD, DASH_TYPE, [&text[..at], &others, &text[end..]].concat());
+        let language = (!chosen).then(|| "fr".to_owned());
+        let mut w = World::configured(site, Config { language, stats_interval: 0.0, ..Config::default() });
+        w.load(MPD);
+        if chosen {
+            w.run_for(2.0);
+            w.intent(UserIntent::SelectAudio("3".into()));
+        }
+        w.play_to_end(80.0);
+        let heard = [0, 1, 2].map(|part| w.played('a').iter().rfind(|m| m.part == part).unwrap().rung);
+        assert_eq!(heard, [0, 1, 2].map(|part| u32::from(part != lacks)), "{chosen} {lacks}: {}", w.story());
+        assert_eq!(w.errors(), []);
+    }
+}
+
+#[test]
 fn an_announced_gap_is_jumped_with_its_reason() {
     for gaps in [vec![2], vec![2, 3], vec![0], vec![4]] {
         let count = gaps.len();

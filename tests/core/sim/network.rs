@@ -160,6 +160,8 @@ pub struct Network {
     pub skew: f64,
     /// The server's clock at its time 0, in seconds since 1970, where the page may read `Date`.
     pub dated: Option<f64>,
+    /// What has this in its URL comes from a cache, where it has lain for so many seconds.
+    pub aged: Option<(&'static str, f64)>,
     pub requests: Vec<Request>,
     /// Requests that are in the record no more.
     forgotten: usize,
@@ -177,6 +179,7 @@ impl Network {
             running: Vec::new(),
             skew: 0.0,
             dated: Some(super::live::UNIX),
+            aged: None,
             requests: Vec::new(),
             forgotten: 0,
             now: 0.0,
@@ -431,6 +434,7 @@ impl Network {
                     continue;
                 }
                 r.head_sent = true;
+                let age = self.aged.filter(|(part, _)| r.url.contains(part)).map_or(0.0, |a| a.1);
                 if r.status == 0 {
                     let gone = self.running.remove(i);
                     self.note(gone.record, |r| r.outcome = Outcome::Failed);
@@ -444,7 +448,7 @@ impl Network {
                     length: r.announced,
                     ranges: r.ranges,
                     // The header has whole seconds.
-                    date: self.dated.map(|unix| (unix + now + self.skew - self.rtt / 2.0).floor()),
+                    date: self.dated.map(|unix| (unix + now + self.skew - self.rtt / 2.0 - age).floor()),
                     icy: self.site.icy(&r.url),
                 });
             }
