@@ -564,7 +564,7 @@ impl Session {
                 Ok(())
             }
             #[cfg(all(feature = "hls", feature = "live"))]
-            Ok(Some(Read::Live(list))) => {
+            Ok(Some(Read::Playlist(list))) => {
                 self.start_as_told(ctx, i, list.start.map(|start| start.offset));
                 self.follow_list(ctx, key, &url, *list);
                 Ok(())

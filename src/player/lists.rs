@@ -113,15 +113,25 @@ impl Session {
         }
     }
 
-    /// A playlist that is not complete was read for the first time: from now on it is followed.
+    /// A playlist was read for the first time: from now on it is followed, unless nothing is live. One that is complete is put on the
+    /// timeline of the others, too.
     pub fn follow_list(&mut self, ctx: &mut Ctx, key: RepKey, url: &str, playlist: MediaPlaylist) {
+        let complete = playlist.is_complete();
+        if complete && self.live.is_none() {
+            if let Some(place) = self.index_mut(key) {
+                *place = SegmentIndex::List(playlist.index);
+            }
+            return;
+        }
         let mut reload = Reload::new(url, &playlist, ctx.now);
         let mut index = playlist.index;
         if self.presentation.live.is_none() {
             self.presentation.live = Some(Box::new(Live::default()));
         }
         let undecided = self.live.is_none() && !self.streams.iter().any(|s| s.has_media || s.job().is_some());
-        self.presentation.kind = PresentationType::Dynamic;
+        if !complete {
+            self.presentation.kind = PresentationType::Dynamic;
+        }
         self.begin_live(ctx);
         if undecided && (self.wanted_start.is_none_or(|at| at < 0.0)) {
             self.start = StartAt::Edge;
@@ -162,6 +172,16 @@ impl Session {
         });
         if first && let Some(end) = end {
             lists.saw_end(end, ctx.now, target);
+        }
+        self.end_as_told(ctx, key);
+    }
+
+    /// A complete playlist of the main stream tells that nothing will be added.
+    fn end_as_told(&mut self, ctx: &mut Ctx, key: RepKey) {
+        let of_main = self.streams.first().is_some_and(|s| (s.period, s.set) == (key.period, key.set));
+        if of_main && self.list_is_open(key) == Some(false) {
+            self.presentation.kind = PresentationType::Static;
+            self.presentation_ended(ctx);
         }
     }
 
@@ -301,7 +321,7 @@ impl Session {
         if change.grew {
             list.told_stale = false;
         }
-        let (complete, target) = (list.reload.complete(), list.reload.target_duration());
+        let target = list.reload.target_duration();
         let moved = list.moved;
         // After a sleep the first that is read guesses how long it was; the others follow it.
         let followed = self.latest_but(key).is_some_and(|other| other.placed_at > before);
@@ -325,10 +345,7 @@ impl Session {
         if failed {
             self.lists_mut().into_iter().flat_map(|lists| &mut lists.all).for_each(|l| l.reload.try_again());
         }
-        if complete && main {
-            self.presentation.kind = PresentationType::Static;
-            self.presentation_ended(ctx);
-        }
+        self.end_as_told(ctx, key);
         Ok(())
     }
 

@@ -382,3 +382,46 @@ fn a_stream_that_ends_within_its_parts_is_played_to_the_last() {
     w.run_for(60.0);
     assert_eq!(w.requests().len(), before, "{}", w.story());
 }
+
+#[test]
+fn a_playlist_that_is_first_read_when_the_stream_is_over_lies_where_the_others_do() {
+    // The window has slid on by then, and in each playlist times begin at 0.
+    for dates in [true, false] {
+        let live = Live::new().with(|l| {
+            (l.stream.languages, l.dates) = (vec!["en", "de"], dates);
+            (l.depth, l.end) = (30.0, Some(1060.0));
+        });
+        let mut w = tuned(live.clone().hls(false), Config::default());
+        w.load(M3U8);
+        w.run_for(61.0);
+        assert!(requests_of(&w, "a1.m3u8").is_empty(), "{}", w.story());
+        let other = audio_ids(&w)[1].clone();
+        w.intent(UserIntent::SelectAudio(other));
+        w.play_to_end(20.0);
+        assert_eq!((w.errors(), holes(&w)), (vec![], vec![]), "{dates}: {}", w.story());
+        let sound = w.played('a');
+        assert_eq!(sound.last().unwrap().rung, 1, "{dates}: {}", w.story());
+        assert!(live.end_of(*sound.last().unwrap()) > 1059.9, "{dates}: {}", w.story());
+        let steps = sound.windows(2).map(|p| live.end_of(p[1]) - live.end_of(p[0]));
+        assert!(steps.into_iter().all(|step| (0.0..0.3).contains(&step)), "{dates}: {}", w.story());
+    }
+}
+
+#[test]
+fn a_quality_that_is_first_read_when_the_stream_is_over_ends_it() {
+    // Before the playlist that was followed until then tells of the end.
+    let live = Live::new().with(|l| (l.depth, l.end) = (30.0, Some(1060.0)));
+    let mut w = tuned(live.clone().hls(false), Config::default());
+    w.load(M3U8);
+    w.run_for(60.01);
+    let unread = ["v0", "v1"].into_iter().find(|v| requests_of(&w, &format!("{v}.m3u8")).is_empty());
+    let wanted = quality_named(&w, unread.expect("a quality that was not tried"));
+    w.intent(UserIntent::SelectQuality(Some(wanted)));
+    w.play_to_end(30.0);
+    assert_quiet(&w);
+    assert_seamless(&w, &live);
+    assert_eq!(w.played('v').last().unwrap().number, 1060 * 25 - 1, "{}", w.story());
+    let before = w.requests().len();
+    w.run_for(60.0);
+    assert_eq!(w.requests().len(), before, "{}", w.story());
+}
