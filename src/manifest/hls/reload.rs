@@ -47,8 +47,8 @@ pub struct Reload {
     pub(super) reports: Vec<RenditionReport>,
     pub(super) map_hint: Option<InitRef>,
     pub(super) bitrate: Option<u64>,
-    /// Since when all answers end before what is known, and the number where the first of them ended.
-    pub(super) behind: Option<(f64, u64)>,
+    /// Since when all answers end before what is known, and the numbers where the first of them began and ended.
+    pub(super) behind: Option<(f64, u64, u64)>,
     /// When the last request was sent.
     begun: f64,
     /// What was asked then. `None`: no request is under way.
