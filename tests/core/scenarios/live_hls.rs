@@ -425,3 +425,41 @@ fn a_quality_that_is_first_read_when_the_stream_is_over_ends_it() {
     w.run_for(60.0);
     assert_eq!(w.requests().len(), before, "{}", w.story());
 }
+
+#[test]
+fn the_clock_of_a_transport_stream_wraps_before_another_quality() {
+    let live = Live::new().with(|l| {
+        (l.age, l.stream.muxed, l.stream.languages) = (95_425.0, true, vec![]);
+    });
+    let mut w = tuned(live.clone().hls(true), Config::default());
+    w.load(M3U8);
+    w.run_for(40.0);
+    for id in ["v0", "v2", "v1"] {
+        let wanted = quality_named(&w, id);
+        w.intent(UserIntent::SelectQuality(Some(wanted)));
+        w.run_for(20.0);
+        assert_eq!(format!("v{}", w.played('v').last().unwrap().rung), id, "{}", w.story());
+    }
+    assert_quiet(&w);
+    assert_seamless(&w, &live);
+}
+
+#[test]
+fn a_seek_to_where_the_clock_of_a_transport_stream_had_not_wrapped_yet() {
+    let live = Live::new().with(|l| {
+        (l.age, l.depth, l.stream.muxed, l.stream.languages) = (95_480.0, 100.0, true, vec![]);
+    });
+    let mut w = tuned(live.clone().hls(true), Config::default());
+    w.load(M3U8);
+    w.run_for(10.0);
+    // What plays is media after the wrap, and at 21 s it is media of before.
+    w.seek(21.0);
+    w.run_for(10.0);
+    let shown = live.end_of(*w.played('v').last().unwrap());
+    assert!((95_405.0..95_415.0).contains(&shown), "{shown}\n{}", w.story());
+    w.run_for(50.0);
+    assert_eq!((w.errors(), holes(&w)), (vec![], vec![]), "{}", w.story());
+    let frames = w.played('v');
+    let after = frames.iter().skip_while(|m| live.end_of(**m) > 95_470.0).collect::<Vec<_>>();
+    assert!(after.windows(2).all(|p| p[1].number == p[0].number + 1) && after.len() > 1000, "{}", w.story());
+}
