@@ -417,6 +417,33 @@ fn sound_that_is_in_the_variants_themselves_is_a_track_like_others() {
     );
 }
 
+/// Tables alone are in the initialization segment (RFC 8216bis §3.1.1), and none in what follows.
+#[test]
+fn transport_streams_may_have_their_tables_in_an_initialization_segment() {
+    const TABLES: usize = 2 * 188;
+    let stream = Stream::of(40.0).with(|s| (s.muxed, s.languages) = (true, vec![]));
+    let mut site = stream.hls(Container::Ts);
+    for rung in 0..stream.ladder.len() {
+        site.edit(&format!("{ROOT}v{rung}.m3u8"), "#EXTINF", "#EXT-X-MAP:URI=\"init.ts\"\n#EXTINF");
+        for n in 0..stream.count(0) {
+            let url = format!("{ROOT}v{rung}/0/{n}.ts");
+            let (content_type, bytes) = site.get(&url).unwrap();
+            site.put(&url, content_type, &bytes[TABLES..]);
+            site.put(&format!("{ROOT}init.ts"), content_type, &bytes[..TABLES]);
+        }
+    }
+    let mut w = World::new(site);
+    w.load(M3U8);
+    w.run_for(10.0);
+    w.link(700e3);
+    w.seek(25.0);
+    w.run_for(5.0);
+    w.seek(5.0);
+    w.play_to_end(80.0);
+    assert_eq!(w.errors(), [], "{}", w.story());
+    assert!(w.played('v').len() > 1000 && w.played('a').len() > 1800, "{}", w.story());
+}
+
 #[test]
 fn sound_that_the_browser_refuses_whatever_it_said_of_the_type_is_left_out() {
     let muxed = Stream::simple(30.0).with(|s| (s.muxed, s.languages) = (true, vec![]));
