@@ -417,6 +417,19 @@ fn sound_that_is_in_the_variants_themselves_is_a_track_like_others() {
     );
 }
 
+#[test]
+fn sound_is_in_the_variants_also_where_one_of_them_names_no_group() {
+    let stream = Stream::of(20.0).with(|s| (s.muxed, s.languages) = (true, vec!["en", "fr"]));
+    let mut site = stream.hls(Container::Ts);
+    site.edit(M3U8, ",URI=\"a0.m3u8\"", "");
+    site.edit(M3U8, ",AUDIO=\"sound\"\nv1", "\nv1");
+    let mut w = World::new(site);
+    w.load(M3U8);
+    w.play_to_end(30.0);
+    assert_eq!(heard(&w), [("audio--en-en".to_owned(), true), ("audio-sound-fr-fr".to_owned(), false)]);
+    assert!(w.played('a').iter().all(|m| m.rung == 0) && w.played('a').len() > 900, "{}", w.story());
+}
+
 /// Tables alone are in the initialization segment (RFC 8216bis §3.1.1), and none in what follows.
 #[test]
 fn transport_streams_may_have_their_tables_in_an_initialization_segment() {
