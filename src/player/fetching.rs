@@ -173,7 +173,7 @@ impl Session {
             let segment = if lost { r.index.at(stream.cursor) } else { segment };
             #[cfg(all(feature = "hls", feature = "live"))]
             if self.is_outdated(ctx, key, segment.is_some()) {
-                self.hurry_list(ctx, key);
+                self.hurry_list(ctx, i, key);
                 return Ok(());
             }
             let Some(segment) = segment else {

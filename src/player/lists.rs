@@ -239,11 +239,18 @@ impl Session {
         ctx.now > list.read_at + fresh
     }
 
-    /// Reads a playlist now, unless that is under way.
-    pub fn hurry_list(&mut self, ctx: &mut Ctx, key: RepKey) {
-        let at =
-            self.lists().and_then(|lists| lists.all.iter().position(|l| l.key == key && l.ticket.is_none()));
-        if let Some(at) = at {
+    /// Reads a playlist that a stream waits for now, unless that is under way. After a failure it is left alone for as long as one that is
+    /// in use.
+    pub fn hurry_list(&mut self, ctx: &mut Ctx, i: usize, key: RepKey) {
+        /// Seconds after which is looked again: what others have read may let this one be tried at once.
+        const LOOK: f64 = 1.0;
+        let Some(lists) = self.lists() else { return };
+        let Some(at) = lists.all.iter().position(|l| l.key == key && l.ticket.is_none()) else { return };
+        let list = &lists.all[at];
+        let due = list.reload.due();
+        if list.failures > 0 && ctx.now < due {
+            self.streams[i].blocked_until = due.min(ctx.now + LOOK);
+        } else {
             self.request_list(ctx, at);
         }
     }
@@ -384,10 +391,9 @@ impl Session {
         if in_use && failures < PATIENCE {
             return;
         }
-        let user = self
-            .streams
-            .iter()
-            .position(|s| (s.period, s.set, s.rep) == (key.period, key.set, Some(key.rep)));
+        let user = self.streams.iter().position(|s| {
+            (s.period, s.set) == (key.period, key.set) && s.rep.is_none_or(|rep| rep == key.rep)
+        });
         if let Some(i) = user
             && self.switch_place(ctx, i, key, &told)
         {

@@ -463,3 +463,30 @@ fn a_seek_to_where_the_clock_of_a_transport_stream_had_not_wrapped_yet() {
     let after = frames.iter().skip_while(|m| live.end_of(**m) > 95_470.0).collect::<Vec<_>>();
     assert!(after.windows(2).all(|p| p[1].number == p[0].number + 1) && after.len() > 1000, "{}", w.story());
 }
+
+#[test]
+fn a_playlist_that_is_gone_when_it_is_chosen_again_is_asked_for_now_and_then() {
+    for places in [vec![], Live::two_places()] {
+        let live = Live::new().with(|l| (l.stream.languages, l.places) = (vec!["en", "de"], places.clone()));
+        let mut w = tuned(live.clone().hls(false), Config::default());
+        w.load(M3U8);
+        w.run_for(15.0);
+        let ids = audio_ids(&w);
+        w.intent(UserIntent::SelectAudio(ids[1].clone()));
+        w.run_for(15.0);
+        w.fault("media.test/a0.m3u8", Fault::Status(404), ALWAYS);
+        let before = requests_of(&w, "media.test/a0.m3u8").len();
+        w.intent(UserIntent::SelectAudio(ids[0].clone()));
+        w.run_for(30.0);
+        let asked = requests_of(&w, "media.test/a0.m3u8").len() - before;
+        // Another place has it, or it is waited for.
+        if places.is_empty() {
+            assert!((5..30).contains(&asked), "{asked} times in 30 s\n{}", w.story());
+            w.net.heal();
+            w.run_for(20.0);
+        }
+        assert_eq!(w.played('a').last().unwrap().rung, 0, "{asked}: {}", w.story());
+        assert!(w.fatal().is_none(), "{}", w.story());
+        assert_plays(&mut w);
+    }
+}
