@@ -537,6 +537,10 @@ impl Session {
     }
 
     /// An index has come.
+    #[cfg_attr(
+        not(all(feature = "hls", feature = "live")),
+        expect(unused_variables, reason = "only a playlist may be asked for again")
+    )]
     fn index_end(&mut self, ctx: &mut Ctx, i: usize) -> Result<(), Fatal> {
         let Activity::Index { key, mut reader, body, url, .. } =
             std::mem::replace(&mut self.streams[i].activity, Activity::Idle)
@@ -552,7 +556,7 @@ impl Session {
         else {
             return Ok(());
         };
-        let (_, _, asked) = reader.request();
+        let (_, asked_for, asked) = reader.request();
         let read = reader.read(&body, &url);
         if let Some((init, bytes)) = reader.init_within(asked, &body) {
             self.streams[i].keep_init(init, bytes);
@@ -566,7 +570,7 @@ impl Session {
             #[cfg(all(feature = "hls", feature = "live"))]
             Ok(Some(Read::Playlist(list))) => {
                 self.start_as_told(ctx, i, list.start.map(|start| start.offset));
-                self.follow_list(ctx, key, &url, *list);
+                self.follow_list(ctx, key, &asked_for, &url, *list);
                 Ok(())
             }
             Ok(None) => {

@@ -59,6 +59,7 @@ impl Lists {
     pub fn head(&mut self, ticket: Ticket, url: &str) {
         if let Some(list) = self.by_ticket(ticket) {
             url.clone_into(&mut list.url);
+            list.reload.redirected(url);
         }
     }
 
@@ -113,9 +114,16 @@ impl Session {
         }
     }
 
-    /// A playlist was read for the first time: from now on it is followed, unless nothing is live. One that is complete is put on the
-    /// timeline of the others, too.
-    pub fn follow_list(&mut self, ctx: &mut Ctx, key: RepKey, url: &str, playlist: MediaPlaylist) {
+    /// A playlist was read for the first time, from `url` where `asked_for` has led: from now on it is followed, unless nothing is live.
+    /// One that is complete is put on the timeline of the others, too.
+    pub fn follow_list(
+        &mut self,
+        ctx: &mut Ctx,
+        key: RepKey,
+        asked_for: &str,
+        url: &str,
+        playlist: MediaPlaylist,
+    ) {
         let complete = playlist.is_complete();
         if complete && self.live.is_none() {
             if let Some(place) = self.index_mut(key) {
@@ -123,7 +131,8 @@ impl Session {
             }
             return;
         }
-        let mut reload = Reload::new(url, &playlist, ctx.now);
+        let mut reload = Reload::new(asked_for, &playlist, ctx.now);
+        reload.redirected(url);
         let mut index = playlist.index;
         if self.presentation.live.is_none() {
             self.presentation.live = Some(Box::new(Live::default()));

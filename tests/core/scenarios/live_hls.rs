@@ -490,3 +490,35 @@ fn a_playlist_that_is_gone_when_it_is_chosen_again_is_asked_for_now_and_then() {
         assert_plays(&mut w);
     }
 }
+
+#[test]
+fn playlists_that_one_server_no_longer_has_are_asked_of_the_one_that_led_there() {
+    const SERVERS: [&str; 2] = ["https://edge7.test/", "https://edge8.test/"];
+    // The multivariant playlist, and a media playlist alone.
+    for (url, redirected) in
+        [(M3U8, "media.test/v0.m3u8"), ("https://media.test/v0.m3u8", "media.test/v0.m3u8")]
+    {
+        let live = Live::plain();
+        let origin = live.clone().hls(false);
+        let mut site = crate::sim::site::Site::default();
+        site.serve(move |url, now| {
+            let of = SERVERS.iter().find_map(|server| url.strip_prefix(server));
+            origin.answer(&of.map_or_else(|| url.to_owned(), |rest| format!("{ROOT}{rest}")), now)
+        });
+        let mut w = tuned(site, Config::default());
+        w.fault(redirected, Fault::Redirect("https://edge7.test/v0.m3u8"), ALWAYS);
+        w.load(url);
+        w.run_for(20.0);
+        assert_quiet(&w);
+        // While it answers, it is asked itself.
+        assert!(requests_of(&w, "edge7.test/v0.m3u8").len() > 5, "{}", w.story());
+        w.net.heal();
+        w.fault("edge7.test", Fault::Status(403), ALWAYS);
+        w.fault(redirected, Fault::Redirect("https://edge8.test/v0.m3u8"), ALWAYS);
+        w.run_for(60.0);
+        assert!(w.fatal().is_none(), "{}", w.story());
+        assert!(requests_of(&w, "edge8.test/v0.m3u8").len() > 5, "{}", w.story());
+        assert!(latency(&w, &live) < 16.0, "{}\n{}", latency(&w, &live), w.story());
+        assert_plays(&mut w);
+    }
+}
