@@ -125,7 +125,11 @@ impl Session {
         playlist: MediaPlaylist,
     ) {
         let complete = playlist.is_complete();
-        if complete && self.live.is_none() {
+        let main = self.streams.first().and_then(|s| self.set(s.period, s.set));
+        // Where one of the main stream is complete, EXT-X-ENDLIST was left out of this one.
+        let over = main.into_iter().flat_map(|set| &set.representations);
+        let over = complete || over.into_iter().any(|r| matches!(r.index, SegmentIndex::List(_)));
+        if over && self.live.is_none() {
             if let Some(place) = self.index_mut(key) {
                 *place = SegmentIndex::List(playlist.index);
             }

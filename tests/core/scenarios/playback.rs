@@ -430,6 +430,28 @@ fn sound_is_in_the_variants_also_where_one_of_them_names_no_group() {
     assert!(w.played('a').iter().all(|m| m.rung == 0) && w.played('a').len() > 900, "{}", w.story());
 }
 
+#[test]
+fn a_playlist_without_an_end_beside_one_that_has_it_has_the_same() {
+    // The sound; a quality that is chosen later. Whichever comes first.
+    for (name, slow) in [("v0.m3u8", "a0.m3u8"), ("a0.m3u8", "a0.m3u8"), ("a0.m3u8", "test/v")] {
+        let mut site = Stream::of(60.0).hls(Container::Fmp4);
+        let url = format!("{ROOT}{name}");
+        site.edit(&url, "#EXT-X-PLAYLIST-TYPE:VOD\n", "");
+        site.edit(&url, "#EXT-X-ENDLIST\n", "");
+        let mut w = World::new(site);
+        w.fault(slow, Fault::Delay(0.5), 1);
+        w.load(M3U8);
+        w.run_for(2.0);
+        w.link(450e3);
+        w.play_to_end(120.0);
+        assert_eq!(w.errors(), [], "{name} {slow}: {}", w.story());
+        w.assert_played_all('v', &[1500]);
+        assert_eq!(w.count(|e| matches!(e, Event::Live(_))), 0, "{name} {slow}: {}", w.story());
+        let read = w.requests().iter().filter(|r| r.url == url).count();
+        assert_eq!(read, 1, "{name} {slow}: {}", w.story());
+    }
+}
+
 /// Tables alone are in the initialization segment (RFC 8216bis §3.1.1), and none in what follows.
 #[test]
 fn transport_streams_may_have_their_tables_in_an_initialization_segment() {
