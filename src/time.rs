@@ -49,6 +49,9 @@ impl Timescale {
 /// A time or duration in ticks of some [`Timescale`].
 pub type Ticks = i64;
 
+/// Seconds after which the time stamps of MPEG systems begin anew: 2^33 ticks (ISO/IEC 13818-1 §2.4.3.6).
+pub const MPEG_WRAP: Seconds = (1u64 << 33) as f64 / 90_000.0;
+
 /// Unwraps the 33-bit time stamps of MPEG systems (ISO/IEC 13818-1 §2.4.3.6) into a line without jumps.
 #[derive(Clone, Debug, Default)]
 pub struct PtsUnwrapper {

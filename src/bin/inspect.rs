@@ -240,8 +240,8 @@ fn complete(presentation: &mut Presentation, variables: &Rc<Variables>) -> Vec<(
                 };
                 match read {
                     Ok(player::Read::List(list, _)) => rep.index = SegmentIndex::List(list),
-                    Ok(player::Read::Live(playlist)) => {
-                        dynamic = true;
+                    Ok(player::Read::Playlist(playlist)) => {
+                        dynamic |= !playlist.is_complete();
                         rep.index = SegmentIndex::List(playlist.index);
                     }
                     Err(error) => presentation

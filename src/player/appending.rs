@@ -6,7 +6,7 @@ use super::session::{Ctx, Fatal, Session};
 use super::stream::{Activity, HeldAside, HeldPiece, Job};
 use crate::error::{Code, PlayerError};
 use crate::manifest::{ByteRange, ContentType, SegmentRef};
-use crate::time::Seconds;
+use crate::time::{MPEG_WRAP, Seconds};
 use std::rc::Rc;
 
 /// The append window begins this many seconds before a period: rounding must not cost the first keyframe. Nor do pictures that begin
@@ -38,7 +38,7 @@ impl Session {
         let estimate = ctx.abr.estimate(ctx.now);
         let Some(job) = self.streams[i].job() else { return };
         let Some(target) = job.wanted_from.filter(|_| !job.complete) else { return };
-        let Some(offset) = self.tied_or_told(job.key.period, &job.segment) else { return };
+        let Some(offset) = self.tied_or_told(job.key.period, &job.segment, None) else { return };
         let stream = &mut self.streams[i];
         let (Some((_, pipeline)), Activity::Segment(job)) = (&mut stream.pipeline, &mut stream.activity)
         else {
@@ -332,20 +332,30 @@ impl Session {
         rest > plays * PLAYS_THROUGH
     }
 
-    /// What is known to tie the media time of a stream's segment to the presentation.
-    pub fn known_offset(&self, i: usize, period: usize, segment: &SegmentRef) -> Option<Seconds> {
+    /// What is known to tie the media time of a stream's segment, of which `time` is one, to the presentation.
+    pub fn known_offset(
+        &self,
+        i: usize,
+        period: usize,
+        segment: &SegmentRef,
+        time: Option<Seconds>,
+    ) -> Option<Seconds> {
         // Packed audio without time stamps lies where the manifest says.
         let untimed = || self.streams[i].pipeline.as_ref().is_some_and(|(_, pipeline)| pipeline.is_untimed());
         if segment.timestamp_offset.is_none() && untimed() {
             return Some(0.0);
         }
-        self.tied_or_told(period, segment)
+        self.tied_or_told(period, segment, time)
     }
 
     /// By media that was seen, else by the manifest.
-    fn tied_or_told(&self, period: usize, segment: &SegmentRef) -> Option<Seconds> {
+    fn tied_or_told(&self, period: usize, segment: &SegmentRef, time: Option<Seconds>) -> Option<Seconds> {
         let place = (period, segment.discontinuity);
-        let tied = self.offsets.iter().find(|(p, d, _)| (*p, *d) == place).map(|(.., offset)| *offset);
+        let tied = self.offsets.iter().find(|(p, d, _)| (*p, *d) == place).map(|(.., offset)| {
+            // What was seen may lie on the other side of a wrap, which a demuxer that began on this side knows nothing of.
+            let wraps = time.map_or(0.0, |time| ((segment.start - time - offset) / MPEG_WRAP).round());
+            offset + wraps * MPEG_WRAP
+        });
         tied.or(segment.timestamp_offset)
     }
 
@@ -353,7 +363,7 @@ impl Session {
     fn offset_for(&mut self, i: usize) -> Option<Seconds> {
         let stream = &self.streams[i];
         let held = stream.held.first()?;
-        let known = self.known_offset(i, held.key.period, &held.segment);
+        let known = self.known_offset(i, held.key.period, &held.segment, Some(held.piece.start));
         // An MPD may be silent about when its media begins (GStreamer's transport streams do at an hour): then it is as if it told nothing.
         let told_wrong = known.is_some_and(|offset| {
             let off = held.piece.start + offset - held.segment.start;

@@ -182,7 +182,7 @@ impl Session {
             let segment = if lost { r.index.at(stream.cursor) } else { segment };
             #[cfg(all(feature = "hls", feature = "live"))]
             if self.is_outdated(ctx, key, segment.is_some()) {
-                self.hurry_list(ctx, key);
+                self.hurry_list(ctx, i, key);
                 return Ok(());
             }
             if segment.is_none() && self.may_grow(ctx, key, stream.cursor) {
@@ -561,8 +561,12 @@ impl Session {
     }
 
     /// An index has come.
+    #[cfg_attr(
+        not(all(feature = "hls", feature = "live")),
+        expect(unused_variables, reason = "only a playlist may be asked for again")
+    )]
     fn index_end(&mut self, ctx: &mut Ctx, i: usize) -> Result<(), Fatal> {
-        let Activity::Index { key, mut reader, body, url, .. } =
+        let Activity::Index { key, mut reader, ticket, body, url } =
             std::mem::replace(&mut self.streams[i].activity, Activity::Idle)
         else {
             return Ok(());
@@ -576,7 +580,7 @@ impl Session {
         else {
             return Ok(());
         };
-        let (_, _, asked) = reader.request();
+        let (_, asked_for, asked) = reader.request();
         let read = reader.read(&body, &url);
         if let Some((init, bytes)) = reader.init_within(asked, &body) {
             self.streams[i].keep_init(init, bytes);
@@ -587,10 +591,23 @@ impl Session {
                 self.start_as_told(ctx, i, start);
                 Ok(())
             }
+            // Whether the presentation has an end is for the main stream's playlist to tell, which is on its way.
             #[cfg(all(feature = "hls", feature = "live"))]
-            Ok(Some(Read::Live(list))) => {
+            Ok(Some(Read::Playlist(list))) if i > 0 && !list.is_complete() && self.is_undecided() => {
+                self.streams[i].activity = Activity::Index { key, reader, ticket, body, url };
+                Ok(())
+            }
+            #[cfg(all(feature = "hls", feature = "live"))]
+            Ok(Some(Read::Playlist(list))) => {
                 self.start_as_told(ctx, i, list.start.map(|start| start.offset));
-                self.follow_list(ctx, key, &url, *list);
+                self.follow_list(ctx, key, &asked_for, &url, *list);
+                // Those that came before it.
+                for i in 1..self.streams.len() {
+                    if matches!(&self.streams[i].activity, Activity::Index { ticket, .. } if !self.requests.has(*ticket))
+                    {
+                        self.index_end(ctx, i)?;
+                    }
+                }
                 Ok(())
             }
             Ok(None) => {
@@ -601,6 +618,12 @@ impl Session {
             Err(error) if error.message == super::on_demand::ABSENT => Err(error),
             Err(error) => self.representation_failed(ctx, i, key, None, error.with_url(&url)),
         }
+    }
+
+    /// Whether the first playlist of the main stream is on its way.
+    #[cfg(all(feature = "hls", feature = "live"))]
+    fn is_undecided(&self) -> bool {
+        self.live.is_none() && matches!(self.streams[0].activity, Activity::Index { .. })
     }
 
     /// Where a request of this stream goes now.

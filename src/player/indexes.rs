@@ -31,9 +31,9 @@ const MAX_NESTED: u32 = 4096;
 pub enum Read {
     /// Complete; and where playback is to begin, as [`Session::wanted_start`](super::session::Session::wanted_start).
     List(ListIndex, Option<Seconds>),
-    /// A playlist that will grow.
+    /// A playlist, which may grow.
     #[cfg(all(feature = "hls", feature = "live"))]
-    Live(Box<crate::manifest::hls::MediaPlaylist>),
+    Playlist(Box<crate::manifest::hls::MediaPlaylist>),
 }
 
 /// Reads one index, in as many requests as it takes.
@@ -120,11 +120,12 @@ impl IndexReader {
     fn playlist(&self, body: &[u8], url: &str) -> Result<Read> {
         use crate::manifest::hls::{Playlist, parse};
         match parse(body, url, &self.variables)? {
+            #[cfg(feature = "live")]
+            Playlist::Media(list) => Ok(Read::Playlist(list)),
+            #[cfg(not(feature = "live"))]
             Playlist::Media(list) if list.is_complete() => {
                 Ok(Read::List(list.index, list.start.map(|start| start.offset)))
             }
-            #[cfg(feature = "live")]
-            Playlist::Media(list) => Ok(Read::Live(list)),
             #[cfg(not(feature = "live"))]
             Playlist::Media(_) => Err(PlayerError::new(Code::FormatUnsupported, super::on_demand::ABSENT)),
             Playlist::Multivariant(..) => Err(PlayerError::new(

@@ -59,6 +59,7 @@ impl Lists {
     pub fn head(&mut self, ticket: Ticket, url: &str) {
         if let Some(list) = self.by_ticket(ticket) {
             url.clone_into(&mut list.url);
+            list.reload.redirected(url);
         }
     }
 
@@ -113,15 +114,37 @@ impl Session {
         }
     }
 
-    /// A playlist that is not complete was read for the first time: from now on it is followed.
-    pub fn follow_list(&mut self, ctx: &mut Ctx, key: RepKey, url: &str, playlist: MediaPlaylist) {
-        let mut reload = Reload::new(url, &playlist, ctx.now);
+    /// A playlist was read for the first time, from `url` where `asked_for` has led: from now on it is followed, unless nothing is live.
+    /// One that is complete is put on the timeline of the others, too.
+    pub fn follow_list(
+        &mut self,
+        ctx: &mut Ctx,
+        key: RepKey,
+        asked_for: &str,
+        url: &str,
+        playlist: MediaPlaylist,
+    ) {
+        let complete = playlist.is_complete();
+        let main = self.streams.first().and_then(|s| self.set(s.period, s.set));
+        // Where one of the main stream is complete, EXT-X-ENDLIST was left out of this one.
+        let over = main.into_iter().flat_map(|set| &set.representations);
+        let over = complete || over.into_iter().any(|r| matches!(r.index, SegmentIndex::List(_)));
+        if over && self.live.is_none() {
+            if let Some(place) = self.index_mut(key) {
+                *place = SegmentIndex::List(playlist.index);
+            }
+            return;
+        }
+        let mut reload = Reload::new(asked_for, &playlist, ctx.now);
+        reload.redirected(url);
         let mut index = playlist.index;
         if self.presentation.live.is_none() {
             self.presentation.live = Some(Box::new(Live::default()));
         }
         let undecided = self.live.is_none() && !self.streams.iter().any(|s| s.has_media || s.job().is_some());
-        self.presentation.kind = PresentationType::Dynamic;
+        if !complete {
+            self.presentation.kind = PresentationType::Dynamic;
+        }
         self.begin_live(ctx);
         if undecided && (self.wanted_start.is_none_or(|at| at < 0.0)) {
             self.start = StartAt::Edge;
@@ -162,6 +185,16 @@ impl Session {
         });
         if first && let Some(end) = end {
             lists.saw_end(end, ctx.now, target);
+        }
+        self.end_as_told(ctx, key);
+    }
+
+    /// A complete playlist of the main stream tells that nothing will be added.
+    fn end_as_told(&mut self, ctx: &mut Ctx, key: RepKey) {
+        let of_main = self.streams.first().is_some_and(|s| (s.period, s.set) == (key.period, key.set));
+        if of_main && self.list_is_open(key) == Some(false) {
+            self.presentation.kind = PresentationType::Static;
+            self.presentation_ended(ctx);
         }
     }
 
@@ -219,11 +252,18 @@ impl Session {
         ctx.now > list.read_at + fresh
     }
 
-    /// Reads a playlist now, unless that is under way.
-    pub fn hurry_list(&mut self, ctx: &mut Ctx, key: RepKey) {
-        let at =
-            self.lists().and_then(|lists| lists.all.iter().position(|l| l.key == key && l.ticket.is_none()));
-        if let Some(at) = at {
+    /// Reads a playlist that a stream waits for now, unless that is under way. After a failure it is left alone for as long as one that is
+    /// in use.
+    pub fn hurry_list(&mut self, ctx: &mut Ctx, i: usize, key: RepKey) {
+        /// Seconds after which is looked again: what others have read may let this one be tried at once.
+        const LOOK: f64 = 1.0;
+        let Some(lists) = self.lists() else { return };
+        let Some(at) = lists.all.iter().position(|l| l.key == key && l.ticket.is_none()) else { return };
+        let list = &lists.all[at];
+        let due = list.reload.due();
+        if list.failures > 0 && ctx.now < due {
+            self.streams[i].blocked_until = due.min(ctx.now + LOOK);
+        } else {
             self.request_list(ctx, at);
         }
     }
@@ -301,7 +341,7 @@ impl Session {
         if change.grew {
             list.told_stale = false;
         }
-        let (complete, target) = (list.reload.complete(), list.reload.target_duration());
+        let target = list.reload.target_duration();
         let moved = list.moved;
         // After a sleep the first that is read guesses how long it was; the others follow it.
         let followed = self.latest_but(key).is_some_and(|other| other.placed_at > before);
@@ -325,10 +365,7 @@ impl Session {
         if failed {
             self.lists_mut().into_iter().flat_map(|lists| &mut lists.all).for_each(|l| l.reload.try_again());
         }
-        if complete && main {
-            self.presentation.kind = PresentationType::Static;
-            self.presentation_ended(ctx);
-        }
+        self.end_as_told(ctx, key);
         Ok(())
     }
 
@@ -367,10 +404,9 @@ impl Session {
         if in_use && failures < PATIENCE {
             return;
         }
-        let user = self
-            .streams
-            .iter()
-            .position(|s| (s.period, s.set, s.rep) == (key.period, key.set, Some(key.rep)));
+        let user = self.streams.iter().position(|s| {
+            (s.period, s.set) == (key.period, key.set) && s.rep.is_none_or(|rep| rep == key.rep)
+        });
         if let Some(i) = user
             && self.switch_place(ctx, i, key, &told)
         {

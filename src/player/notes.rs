@@ -252,7 +252,11 @@ impl Session {
     /// Takes what the demuxer of a stream's segments found, as far as their timeline is tied to the presentation.
     pub fn note_held(&mut self, ctx: &mut Ctx, i: usize) {
         while let Some(held) = self.streams[i].asides.first() {
-            let Some(offset) = self.known_offset(i, held.period, &held.segment) else { return };
+            let time = match held.aside {
+                Aside::Data(at, _) => at,
+                Aside::Sound { from, .. } => Some(from),
+            };
+            let Some(offset) = self.known_offset(i, held.period, &held.segment, time) else { return };
             let HeldAside { segment, aside, .. } = self.streams[i].asides.remove(0);
             match aside {
                 // What belongs to no time comes at the start of its segment.

@@ -156,6 +156,12 @@ impl Requests {
         }
     }
 
+    /// Whether a request is under way, or will be made again.
+    #[cfg(all(feature = "hls", feature = "live"))]
+    pub fn has(&self, ticket: Ticket) -> bool {
+        self.list.iter().any(|r| r.ticket == ticket)
+    }
+
     /// Cancels a request; unknown tickets are ignored.
     pub fn cancel(&mut self, ticket: Ticket, out: &mut VecDeque<Output>) {
         if let Some(i) = self.list.iter().position(|r| r.ticket == ticket)

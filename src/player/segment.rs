@@ -196,6 +196,11 @@ impl Pipeline {
         result?;
         // Positions count from the start of the media segment.
         match &mut self.kind {
+            // That of a transport stream has tables alone (RFC 8216bis §3.1.1): media tells what the tracks are.
+            Kind::Remux { demuxer, muxer, .. } if muxer.tracks().is_empty() => {
+                demuxer.reset();
+                Ok(())
+            }
             Kind::Remux { demuxer, muxer, .. } => demuxer.finish(muxer.as_mut()),
             _ => Ok(()),
         }

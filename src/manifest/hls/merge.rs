@@ -174,9 +174,10 @@ impl Reload {
                 known.zip(date_in(new, last)).is_none_or(|(known, date)| date > known)
             }
         };
-        // What is behind and moves on is no old copy.
-        let (since, then) = *self.behind.get_or_insert((now, end));
-        let moves_on = end > then && now - since > 2.0 * self.target.max(self.longest);
+        // What is behind and moves on is no old copy. A window that slides over the same segments is that of a server that lags.
+        let (since, from, to) = *self.behind.get_or_insert((now, first, end));
+        let lags = first > from && unlike.is_some_and(|(uris, _)| !uris);
+        let moves_on = end > to && !lags && now - since > 2.0 * self.target.max(self.longest);
         if restarted || moves_on && new.skipped == 0 {
             self.behind = None;
             return Place::Breaks(self.gap(new, 0.0));

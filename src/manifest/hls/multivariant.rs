@@ -89,11 +89,13 @@ impl<'a> Builder<'a> {
                 }),
             }
         }
-        // A rendition without URI is in the variants' own streams (§4.4.6.2.1), if each has one.
+        // A rendition without URI is in the variants' own streams (§4.4.6.2.1), if each that names a group has one.
+        let has_sound = |c: &Candidate| {
+            c.groups.iter().any(|g| members((master, self.audio_ids), g).any(|(m, _)| m.uri.is_none()))
+        };
         let inside = any_video
-            && ladder.iter().all(|c| {
-                c.groups.iter().any(|g| members((master, self.audio_ids), g).any(|(m, _)| m.uri.is_none()))
-            });
+            && ladder.iter().any(has_sound)
+            && ladder.iter().all(|c| c.groups.is_empty() || has_sound(c));
         let mut sets = Vec::new();
         if !ladder.is_empty() {
             sets.push(self.main_set(&ladder, any_video, inside));

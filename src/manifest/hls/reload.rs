@@ -22,7 +22,10 @@ pub struct Request {
 /// State of a media playlist from one reading to the next. Times `now` are of any clock that never goes back, in seconds.
 #[derive(Clone, Debug)]
 pub struct Reload {
+    /// Where it is read from, without directives.
     url: String,
+    /// What was asked for at first, before redirects.
+    asked_for: String,
     pub(super) target: Seconds,
     /// Of the segments that were listed.
     pub(super) longest: Seconds,
@@ -47,8 +50,8 @@ pub struct Reload {
     pub(super) reports: Vec<RenditionReport>,
     pub(super) map_hint: Option<InitRef>,
     pub(super) bitrate: Option<u64>,
-    /// Since when all answers end before what is known, and the number where the first of them ended.
-    pub(super) behind: Option<(f64, u64)>,
+    /// Since when all answers end before what is known, and the numbers where the first of them began and ended.
+    pub(super) behind: Option<(f64, u64, u64)>,
     /// When the last request was sent.
     begun: f64,
     /// What was asked then. `None`: no request is under way.
@@ -78,8 +81,10 @@ impl Reload {
     /// Begins with the first reading, whose loading began at `now`. `url` is what was asked for, before redirects.
     pub fn new(url: &str, first: &MediaPlaylist, now: f64) -> Self {
         let index = &first.index;
+        let url = directed(url, None, None, None);
         let mut new = Self {
-            url: directed(url, None, None, None),
+            asked_for: url.clone(),
+            url,
             target: 0.0,
             longest: index.segments.iter().fold(0.0, |longest, s| s.duration.max(longest)),
             control: ServerControl::default(),
@@ -197,8 +202,15 @@ impl Reload {
         self.begun = now;
     }
 
-    /// It failed, or its answer could not be used: the next one asks for all, and is answered at once.
+    /// An answer comes from here, after redirects: it is asked itself from now on, as long as it answers.
+    pub fn redirected(&mut self, url: &str) {
+        self.url = directed(url, None, None, None);
+    }
+
+    /// It failed, or its answer could not be used: the next one asks for all, and is answered at once. It goes to who may redirect to
+    /// another server, or with another token.
     pub fn failed(&mut self, now: f64) {
+        self.url.clone_from(&self.asked_for);
         let (blocks, skips) = self.asked.take().unwrap_or_default();
         self.block_failures = self.block_failures.saturating_add(blocks.into());
         self.skip_failures = self.skip_failures.saturating_add(skips.into());
@@ -292,7 +304,7 @@ impl Reload {
         self.dates.time_at(date)
     }
 
-    /// Where it is read from, without directives.
+    /// Where it is read from, without directives: after redirects, until that fails.
     pub fn url(&self) -> &str {
         &self.url
     }

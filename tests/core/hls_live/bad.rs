@@ -104,6 +104,18 @@ fn an_encoder_that_counts_anew_into_known_numbers_is_found_out() {
     }
     assert_eq!(restarted, [false, false, false, true]);
     assert_eq!(client.numbers(), [9, 10, 11, 12]);
+    // One whose window moves on has the same segments and is behind: another server.
+    for dated in [true, false] {
+        let at = |s: u32| if dated { date(s) } else { String::new() };
+        let mut client = Client::new(&list(100, 10, &at(8), ""), 0.0);
+        for n in 0..8_u32 {
+            let new = list(96 + u64::from(n), 10, &at(2 * n), "");
+            let change = client.read(&new, f64::from(2 * n));
+            assert!(!change.restarted && change.grew == (n > 4), "{dated} {n}: {change:?}");
+        }
+        assert_eq!(client.numbers(), (103..113).collect::<Vec<_>>());
+        assert_eq!(client.starts()[0], 6.0);
+    }
     // Tokens in the URIs are no other content.
     let mut client = Client::new(&list(0, 5, &date(0), ""), 0.0);
     let change = client.read(&list(0, 6, &date(0), "").replace(".ts", ".ts?token=2"), 2.0);

@@ -382,3 +382,143 @@ fn a_stream_that_ends_within_its_parts_is_played_to_the_last() {
     w.run_for(60.0);
     assert_eq!(w.requests().len(), before, "{}", w.story());
 }
+
+#[test]
+fn a_playlist_that_is_first_read_when_the_stream_is_over_lies_where_the_others_do() {
+    // The window has slid on by then, and in each playlist times begin at 0.
+    for dates in [true, false] {
+        let live = Live::new().with(|l| {
+            (l.stream.languages, l.dates) = (vec!["en", "de"], dates);
+            (l.depth, l.end) = (30.0, Some(1060.0));
+        });
+        let mut w = tuned(live.clone().hls(false), Config::default());
+        w.load(M3U8);
+        w.run_for(61.0);
+        assert!(requests_of(&w, "a1.m3u8").is_empty(), "{}", w.story());
+        let other = audio_ids(&w)[1].clone();
+        w.intent(UserIntent::SelectAudio(other));
+        w.play_to_end(20.0);
+        assert_eq!((w.errors(), holes(&w)), (vec![], vec![]), "{dates}: {}", w.story());
+        let sound = w.played('a');
+        assert_eq!(sound.last().unwrap().rung, 1, "{dates}: {}", w.story());
+        assert!(live.end_of(*sound.last().unwrap()) > 1059.9, "{dates}: {}", w.story());
+        let steps = sound.windows(2).map(|p| live.end_of(p[1]) - live.end_of(p[0]));
+        assert!(steps.into_iter().all(|step| (0.0..0.3).contains(&step)), "{dates}: {}", w.story());
+    }
+}
+
+#[test]
+fn a_quality_that_is_first_read_when_the_stream_is_over_ends_it() {
+    // Before the playlist that was followed until then tells of the end.
+    let live = Live::new().with(|l| (l.depth, l.end) = (30.0, Some(1060.0)));
+    let mut w = tuned(live.clone().hls(false), Config::default());
+    w.load(M3U8);
+    w.run_for(60.01);
+    let unread = ["v0", "v1"].into_iter().find(|v| requests_of(&w, &format!("{v}.m3u8")).is_empty());
+    let wanted = quality_named(&w, unread.expect("a quality that was not tried"));
+    w.intent(UserIntent::SelectQuality(Some(wanted)));
+    w.play_to_end(30.0);
+    assert_quiet(&w);
+    assert_seamless(&w, &live);
+    assert_eq!(w.played('v').last().unwrap().number, 1060 * 25 - 1, "{}", w.story());
+    let before = w.requests().len();
+    w.run_for(60.0);
+    assert_eq!(w.requests().len(), before, "{}", w.story());
+}
+
+#[test]
+fn the_clock_of_a_transport_stream_wraps_before_another_quality() {
+    let live = Live::new().with(|l| {
+        (l.age, l.stream.muxed, l.stream.languages) = (95_425.0, true, vec![]);
+    });
+    let mut w = tuned(live.clone().hls(true), Config::default());
+    w.load(M3U8);
+    w.run_for(40.0);
+    for id in ["v0", "v2", "v1"] {
+        let wanted = quality_named(&w, id);
+        w.intent(UserIntent::SelectQuality(Some(wanted)));
+        w.run_for(20.0);
+        assert_eq!(format!("v{}", w.played('v').last().unwrap().rung), id, "{}", w.story());
+    }
+    assert_quiet(&w);
+    assert_seamless(&w, &live);
+}
+
+#[test]
+fn a_seek_to_where_the_clock_of_a_transport_stream_had_not_wrapped_yet() {
+    let live = Live::new().with(|l| {
+        (l.age, l.depth, l.stream.muxed, l.stream.languages) = (95_480.0, 100.0, true, vec![]);
+    });
+    let mut w = tuned(live.clone().hls(true), Config::default());
+    w.load(M3U8);
+    w.run_for(10.0);
+    // What plays is media after the wrap, and at 21 s it is media of before.
+    w.seek(21.0);
+    w.run_for(10.0);
+    let shown = live.end_of(*w.played('v').last().unwrap());
+    assert!((95_405.0..95_415.0).contains(&shown), "{shown}\n{}", w.story());
+    w.run_for(50.0);
+    assert_eq!((w.errors(), holes(&w)), (vec![], vec![]), "{}", w.story());
+    let frames = w.played('v');
+    let after = frames.iter().skip_while(|m| live.end_of(**m) > 95_470.0).collect::<Vec<_>>();
+    assert!(after.windows(2).all(|p| p[1].number == p[0].number + 1) && after.len() > 1000, "{}", w.story());
+}
+
+#[test]
+fn a_playlist_that_is_gone_when_it_is_chosen_again_is_asked_for_now_and_then() {
+    for places in [vec![], Live::two_places()] {
+        let live = Live::new().with(|l| (l.stream.languages, l.places) = (vec!["en", "de"], places.clone()));
+        let mut w = tuned(live.clone().hls(false), Config::default());
+        w.load(M3U8);
+        w.run_for(15.0);
+        let ids = audio_ids(&w);
+        w.intent(UserIntent::SelectAudio(ids[1].clone()));
+        w.run_for(15.0);
+        w.fault("media.test/a0.m3u8", Fault::Status(404), ALWAYS);
+        let before = requests_of(&w, "media.test/a0.m3u8").len();
+        w.intent(UserIntent::SelectAudio(ids[0].clone()));
+        w.run_for(30.0);
+        let asked = requests_of(&w, "media.test/a0.m3u8").len() - before;
+        // Another place has it, or it is waited for.
+        if places.is_empty() {
+            assert!((5..30).contains(&asked), "{asked} times in 30 s\n{}", w.story());
+            w.net.heal();
+            w.run_for(20.0);
+        }
+        assert_eq!(w.played('a').last().unwrap().rung, 0, "{asked}: {}", w.story());
+        assert!(w.fatal().is_none(), "{}", w.story());
+        assert_plays(&mut w);
+    }
+}
+
+#[test]
+fn playlists_that_one_server_no_longer_has_are_asked_of_the_one_that_led_there() {
+    const SERVERS: [&str; 2] = ["https://edge7.test/", "https://edge8.test/"];
+    // The multivariant playlist, and a media playlist alone.
+    for (url, redirected) in
+        [(M3U8, "media.test/v0.m3u8"), ("https://media.test/v0.m3u8", "media.test/v0.m3u8")]
+    {
+        let live = Live::plain();
+        let origin = live.clone().hls(false);
+        let mut site = crate::sim::site::Site::default();
+        site.serve(move |url, now| {
+            let of = SERVERS.iter().find_map(|server| url.strip_prefix(server));
+            origin.answer(&of.map_or_else(|| url.to_owned(), |rest| format!("{ROOT}{rest}")), now)
+        });
+        let mut w = tuned(site, Config::default());
+        w.fault(redirected, Fault::Redirect("https://edge7.test/v0.m3u8"), ALWAYS);
+        w.load(url);
+        w.run_for(20.0);
+        assert_quiet(&w);
+        // While it answers, it is asked itself.
+        assert!(requests_of(&w, "edge7.test/v0.m3u8").len() > 5, "{}", w.story());
+        w.net.heal();
+        w.fault("edge7.test", Fault::Status(403), ALWAYS);
+        w.fault(redirected, Fault::Redirect("https://edge8.test/v0.m3u8"), ALWAYS);
+        w.run_for(60.0);
+        assert!(w.fatal().is_none(), "{}", w.story());
+        assert!(requests_of(&w, "edge8.test/v0.m3u8").len() > 5, "{}", w.story());
+        assert!(latency(&w, &live) < 16.0, "{}\n{}", latency(&w, &live), w.story());
+        assert_plays(&mut w);
+    }
+}

@@ -418,6 +418,68 @@ fn sound_that_is_in_the_variants_themselves_is_a_track_like_others() {
 }
 
 #[test]
+fn sound_is_in_the_variants_also_where_one_of_them_names_no_group() {
+    let stream = Stream::of(20.0).with(|s| (s.muxed, s.languages) = (true, vec!["en", "fr"]));
+    let mut site = stream.hls(Container::Ts);
+    site.edit(M3U8, ",URI=\"a0.m3u8\"", "");
+    site.edit(M3U8, ",AUDIO=\"sound\"\nv1", "\nv1");
+    let mut w = World::new(site);
+    w.load(M3U8);
+    w.play_to_end(30.0);
+    assert_eq!(heard(&w), [("audio--en-en".to_owned(), true), ("audio-sound-fr-fr".to_owned(), false)]);
+    assert!(w.played('a').iter().all(|m| m.rung == 0) && w.played('a').len() > 900, "{}", w.story());
+}
+
+#[test]
+fn a_playlist_without_an_end_beside_one_that_has_it_has_the_same() {
+    // The sound; a quality that is chosen later. Whichever comes first.
+    for (name, slow) in [("v0.m3u8", "a0.m3u8"), ("a0.m3u8", "a0.m3u8"), ("a0.m3u8", "test/v")] {
+        let mut site = Stream::of(60.0).hls(Container::Fmp4);
+        let url = format!("{ROOT}{name}");
+        site.edit(&url, "#EXT-X-PLAYLIST-TYPE:VOD\n", "");
+        site.edit(&url, "#EXT-X-ENDLIST\n", "");
+        let mut w = World::new(site);
+        w.fault(slow, Fault::Delay(0.5), 1);
+        w.load(M3U8);
+        w.run_for(2.0);
+        w.link(450e3);
+        w.play_to_end(120.0);
+        assert_eq!(w.errors(), [], "{name} {slow}: {}", w.story());
+        w.assert_played_all('v', &[1500]);
+        assert_eq!(w.count(|e| matches!(e, Event::Live(_))), 0, "{name} {slow}: {}", w.story());
+        let read = w.requests().iter().filter(|r| r.url == url).count();
+        assert_eq!(read, 1, "{name} {slow}: {}", w.story());
+    }
+}
+
+/// Tables alone are in the initialization segment (RFC 8216bis §3.1.1), and none in what follows.
+#[test]
+fn transport_streams_may_have_their_tables_in_an_initialization_segment() {
+    const TABLES: usize = 2 * 188;
+    let stream = Stream::of(40.0).with(|s| (s.muxed, s.languages) = (true, vec![]));
+    let mut site = stream.hls(Container::Ts);
+    for rung in 0..stream.ladder.len() {
+        site.edit(&format!("{ROOT}v{rung}.m3u8"), "#EXTINF", "#EXT-X-MAP:URI=\"init.ts\"\n#EXTINF");
+        for n in 0..stream.count(0) {
+            let url = format!("{ROOT}v{rung}/0/{n}.ts");
+            let (content_type, bytes) = site.get(&url).unwrap();
+            site.put(&url, content_type, &bytes[TABLES..]);
+            site.put(&format!("{ROOT}init.ts"), content_type, &bytes[..TABLES]);
+        }
+    }
+    let mut w = World::new(site);
+    w.load(M3U8);
+    w.run_for(10.0);
+    w.link(700e3);
+    w.seek(25.0);
+    w.run_for(5.0);
+    w.seek(5.0);
+    w.play_to_end(80.0);
+    assert_eq!(w.errors(), [], "{}", w.story());
+    assert!(w.played('v').len() > 1000 && w.played('a').len() > 1800, "{}", w.story());
+}
+
+#[test]
 fn sound_that_the_browser_refuses_whatever_it_said_of_the_type_is_left_out() {
     let muxed = Stream::simple(30.0).with(|s| (s.muxed, s.languages) = (true, vec![]));
     for (site, url) in [
