@@ -263,16 +263,13 @@ impl Player {
                 self.out.push_back(Output::Event(Event::LastResort { url, mime, error }));
             }
             Outcome::Read { read, url } => {
-                let State::Loading(mut loading) = std::mem::replace(&mut self.state, State::Idle) else {
-                    return;
-                };
-                let asked_for = std::mem::take(&mut loading.request.url);
+                let State::Loading(loading) = std::mem::replace(&mut self.state, State::Idle) else { return };
                 let mut ctx = Ctx { now, config: &self.config, out: &mut self.out, abr: &mut self.abr };
                 let media = self.media;
                 let mut session = Session::new(&mut ctx, *loading, url, read.presentation, self.source_open);
                 session.playhead.lay_out(&media);
                 session.fixed.clone_from(&self.fixed);
-                session.keep_for_reloads(&mut ctx, &asked_for, read.kept);
+                session.keep_for_reloads(&mut ctx, read.kept);
                 self.state = State::Playing(Box::new(session));
             }
             #[cfg(feature = "progressive")]

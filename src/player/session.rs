@@ -209,12 +209,8 @@ impl Session {
         session
     }
 
-    /// What is kept to read the manifest again; `asked_for`: its URL before redirects.
-    #[cfg_attr(
-        not(all(feature = "hls", feature = "live")),
-        expect(unused_variables, reason = "only a playlist is asked for there again")
-    )]
-    pub fn keep_for_reloads(&mut self, ctx: &mut Ctx, asked_for: &str, kept: Kept) {
+    /// What is kept to read the manifest again.
+    pub fn keep_for_reloads(&mut self, ctx: &mut Ctx, kept: Kept) {
         self.note_manifest_events();
         if self.presentation.kind == PresentationType::Dynamic {
             self.begin_live(ctx);
@@ -229,8 +225,8 @@ impl Session {
             }
             #[cfg(all(feature = "hls", feature = "live"))]
             Kept::Playlist(list) => {
-                let url = self.url.clone();
-                self.follow_list(ctx, RepKey { period: 0, set: 0, rep: 0 }, asked_for, &url, *list);
+                let (asked_for, url) = (self.asked.clone(), self.url.clone());
+                self.follow_list(ctx, RepKey { period: 0, set: 0, rep: 0 }, &asked_for, &url, *list);
             }
         }
     }
