@@ -99,7 +99,7 @@ codes! {
     /// Playback stalled and could not be recovered.
     Stalled = "PLAYBACK_STUCK", Media, "Playback stopped and no recovery helped: report the stream.";
     /// The WASM module or the worker could not be loaded.
-    EngineLoad = "ENGINE_LOAD", Browser, "Serve the player's .wasm and worker files beside its script, and allow 'wasm-unsafe-eval' and worker-src in the CSP.";
+    EngineLoad = "ENGINE_LOAD", Browser, "Serve the player's .wasm and worker files beside its script, and allow 'wasm-unsafe-eval', worker-src and connect-src for them in the CSP.";
     /// A defect of the player.
     Internal = "INTERNAL", Internal, "This is a bug in the player: please report it.";
 }
