@@ -404,7 +404,7 @@ impl Session {
             Err(verdict) => return self.verdict(ctx, verdict),
         };
         if let Some(date) = head.date {
-            self.dated(ctx, ticket, date);
+            self.dated(ctx, Some(ticket), date);
         }
         self.live_head(ticket, head.url);
         let Some(i) = self.stream_of(ticket) else { return Ok(()) };
