@@ -184,7 +184,7 @@ impl Session {
     }
 
     /// A response has a `Date` header. It sets a clock that nobody else sets, if that is far behind.
-    pub fn dated(&mut self, ctx: &mut Ctx, ticket: Ticket, date: f64) {
+    pub fn dated(&mut self, ctx: &mut Ctx, ticket: Option<Ticket>, date: f64) {
         let Some(live) = &mut self.live else { return };
         let clock = &mut live.clock;
         let off = date - clock.now(ctx.now);
@@ -193,11 +193,11 @@ impl Session {
         let leapt = clock.dated == f64::NEG_INFINITY;
         clock.dated = date - ctx.now;
         // The header is cut to whole seconds: half of one is missing on average.
-        if clock.question.as_ref().is_some_and(|q| q.head && q.ticket == ticket) {
+        if clock.question.as_ref().is_some_and(|q| q.head && Some(q.ticket) == ticket) {
             clock.question = None;
             clock.set(date + 0.5, ctx.now, ctx.now, 0.5);
         } else if !clock.told
-            && !clock.asks(ticket)
+            && !ticket.is_some_and(|ticket| clock.asks(ticket))
             && (off > DATE_IS_COARSE || leapt && off < -DATE_IS_COARSE)
         {
             clock.correction += off + 0.5;

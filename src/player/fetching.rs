@@ -69,7 +69,7 @@ impl Session {
         if stream.starved || !self.playhead.moving() {
             return f64::INFINITY;
         }
-        let ahead = stream.cursor - self.playhead.position(ctx.now);
+        let ahead = self.ahead(stream, self.playhead.position(ctx.now));
         let rate = self.playhead.media().rate.max(0.1);
         ctx.now + ((ahead - self.limit_ahead(ctx)) / rate).max(0.25)
     }
@@ -82,29 +82,31 @@ impl Session {
             return false;
         }
         let position = self.playhead.position(ctx.now);
+        let ahead = self.ahead(stream, position);
         // Sound that runs ahead takes from the link what the pictures need: at most a segment more, and none while they are short.
         if let Some(main) = self.streams.first()
             && main.content != stream.content
             && !matches!(main.activity, Activity::Ended)
         {
             let segment = self.segment_duration(main).unwrap_or(4.0);
-            let short = main.cursor < position + segment;
-            let lead = if short { 0.5 } else { segment + 0.1 };
-            if stream.cursor > main.cursor + lead {
+            let pictures = self.ahead(main, position);
+            let lead = if pictures < segment { 0.5 } else { segment + 0.1 };
+            if ahead > pictures + lead {
                 return false;
             }
-        }
-        let mut ahead = stream.cursor - position;
-        // The cursor may stand behind a hole: then what there is of media up to there counts.
-        if self.frontier(stream, position) - position < 1.0 {
-            let until = TimeRanges::from_pairs([(position, stream.cursor)]);
-            let buffers = stream.buffers.iter().filter_map(|(id, _)| self.buffer(*id));
-            let each = buffers.map(|b| b.expected().intersection(&until).total());
-            ahead = each.reduce(f64::min).unwrap_or(0.0);
         }
         // A few seconds are always fetched, whatever they weigh: else a high bitrate would never play.
         ahead < self.limit_ahead(ctx)
             && (self.bytes_ahead(ctx, stream) < ctx.config.buffer_bytes || ahead < 4.0)
+    }
+
+    /// Seconds of media that a stream has, or will have from what is queued, between `position` and its cursor. The cursor itself may stand
+    /// behind a hole; and durations in playlists are rounded, which adds up.
+    fn ahead(&self, stream: &Stream, position: Seconds) -> Seconds {
+        let until = TimeRanges::from_pairs([(position, stream.cursor)]);
+        let buffers = stream.buffers.iter().filter_map(|(id, _)| self.buffer(*id));
+        let each = buffers.map(|b| b.expected().intersection(&until).total());
+        each.reduce(f64::min).unwrap_or(stream.cursor - position)
     }
 
     /// Whether so much waits for a source that no more is needed: in a tab that was opened in the background, none opens.
@@ -404,7 +406,7 @@ impl Session {
             Err(verdict) => return self.verdict(ctx, verdict),
         };
         if let Some(date) = head.date {
-            self.dated(ctx, ticket, date);
+            self.dated(ctx, Some(ticket), date);
         }
         self.live_head(ticket, head.url);
         let Some(i) = self.stream_of(ticket) else { return Ok(()) };

@@ -93,6 +93,9 @@ impl Session {
         // A start that was asked for is kept, far from the edge as it may be.
         live.shifted = self.wanted_start.is_some_and(|at| at >= 0.0);
         self.live = Some(Box::new(live));
+        if let Some(dated) = self.dated {
+            self.dated(ctx, None, dated + ctx.now);
+        }
         self.ask_clock(ctx, 0);
         self.heed_published(ctx);
     }

@@ -79,6 +79,9 @@ pub(super) struct Loading {
     pub requests: Requests,
     pub started: Now,
     ticket: Ticket,
+    /// The `Date` of the manifest, less the moment at which it came.
+    #[cfg(feature = "live")]
+    pub dated: Option<f64>,
     body: Vec<u8>,
     url: String,
     content_type: Option<String>,
@@ -119,6 +122,8 @@ impl Loading {
             requests,
             started: ctx.now,
             ticket,
+            #[cfg(feature = "live")]
+            dated: None,
             body: Vec::new(),
             url,
             content_type: None,
@@ -137,6 +142,10 @@ impl Loading {
             Ok(Some(_)) => {
                 self.url = head.url.to_owned();
                 self.content_type = head.content_type.map(str::to_ascii_lowercase);
+                #[cfg(feature = "live")]
+                {
+                    self.dated = head.date.map(|date| date - ctx.now);
+                }
                 #[cfg(feature = "progressive")]
                 {
                     self.length = head.length;

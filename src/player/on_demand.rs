@@ -48,7 +48,7 @@ impl Session {
 
     pub fn manifest_expires(&mut self) {}
 
-    pub fn dated(&mut self, _: &mut Ctx, _: Ticket, _: f64) {}
+    pub fn dated(&mut self, _: &mut Ctx, _: Option<Ticket>, _: f64) {}
 
     pub fn doubt_clock(&mut self, _: usize, _: Seconds) -> bool {
         false

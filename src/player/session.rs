@@ -79,6 +79,9 @@ pub(super) struct Session {
     /// Where the manifest was asked for first.
     #[cfg(feature = "live")]
     pub asked: String,
+    /// Its `Date`, less the moment at which it came.
+    #[cfg(feature = "live")]
+    pub dated: Option<f64>,
     pub presentation: Presentation,
     pub requests: Requests,
     pub variables: Rc<Variables>,
@@ -151,6 +154,8 @@ impl Session {
         presentation: Presentation,
         source_open: bool,
     ) -> Self {
+        #[cfg(feature = "live")]
+        let dated = loading.dated;
         let Loading { request, requests, started: loaded_at, variables, .. } = loading;
         let dynamic = presentation.kind == PresentationType::Dynamic;
         let wanted = request.start_time.or(presentation.start_hint);
@@ -165,6 +170,8 @@ impl Session {
             url,
             #[cfg(feature = "live")]
             asked: request.url,
+            #[cfg(feature = "live")]
+            dated,
             presentation,
             requests,
             variables: Rc::new(variables),

@@ -616,3 +616,16 @@ fn a_period_with_types_that_were_not_asked_about_waits_for_the_answer() {
         assert_eq!(w.sources_opened, 1, "{}", w.story());
     }
 }
+
+#[test]
+fn a_clock_that_is_behind_is_put_right_by_the_manifest_itself() {
+    for off in [-300.0, -86_400.0] {
+        let live = Live::new().with(|l| (l.clock, l.delay) = (false, Some(8.0)));
+        let mut w = World::new(live.clone().dash());
+        w.wall = UNIX + off;
+        w.load(MPD);
+        w.run_for(20.0);
+        assert_quiet(&w);
+        assert!((7.0..9.5).contains(&latency(&w, &live)), "{}\n{}", latency(&w, &live), w.story());
+    }
+}

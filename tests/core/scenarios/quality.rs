@@ -413,3 +413,19 @@ fn a_sleep_in_the_middle_of_a_download_is_no_slow_link() {
     let estimate = w.player.stats(w.now).estimate;
     assert!(estimate > 3e6, "{estimate}\n{}", w.story());
 }
+
+#[test]
+fn durations_that_are_rounded_add_up_to_no_stall() {
+    // After 400 s the playlist is 44 s ahead of the media, or behind it.
+    for (segment, rounded) in [(3.6, "v0"), (3.6, "a0"), (4.4, "v0"), (4.4, "a0")] {
+        let mut site = Stream::simple(400.0).with(|s| s.segment = segment).hls(Container::Fmp4);
+        let url = format!("{ROOT}{rounded}.m3u8");
+        site.edit(&url, &format!("EXTINF:{segment:.5}"), "EXTINF:4");
+        let mut w = World::new(site);
+        w.load(M3U8);
+        w.play_to_end(450.0);
+        assert_eq!(w.errors(), [], "{segment} {rounded}: {}", w.story());
+        assert_eq!(w.count(|e| matches!(e, Event::Stall { .. })), 0, "{segment} {rounded}: {}", w.story());
+        w.assert_played_all('v', &[10_000]);
+    }
+}
