@@ -1,13 +1,15 @@
 //! The movie box (ISO/IEC 14496-12 §8.2): tracks, their defaults for fragments, edit lists.
 //!
-//! The headers (`mvhd`, `tkhd`, `mdhd`, `hdlr`, `elst`) are read by the `mp4` crate, box by box: its `MoovBox` fails on, or loops
+//! `mdhd` and `elst` are read by the `mp4` crate, box by box: its `MoovBox` fails on, or loops
 //! over, much that occurs (sizes of 0, tracks without sample tables, `minf` without `dinf`, sample entries that it does
-//! not know), keeps one of several `trex`, and brings readers of every box that can be in it. `stsd`, `trex` and `elng` are read here.
+//! not know), keeps one of several `trex`, and brings readers of every box that can be in it. Of `mvhd`, `tkhd` and `hdlr`, a number or two
+//! each is wanted, and its readers of their matrices, rates and names are 5 kB of the module. They, `stsd`, `trex` and `elng` are read here.
 
 use std::io::Cursor;
 
 use mp4::{MoovBox, ReadBox};
 
+use crate::bytes::ByteReader;
 use crate::container::{TrackId, TrackInfo, TrackKind};
 use crate::error::{Code, PlayerError, Result};
 use crate::time::{Ticks, Timescale};
@@ -59,8 +61,7 @@ pub(super) struct Defaults {
 
 /// Reads the body of a `moov` box. Tracks that cannot be read are left out with a warning; an error if none is left.
 pub fn parse(body: &[u8]) -> Result<Moov> {
-    let movie = find(body, b"mvhd").and_then(|b| leaf(&b, |m| Some(&m.mvhd)));
-    let (scale, duration) = movie.map_or((0, 0), |m| (m.timescale, m.duration));
+    let (scale, duration) = find(body, b"mvhd").and_then(|b| movie_header(&b)).unwrap_or_default();
     let mvex = find(body, b"mvex");
     let mut moov = Moov {
         tracks: Vec::new(),
@@ -115,10 +116,9 @@ fn parse_trak(
     mvex: Option<&Mp4Box<'_>>,
     warnings: &mut Vec<&'static str>,
 ) -> Option<Track> {
-    let tkhd = leaf(&trak.child(b"tkhd")?, |m| Some(&m.traks.first()?.tkhd))?;
     let mdia = trak.child(b"mdia")?;
     let mdhd = leaf(&mdia.child(b"mdhd")?, |m| Some(&m.traks.first()?.mdia.mdhd))?;
-    let id = tkhd.track_id;
+    let id = dated(&trak.child(b"tkhd")?)?.1.u32()?;
     let timescale = Timescale::new(mdhd.timescale)?;
     let handler = handler(&mdia.child(b"hdlr")?)?;
 
@@ -151,14 +151,24 @@ fn parse_trak(
     })
 }
 
-/// `hdlr` (§8.4.3): its fixed fields only. The name is of no use and often not terminated as the crate wants it.
+/// What follows the times of creation and change, which are as wide as the version tells.
+fn dated<'a>(header: &Mp4Box<'a>) -> Option<(u8, ByteReader<'a>)> {
+    let (version, _, mut r) = header.full()?;
+    r.skip(if version == 1 { 16 } else { 8 })?;
+    Some((version, r))
+}
+
+/// Timescale and duration of `mvhd` (§8.2.2).
+fn movie_header(mvhd: &Mp4Box<'_>) -> Option<(u32, u64)> {
+    let (version, mut r) = dated(mvhd)?;
+    Some((r.u32()?, if version == 1 { r.u64()? } else { r.u32()?.into() }))
+}
+
+/// The type of `hdlr` (§8.4.3).
 fn handler(hdlr: &Mp4Box<'_>) -> Option<FourCc> {
-    let mut fixed = [0; 33];
-    for (to, from) in fixed.iter_mut().skip(8).zip(hdlr.body.iter().take(24)) {
-        *to = *from;
-    }
-    let fixed = Mp4Box { name: hdlr.name, whole: &fixed, body: &fixed[8..] };
-    leaf(&fixed, |m| Some(&m.traks.first()?.mdia.hdlr)).map(|b| b.handler_type.value)
+    let (_, _, mut r) = hdlr.full()?;
+    r.skip(4)?;
+    Some(r.u32()?.to_be_bytes())
 }
 
 fn kind_of(handler: &FourCc) -> TrackKind {

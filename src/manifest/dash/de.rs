@@ -178,7 +178,6 @@ struct Fields<'de> {
 
 enum Next<'de> {
     Nothing,
-    Attribute(usize),
     Children(Vec<usize>),
     Text(&'de str),
 }
@@ -218,36 +217,40 @@ impl<'de> Fields<'de> {
             next: Next::Nothing,
         }
     }
+
+    // What does not depend on the type that is read is here, once for all types.
+
+    fn next_key(&mut self) -> Option<Key> {
+        if let Some(&index) = self.attributes.as_slice().first() {
+            return Some(Key(["@", self.source.document.attributes[index].name].concat()));
+        }
+        let (name, next) = match self.children.next() {
+            Some((name, elements)) => (name, Next::Children(elements)),
+            None => ("$text", Next::Text(self.text.take()?)),
+        };
+        self.next = next;
+        Some(Key(name.to_owned()))
+    }
+
+    fn next_value(&mut self) -> Next<'de> {
+        if let Some(index) = self.attributes.next() {
+            self.source.last.set(Some(index));
+            return Next::Text(self.source.document.attributes[index].value.trim());
+        }
+        std::mem::replace(&mut self.next, Next::Nothing)
+    }
 }
 
 impl<'de> MapAccess<'de> for Fields<'de> {
     type Error = NotOfType;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
-        if let Some(index) = self.attributes.next() {
-            self.next = Next::Attribute(index);
-            return seed
-                .deserialize(Key { attribute: true, name: self.source.document.attributes[index].name })
-                .map(Some);
-        }
-        if let Some((name, elements)) = self.children.next() {
-            self.next = Next::Children(elements);
-            return seed.deserialize(Key { attribute: false, name }).map(Some);
-        }
-        if let Some(text) = self.text.take() {
-            self.next = Next::Text(text);
-            return seed.deserialize(Key { attribute: false, name: "$text" }).map(Some);
-        }
-        Ok(None)
+        self.next_key().map(|key| seed.deserialize(key)).transpose()
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
-        match std::mem::replace(&mut self.next, Next::Nothing) {
+        match self.next_value() {
             Next::Nothing => Err(NotOfType),
-            Next::Attribute(index) => {
-                self.source.last.set(Some(index));
-                seed.deserialize(Value(self.source.document.attributes[index].value.trim()))
-            }
             Next::Children(elements) => seed.deserialize(Elements { source: self.source, levels: &elements }),
             Next::Text(text) => seed.deserialize(Value(text)),
         }
@@ -255,20 +258,13 @@ impl<'de> MapAccess<'de> for Fields<'de> {
 }
 
 /// A name as serde's fields spell it: attributes begin with `@`.
-struct Key<'de> {
-    attribute: bool,
-    name: &'de str,
-}
+struct Key(String);
 
-impl<'de> de::Deserializer<'de> for Key<'de> {
+impl<'de> de::Deserializer<'de> for Key {
     type Error = NotOfType;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        if self.attribute {
-            visitor.visit_string(["@", self.name].concat())
-        } else {
-            visitor.visit_str(self.name)
-        }
+        visitor.visit_string(self.0)
     }
 
     forward_to_deserialize_any! {
