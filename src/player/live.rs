@@ -308,6 +308,7 @@ impl Session {
         if let (Some(time), Some((start, end))) = (time, self.window(ctx)) {
             let latest = self.live_position(ctx).unwrap_or(end);
             self.jump(ctx, time.min(latest).max(start));
+            self.place_chosen(ctx, true);
         }
     }
 
