@@ -43,7 +43,7 @@ pub(super) struct Live {
     widened: Seconds,
     widened_at: Now,
     /// What was asked of the element; 1: nothing.
-    rate: f64,
+    pub rate: f64,
     /// The user has gone back in time.
     shifted: bool,
     /// The user has asked for the edge, which the manifest is read for until then.

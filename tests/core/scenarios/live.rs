@@ -392,6 +392,30 @@ fn the_rate_brings_a_low_latency_stream_back_after_a_stall() {
 }
 
 #[test]
+fn the_rate_leads_to_the_edge_again_once_the_user_has_left_it() {
+    let live = Live::new().with(|l| (l.part, l.end) = (Some(1.0 / 3.0), Some(1050.0)));
+    let mut w = tuned(live.hls(false), Config::default());
+    w.net.rtt = 0.02;
+    w.load(M3U8);
+    w.run_for(15.0);
+    w.link(20e3);
+    w.run_for(3.0);
+    w.link(10e6);
+    w.run_for(4.0);
+    assert!(w.element.rate > 1.05, "{}", w.story());
+    w.rate(0.5);
+    w.run_for(4.0);
+    assert_eq!(w.element.rate, 0.5, "{}", w.story());
+    w.rate(1.0);
+    w.run_for(4.0);
+    assert!(w.element.rate > 1.05, "{:?}\n{}", state(&w), w.story());
+    // What the user has chosen stays when the stream ends.
+    w.rate(1.5);
+    w.run_for(40.0);
+    assert!(w.element.rate == 1.5, "{:?}\n{}", state(&w), w.story());
+}
+
+#[test]
 fn days_of_live_are_played_in_flat_memory() {
     let live = Live::new().with(|l| {
         l.stream.ladder = vec![100_000];
