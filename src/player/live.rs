@@ -178,10 +178,10 @@ impl Session {
         let told = self.presentation.live.as_deref();
         let asked = told.and_then(|l| l.latency.map(|l| l.target).or(l.delay));
         let segment = self.streams.first().and_then(|s| self.segment_duration(s)).unwrap_or(4.0);
-        let Some(asked) = asked.or_else(|| self.list_hold_back()) else {
-            return (segment * DEFAULT_SEGMENTS).max(LEAST_DELAY).max(self.soonest(segment));
-        };
-        asked.max(self.soonest(segment))
+        // The latency counts from the recording, from which it takes a while until there is something to be had.
+        let lag = told.and_then(|l| l.epoch).zip(self.epoch()).map_or(0.0, |(had, made)| (had - made).max(0.0));
+        let asked = asked.or_else(|| self.list_hold_back());
+        asked.unwrap_or((segment * DEFAULT_SEGMENTS).max(LEAST_DELAY) + lag).max(self.soonest(segment) + lag)
     }
 
     /// Seconds before which nothing can be shown, whatever the manifest asks for: a segment is whole when it ends, it has to come, and where
@@ -376,8 +376,8 @@ impl Session {
         }
         let distance = latency - least - live.widened;
         let media = *self.playhead.media();
-        if self.jump_is_due(ctx, distance)
-            && let Some(to) = self.live_position(ctx)
+        if let Some(to) = self.live_position(ctx)
+            && self.jump_is_due(ctx, to - self.playhead.position(ctx.now))
         {
             let from = self.playhead.reported();
             ctx.event(Event::Gap { reason: Reason::CaughtUp, from, to });

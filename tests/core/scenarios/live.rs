@@ -272,6 +272,23 @@ fn latency_is_counted_from_the_recording_where_the_source_tells_it() {
     }
 }
 
+#[test]
+fn what_was_recorded_long_before_it_can_be_had_is_not_looked_for_sooner() {
+    for (recorded, live_latency) in [(5.0, None), (20.0, None), (20.0, Some(4.0))] {
+        let live = Live::new().with(|l| (l.clock, l.recorded) = (true, Some(recorded)));
+        let config = Config { catch_up: Some(true), live_latency, ..Config::default() };
+        let mut w = tuned(live.clone().dash(), config);
+        w.load(MPD);
+        w.run_for(60.0);
+        let jumps = w.gaps().into_iter().filter(|g| g.0 == Reason::CaughtUp).count();
+        assert_eq!(jumps, 0, "{recorded} {live_latency:?}: {:?}\n{}", state(&w), w.story());
+        // As far from what can be had as without a source that tells.
+        let behind = behind(&w, &live);
+        let wanted = live_latency.is_some() || (3.5..5.0).contains(&behind) && stalls(&w) == 0;
+        assert!(wanted, "{recorded}: {behind} {:?}\n{}", state(&w), w.story());
+    }
+}
+
 /// A busy page gets the first answer late, and one that is late says little.
 #[test]
 fn a_time_that_came_late_is_asked_for_again() {
