@@ -112,6 +112,7 @@ impl Session {
         if self.live.as_ref().is_some_and(|l| l.to_edge.is_some_and(|until| ctx.now >= until)) {
             self.edge_read(ctx);
         }
+        self.start_inside(ctx);
         self.carry_into_window(ctx);
         self.keep_distance(ctx);
         self.tell_window(ctx);
@@ -315,6 +316,23 @@ impl Session {
     /// Clock time of a place in the presentation.
     fn date_at(&self, time: Seconds) -> Option<f64> {
         self.list_date_at(time).or_else(|| Some(self.epoch()? + time))
+    }
+
+    /// A start outside of the window is at the end of it that is nearer (RFC 8216bis §4.4.2.2).
+    fn start_inside(&mut self, ctx: &mut Ctx) {
+        let asked = self.wanted_start.is_some_and(|at| at >= 0.0) && self.playhead.first_frame_at().is_none();
+        if asked
+            && !self.start_checked
+            && let (Some((start, _)), Some(latest)) = (self.window(ctx), self.live_position(ctx))
+        {
+            self.start_checked = true;
+            let position = self.playhead.position(ctx.now);
+            let inside = position.min(latest).max(start);
+            if inside != position {
+                self.begin_at(ctx, inside);
+                self.place_chosen(ctx, true);
+            }
+        }
     }
 
     /// A playhead that the window has left behind is carried: to the edge if it was there, else to the start of the window.

@@ -1,6 +1,6 @@
 //! Live presentations: the edge, the window, the latency, and what goes wrong with them.
 
-use super::live_watch::{requests_of, stalls, state, states, tuned};
+use super::live_watch::{holes, requests_of, stalls, state, states, tuned};
 use super::*;
 
 /// Media time that is made now, less that of the picture.
@@ -286,6 +286,22 @@ fn what_was_recorded_long_before_it_can_be_had_is_not_looked_for_sooner() {
         let behind = behind(&w, &live);
         let wanted = live_latency.is_some() || (3.5..5.0).contains(&behind) && stalls(&w) == 0;
         assert!(wanted, "{recorded}: {behind} {:?}\n{}", state(&w), w.story());
+    }
+}
+
+#[test]
+fn a_start_outside_of_the_window_is_at_the_end_of_it_that_is_nearer() {
+    let live = Live::new();
+    for (site, url) in [(live.clone().dash(), MPD), (live.clone().hls(false), M3U8)] {
+        for (start, least, most) in [(7200.0, 3.0, 10.1), (0.0, 50.0, 64.0)] {
+            let mut w = tuned(site.clone(), Config::default());
+            w.load_at(url, start);
+            w.run_for(10.0);
+            assert_eq!((w.errors(), holes(&w), stalls(&w)), (vec![], vec![], 0), "{url} {start}: {}", w.story());
+            let behind = behind(&w, &live);
+            assert!((least..most).contains(&behind), "{url} {start}: {behind}\n{}", w.story());
+            assert_eq!(state(&w).at_edge, start > 0.0, "{url} {start}: {}", w.story());
+        }
     }
 }
 
