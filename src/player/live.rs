@@ -180,7 +180,8 @@ impl Session {
         let asked = told.and_then(|l| l.latency.map(|l| l.target).or(l.delay));
         let segment = self.streams.first().and_then(|s| self.segment_duration(s)).unwrap_or(4.0);
         // The latency counts from the recording, from which it takes a while until there is something to be had.
-        let lag = told.and_then(|l| l.epoch).zip(self.epoch()).map_or(0.0, |(had, made)| (had - made).max(0.0));
+        let lag =
+            told.and_then(|l| l.epoch).zip(self.epoch()).map_or(0.0, |(had, made)| (had - made).max(0.0));
         let asked = asked.or_else(|| self.list_hold_back());
         asked.unwrap_or((segment * DEFAULT_SEGMENTS).max(LEAST_DELAY) + lag).max(self.soonest(segment) + lag)
     }

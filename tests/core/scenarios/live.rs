@@ -297,7 +297,12 @@ fn a_start_outside_of_the_window_is_at_the_end_of_it_that_is_nearer() {
             let mut w = tuned(site.clone(), Config::default());
             w.load_at(url, start);
             w.run_for(10.0);
-            assert_eq!((w.errors(), holes(&w), stalls(&w)), (vec![], vec![], 0), "{url} {start}: {}", w.story());
+            assert_eq!(
+                (w.errors(), holes(&w), stalls(&w)),
+                (vec![], vec![], 0),
+                "{url} {start}: {}",
+                w.story()
+            );
             let behind = behind(&w, &live);
             assert!((least..most).contains(&behind), "{url} {start}: {behind}\n{}", w.story());
             assert_eq!(state(&w).at_edge, start > 0.0, "{url} {start}: {}", w.story());

@@ -76,6 +76,27 @@ fn segments_that_come_as_they_are_made_are_not_given_up_for_the_pace_of_the_enco
 }
 
 #[test]
+fn a_hint_that_turns_out_to_be_of_the_next_segment_is_fetched_once() {
+    // That a segment is over is told with the first part of the next one.
+    let live = Live::new().with(|l| l.part = Some(0.5));
+    let site = rewritten(live.clone().hls(false), ".m3u8", |_, _, text| match text.rsplit_once("#EXTINF") {
+        Some((head, tail)) if !tail.contains("#EXT-X-PART:") => {
+            let hint = tail.lines().find(|line| line.starts_with("#EXT-X-PRELOAD"));
+            format!("{head}{}\n", hint.unwrap_or_default())
+        }
+        _ => text,
+    });
+    let mut w = tuned(site, Config::default());
+    w.net.rtt = 0.02;
+    w.load(M3U8);
+    w.run_for(40.0);
+    assert_quiet(&w);
+    assert_seamless(&w, &live);
+    assert_fetched_once(&w);
+    assert_appended_once(&w);
+}
+
+#[test]
 fn servers_in_turn_that_number_otherwise_play_alike() {
     for dates in [true, false] {
         let live = Live::new().with(|l| l.dates = dates);
