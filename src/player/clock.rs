@@ -226,8 +226,16 @@ impl Session {
         }
     }
 
-    /// The element's report carries the wall clock.
-    pub fn wall_reported(&mut self, ctx: &mut Ctx, wall: f64) {
+    /// The element's report carries the wall clock, and its rate.
+    pub fn live_reported(&mut self, ctx: &mut Ctx, media: &MediaState) {
+        let wall = media.wall;
+        // Somebody else has changed our rate.
+        if let Some(live) = &mut self.live
+            && self.playhead.media().rate == live.rate
+            && media.rate != live.rate
+        {
+            live.rate = 1.0;
+        }
         if wall <= 0.0 {
             return;
         }

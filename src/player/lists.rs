@@ -361,6 +361,11 @@ impl Session {
             if change.grew && std::mem::take(&mut stream.unkept) {
                 stream.blocked_until = ctx.now;
             }
+            if (stream.period, stream.set, stream.rep) == (key.period, key.set, Some(key.rep))
+                && let Some((then, now)) = change.renamed
+            {
+                stream.rename(then, now);
+            }
         }
         if failed {
             self.lists_mut().into_iter().flat_map(|lists| &mut lists.all).for_each(|l| l.reload.try_again());

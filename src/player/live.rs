@@ -43,7 +43,7 @@ pub(super) struct Live {
     widened: Seconds,
     widened_at: Now,
     /// What was asked of the element; 1: nothing.
-    rate: f64,
+    pub rate: f64,
     /// The user has gone back in time.
     shifted: bool,
     /// The user has asked for the edge, which the manifest is read for until then.
@@ -112,6 +112,7 @@ impl Session {
         if self.live.as_ref().is_some_and(|l| l.to_edge.is_some_and(|until| ctx.now >= until)) {
             self.edge_read(ctx);
         }
+        self.start_inside(ctx);
         self.carry_into_window(ctx);
         self.keep_distance(ctx);
         self.tell_window(ctx);
@@ -178,10 +179,11 @@ impl Session {
         let told = self.presentation.live.as_deref();
         let asked = told.and_then(|l| l.latency.map(|l| l.target).or(l.delay));
         let segment = self.streams.first().and_then(|s| self.segment_duration(s)).unwrap_or(4.0);
-        let Some(asked) = asked.or_else(|| self.list_hold_back()) else {
-            return (segment * DEFAULT_SEGMENTS).max(LEAST_DELAY).max(self.soonest(segment));
-        };
-        asked.max(self.soonest(segment))
+        // The latency counts from the recording, from which it takes a while until there is something to be had.
+        let lag =
+            told.and_then(|l| l.epoch).zip(self.epoch()).map_or(0.0, |(had, made)| (had - made).max(0.0));
+        let asked = asked.or_else(|| self.list_hold_back());
+        asked.unwrap_or((segment * DEFAULT_SEGMENTS).max(LEAST_DELAY) + lag).max(self.soonest(segment) + lag)
     }
 
     /// Seconds before which nothing can be shown, whatever the manifest asks for: a segment is whole when it ends, it has to come, and where
@@ -308,12 +310,30 @@ impl Session {
         if let (Some(time), Some((start, end))) = (time, self.window(ctx)) {
             let latest = self.live_position(ctx).unwrap_or(end);
             self.jump(ctx, time.min(latest).max(start));
+            self.place_chosen(ctx, true);
         }
     }
 
     /// Clock time of a place in the presentation.
     fn date_at(&self, time: Seconds) -> Option<f64> {
         self.list_date_at(time).or_else(|| Some(self.epoch()? + time))
+    }
+
+    /// A start outside of the window is at the end of it that is nearer (RFC 8216bis §4.4.2.2).
+    fn start_inside(&mut self, ctx: &mut Ctx) {
+        let asked = self.wanted_start.is_some_and(|at| at >= 0.0) && self.playhead.first_frame_at().is_none();
+        if asked
+            && !self.start_checked
+            && let (Some((start, _)), Some(latest)) = (self.window(ctx), self.live_position(ctx))
+        {
+            self.start_checked = true;
+            let position = self.playhead.position(ctx.now);
+            let inside = position.min(latest).max(start);
+            if inside != position {
+                self.begin_at(ctx, inside);
+                self.place_chosen(ctx, true);
+            }
+        }
     }
 
     /// A playhead that the window has left behind is carried: to the edge if it was there, else to the start of the window.
@@ -375,8 +395,8 @@ impl Session {
         }
         let distance = latency - least - live.widened;
         let media = *self.playhead.media();
-        if self.jump_is_due(ctx, distance)
-            && let Some(to) = self.live_position(ctx)
+        if let Some(to) = self.live_position(ctx)
+            && self.jump_is_due(ctx, to - self.playhead.position(ctx.now))
         {
             let from = self.playhead.reported();
             ctx.event(Event::Gap { reason: Reason::CaughtUp, from, to });

@@ -44,7 +44,7 @@ impl Session {
 
     pub fn place_chosen(&mut self, _: &Ctx, _: bool) {}
 
-    pub fn wall_reported(&mut self, _: &mut Ctx, _: f64) {}
+    pub fn live_reported(&mut self, _: &mut Ctx, _: &MediaState) {}
 
     pub fn manifest_expires(&mut self) {}
 

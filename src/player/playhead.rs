@@ -208,7 +208,7 @@ impl Session {
         let now = ctx.now;
         // What plays at no speed waits for the user as well.
         media.paused |= media.rate == 0.0;
-        self.wall_reported(ctx, media.wall);
+        self.live_reported(ctx, &media);
         let head = &mut self.playhead;
         head.shown |= media.ready_state >= 2;
         if let Some(target) = head.target {

@@ -325,6 +325,11 @@ impl Session {
             |rep: usize| self.representation(RepKey { rep, ..job.key }).map_or(0, |r| size_at(r, place));
         let lower: Vec<u64> = candidates[..current].iter().map(|r| bytes(*r)).collect();
         let position = self.playhead.position(ctx.now);
+        // What comes as it is made comes no faster in another quality, unless it is the link that is behind.
+        #[cfg(feature = "live")]
+        if job.is_paced() && place.0 + job.media - position > self.target_latency(ctx) / 2.0 {
+            return;
+        }
         let shown = starts.iter().any(|(_, start)| *start < position + DECODED_AHEAD);
         if shown && job.media < 2.0 * SEAM {
             // A frame or two that others replace would be taken for a seam, and their decoder would not be told.

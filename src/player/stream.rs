@@ -274,6 +274,21 @@ pub(super) struct Stream {
 const INIT_CACHE: usize = 12;
 
 impl Stream {
+    /// A part that was hinted at has turned out to be one of another segment, by number and part: it need not come twice.
+    #[cfg(all(feature = "hls", feature = "live"))]
+    pub fn rename(&mut self, then: (u64, u32), now: (u64, u32)) {
+        let job = match &mut self.activity {
+            Activity::Segment(job) => Some((&mut job.segment.number, &mut job.segment.part)),
+            _ => None,
+        };
+        let fed = self.last_fed.as_mut().map(|fed| (&mut fed.number, &mut fed.part));
+        for (number, part) in job.into_iter().chain(fed) {
+            if (*number, *part) == (then.0, Some(then.1)) {
+                (*number, *part) = (now.0, Some(now.1));
+            }
+        }
+    }
+
     pub fn new(content: ContentType, set_id: String, period: usize, set: usize, cursor: Seconds) -> Self {
         Self {
             content,

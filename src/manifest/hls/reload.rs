@@ -237,6 +237,10 @@ impl Reload {
             self.idle = 0;
         } else {
             self.idle = self.idle.saturating_add(1);
+            // §6.2.5.2: there was nothing to answer with, so that requests that blocked have failed for good reason.
+            if self.stale_for(now) > self.blocked_timeout() {
+                (self.block_failures, self.skip_failures) = (0, 0);
+            }
         }
     }
 

@@ -154,6 +154,23 @@ fn after_a_failure_a_plain_request_takes_the_place_of_a_special_one() {
 }
 
 #[test]
+fn a_server_that_had_nothing_to_tell_is_waited_for_again() {
+    // The encoder stands still, and each request that blocks is answered with 503 (§6.2.5.2).
+    let text = list(10, 8, LOW, PARTS);
+    let mut client = Client::new(&text, 0.0);
+    let mut now = 0.1;
+    for _ in 0..4 {
+        client.reload.begun(now);
+        client.reload.failed(now + 6.0);
+        client.read(&text, now + 6.2);
+        now = client.reload.due().max(now + 6.2);
+        assert!(client.reload.request(now).blocks, "at {now}");
+    }
+    client.read(&list(12, 8, LOW, PARTS), now);
+    assert!(client.reload.request(now).blocks && client.reload.request(now).skips);
+}
+
+#[test]
 fn hold_backs_have_the_defaults_and_bounds_of_the_specification() {
     let of = |head: &str| Client::new(&list(1, 8, head, ""), 0.0).reload;
     assert_eq!((of(LOW).hold_back(), of(LOW).part_hold_back()), (7.0, Some(1.2)));

@@ -1,6 +1,6 @@
 //! Live presentations: the edge, the window, the latency, and what goes wrong with them.
 
-use super::live_watch::{requests_of, stalls, state, states, tuned};
+use super::live_watch::{holes, requests_of, stalls, state, states, tuned};
 use super::*;
 
 /// Media time that is made now, less that of the picture.
@@ -272,6 +272,44 @@ fn latency_is_counted_from_the_recording_where_the_source_tells_it() {
     }
 }
 
+#[test]
+fn what_was_recorded_long_before_it_can_be_had_is_not_looked_for_sooner() {
+    for (recorded, live_latency) in [(5.0, None), (20.0, None), (20.0, Some(4.0))] {
+        let live = Live::new().with(|l| (l.clock, l.recorded) = (true, Some(recorded)));
+        let config = Config { catch_up: Some(true), live_latency, ..Config::default() };
+        let mut w = tuned(live.clone().dash(), config);
+        w.load(MPD);
+        w.run_for(60.0);
+        let jumps = w.gaps().into_iter().filter(|g| g.0 == Reason::CaughtUp).count();
+        assert_eq!(jumps, 0, "{recorded} {live_latency:?}: {:?}\n{}", state(&w), w.story());
+        // As far from what can be had as without a source that tells.
+        let behind = behind(&w, &live);
+        let wanted = live_latency.is_some() || (3.5..5.0).contains(&behind) && stalls(&w) == 0;
+        assert!(wanted, "{recorded}: {behind} {:?}\n{}", state(&w), w.story());
+    }
+}
+
+#[test]
+fn a_start_outside_of_the_window_is_at_the_end_of_it_that_is_nearer() {
+    let live = Live::new();
+    for (site, url) in [(live.clone().dash(), MPD), (live.clone().hls(false), M3U8)] {
+        for (start, least, most) in [(7200.0, 3.0, 10.1), (0.0, 50.0, 64.0)] {
+            let mut w = tuned(site.clone(), Config::default());
+            w.load_at(url, start);
+            w.run_for(10.0);
+            assert_eq!(
+                (w.errors(), holes(&w), stalls(&w)),
+                (vec![], vec![], 0),
+                "{url} {start}: {}",
+                w.story()
+            );
+            let behind = behind(&w, &live);
+            assert!((least..most).contains(&behind), "{url} {start}: {behind}\n{}", w.story());
+            assert_eq!(state(&w).at_edge, start > 0.0, "{url} {start}: {}", w.story());
+        }
+    }
+}
+
 /// A busy page gets the first answer late, and one that is late says little.
 #[test]
 fn a_time_that_came_late_is_asked_for_again() {
@@ -389,6 +427,30 @@ fn the_rate_brings_a_low_latency_stream_back_after_a_stall() {
     assert!(rates.windows(2).all(|r| (r[1] - r[0]).abs() <= 0.081), "{rates:?}");
     let changes = w.commands.iter().filter(|c| c.1.starts_with("SetRate")).count();
     assert!(changes <= 12, "{changes} changes of the rate\n{}", w.story());
+}
+
+#[test]
+fn the_rate_leads_to_the_edge_again_once_the_user_has_left_it() {
+    let live = Live::new().with(|l| (l.part, l.end) = (Some(1.0 / 3.0), Some(1050.0)));
+    let mut w = tuned(live.hls(false), Config::default());
+    w.net.rtt = 0.02;
+    w.load(M3U8);
+    w.run_for(15.0);
+    w.link(20e3);
+    w.run_for(3.0);
+    w.link(10e6);
+    w.run_for(4.0);
+    assert!(w.element.rate > 1.05, "{}", w.story());
+    w.rate(0.5);
+    w.run_for(4.0);
+    assert_eq!(w.element.rate, 0.5, "{}", w.story());
+    w.rate(1.0);
+    w.run_for(4.0);
+    assert!(w.element.rate > 1.05, "{:?}\n{}", state(&w), w.story());
+    // What the user has chosen stays when the stream ends.
+    w.rate(1.5);
+    w.run_for(40.0);
+    assert!(w.element.rate == 1.5, "{:?}\n{}", state(&w), w.story());
 }
 
 #[test]

@@ -475,6 +475,20 @@ fn throughput_is_measured_from_chunks_not_from_the_pace_of_the_encoder() {
 }
 
 #[test]
+fn a_segment_that_comes_late_as_it_is_made_is_waited_for() {
+    let late = vec![(510, 1.5), (515, 2.5)];
+    let live = Live::new().with(|l| {
+        (l.chunk, l.clock, l.late) = (Some(0.2), true, late);
+        l.service = Some((3.0, 0.96, 1.04));
+    });
+    let mut w = tuned(live.clone().dash(), Config::default());
+    w.load(MPD);
+    w.run_for(60.0);
+    assert_eq!((w.errors(), holes(&w)), (vec![], vec![]), "{}", w.story());
+    assert_seamless(&w, &live);
+}
+
+#[test]
 fn the_distance_of_a_service_is_reached_from_either_side_within_its_rates() {
     for (start, target) in [(4.0, 3.0), (3.0, 4.0)] {
         let live = Live::new().with(|l| {

@@ -37,6 +37,20 @@ fn a_jump_that_catches_up_after_an_outage_is_told() {
     assert!(latency(&w, &live) < 5.0, "{}\n{}", latency(&w, &live), w.story());
 }
 
+#[test]
+fn a_date_that_is_sought_is_not_left_for_the_edge() {
+    let (_, mut w) = low(|_| {});
+    w.run_for(20.0);
+    w.intent(UserIntent::SeekToDate(UNIX + w.now - 30.0));
+    w.run_for(10.0);
+    let told = state(&w);
+    assert!(holes(&w).iter().all(|g| g.0 != Reason::CaughtUp) && !told.at_edge, "{told:?}\n{}", w.story());
+    assert!((29.0..32.5).contains(&told.latency), "{told:?}\n{}", w.story());
+    w.intent(UserIntent::SeekToDate(UNIX + w.now));
+    w.run_for(5.0);
+    assert!(state(&w).at_edge, "{:?}\n{}", state(&w), w.story());
+}
+
 /// Parts of a third of a second, 20 ms away.
 
 #[test]

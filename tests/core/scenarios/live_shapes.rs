@@ -56,6 +56,47 @@ fn an_encoder_that_begins_anew_within_a_segment_is_followed() {
 }
 
 #[test]
+fn segments_that_come_as_they_are_made_are_not_given_up_for_the_pace_of_the_encoder() {
+    // Their bandwidth is the most that they may have, and half of what they do.
+    let live = Live::new().with(|l| {
+        (l.chunk, l.clock, l.stream.segment) = (Some(0.2), true, 4.0);
+        l.service = Some((1.5, 0.96, 1.04));
+    });
+    let site = rewritten(live.clone().dash(), "manifest.mpd", |_, _, text| {
+        with_attribute(&text, "bandwidth", |b| (b.parse::<u64>().unwrap() * 2).to_string())
+    });
+    let mut w = tuned(site, Config::default());
+    w.link(20e6);
+    w.load(MPD);
+    w.run_for(60.0);
+    assert_quiet(&w);
+    assert_seamless(&w, &live);
+    assert_fetched_once(&w);
+    assert!(w.switches().iter().all(|s| s.2 != Reason::Abandoned), "{:?}", w.switches());
+}
+
+#[test]
+fn a_hint_that_turns_out_to_be_of_the_next_segment_is_fetched_once() {
+    // That a segment is over is told with the first part of the next one.
+    let live = Live::new().with(|l| l.part = Some(0.5));
+    let site = rewritten(live.clone().hls(false), ".m3u8", |_, _, text| match text.rsplit_once("#EXTINF") {
+        Some((head, tail)) if !tail.contains("#EXT-X-PART:") => {
+            let hint = tail.lines().find(|line| line.starts_with("#EXT-X-PRELOAD"));
+            format!("{head}{}\n", hint.unwrap_or_default())
+        }
+        _ => text,
+    });
+    let mut w = tuned(site, Config::default());
+    w.net.rtt = 0.02;
+    w.load(M3U8);
+    w.run_for(40.0);
+    assert_quiet(&w);
+    assert_seamless(&w, &live);
+    assert_fetched_once(&w);
+    assert_appended_once(&w);
+}
+
+#[test]
 fn servers_in_turn_that_number_otherwise_play_alike() {
     for dates in [true, false] {
         let live = Live::new().with(|l| l.dates = dates);
