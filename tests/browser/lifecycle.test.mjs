@@ -230,22 +230,22 @@ describe(`lifecycle in ${engine}`, () => {
       if (known) Object.defineProperty(document, 'pictureInPictureElement', { get: () => window.seen.by });
       return known;
     });
-    await page.load('/samples/hls-fmp4/master.m3u8', {}, { statsInterval: 0 });
+    await page.load('/samples/hls-fmp4/master.m3u8', {}, { statsInterval: 0, bufferAhead: 8 });
     await page.run(() => { window.told = 0; window.page.player.addEventListener('stats', () => window.told++); });
     await page.plays(0.4);
     await page.until(() => window.page.player.stats().bytes > 0, { what: 'numbers' });
     assert.equal(await page.run(() => window.told), 0);
-    const hide = (by) => page.run((inPicture) => {
+    const hide = (by, at) => page.run((inPicture, to) => {
       window.seen = { hidden: true, by: inPicture ? window.page.video : null };
       document.dispatchEvent(new Event('visibilitychange'));
-      // What follows is fetched now.
-      window.page.video.currentTime += 30;
-    }, by);
+      // What is there is fetched now.
+      window.page.video.currentTime = to;
+    }, by, at);
     const reasons = async () => (await page.events('qualitychange')).map(({ detail }) => detail.reason);
-    await hide(true);
+    await hide(true, 20);
     await page.plays(0.4);
     assert.ok(!(await reasons()).includes('hidden'));
-    await hide(false);
+    await hide(false, 40);
     await page.plays(0.4);
     assert.equal((await reasons()).includes('hidden'), supported);
     await page.isClean();
