@@ -26,7 +26,7 @@ impl Session {
         linear.paused = false;
         linear.progress = false;
         if linear.live() {
-            linear.timeline.break_off();
+            linear.timeline.break_off(self.streams[i].cursor);
             if let Some((_, pipeline)) = &mut self.streams[i].pipeline {
                 pipeline.reset();
             }
@@ -91,7 +91,7 @@ impl Session {
     pub(super) fn rejoin(&mut self, ctx: &mut Ctx, i: usize, pause: Seconds) -> Result<(), Fatal> {
         let Some(linear) = &mut self.linear else { return Ok(()) };
         linear.rejoins += 1;
-        linear.timeline.break_off();
+        linear.timeline.break_off(self.streams[i].cursor);
         linear.at = 0;
         linear.again = 0;
         linear.encore = None;

@@ -48,7 +48,7 @@ pub(super) struct Timeline {
     lanes: [Option<Lane>; 2],
     /// What follows is of another connection: its time stamps need not go on.
     broken: bool,
-    /// Media whose bytes carry no time begins at this place.
+    /// What follows begins at this place: its bytes carry no time, or one of another connection.
     placed: Option<Seconds>,
     /// Where the tracks end, once the end of the file has come.
     finished: [Option<Seconds>; 2],
@@ -106,9 +106,10 @@ impl Timeline {
         }
     }
 
-    /// What follows is of another connection to a stream without an end.
-    pub fn break_off(&mut self) {
+    /// What follows is of another connection to a stream without an end, and begins at this place.
+    pub fn break_off(&mut self, at: Seconds) {
         self.broken = true;
+        self.placed = Some(at);
         for lane in self.lanes.iter_mut().flatten() {
             lane.end = None;
         }
@@ -135,14 +136,11 @@ impl Timeline {
     fn place(&mut self, id: BufferId, start: Seconds, jump: Seconds, own_clock: bool) -> Option<Seconds> {
         let tie = self.tie?;
         if let Some(at) = self.placed.take() {
-            self.renew(at - start);
-        } else if self.broken {
-            self.broken = false;
-            let edge = self.ends().fold(f64::NEG_INFINITY, f64::max);
             // Encoders of transport streams go on counting: what comes twice lies where it lay.
-            let goes_on = own_clock && (-20.0..2.0).contains(&(start + tie.0 - edge));
-            if edge.is_finite() && !goes_on {
-                self.renew(edge - start);
+            let goes_on =
+                std::mem::take(&mut self.broken) && own_clock && (-20.0..2.0).contains(&(start + tie.0 - at));
+            if !goes_on {
+                self.renew(at - start);
             }
         }
         let (offset, epoch) = self.tie?;
