@@ -467,6 +467,9 @@ impl Session {
         linear.whole = false;
         linear.scan = (at > 0 && reset).then(Vec::new);
         linear.timeline.interrupt();
+        if at == 0 && reset {
+            linear.timeline.rewind();
+        }
         let (url, range) = (linear.url.clone(), linear.range_from(at));
         let ticket = self.requests.send(ctx.now, FetchKind::Segment, url, range, ctx.out);
         self.streams[i].held.clear();

@@ -44,6 +44,8 @@ pub(super) struct Timeline {
     pub wrappings: Vec<(TrackId, Option<Wrapping>)>,
     /// The latest: what is added to media time, and its number.
     tie: Option<(Seconds, u32)>,
+    /// What was added first: to what the resource begins with.
+    first: Option<Seconds>,
     /// Media time of where playback began.
     lanes: [Option<Lane>; 2],
     /// What follows is of another connection: its time stamps need not go on.
@@ -120,6 +122,14 @@ impl Timeline {
         self.placed = Some(time);
     }
 
+    /// What follows is from the very start.
+    pub fn rewind(&mut self) {
+        self.placed = None;
+        if let Some(first) = self.first.filter(|first| self.offset() != Some(*first)) {
+            self.renew(first);
+        }
+    }
+
     /// The same timeline, told with another offset: its time stamps began anew.
     pub fn retie(&mut self, offset: Seconds) {
         self.renew(offset);
@@ -128,6 +138,7 @@ impl Timeline {
     fn renew(&mut self, offset: Seconds) -> (Seconds, u32) {
         let tie = (offset, self.tie.map_or(0, |t| t.1 + 1));
         self.tie = Some(tie);
+        self.first.get_or_insert(offset);
         self.finished = [None; 2];
         tie
     }

@@ -597,6 +597,44 @@ fn playback_begins_within_the_first_pictures() {
     }
 }
 
+const AAC: &str = "https://media.test/all.aac";
+
+/// ADTS of 48 kHz, with nothing else.
+fn adts_file(seconds: f64) -> crate::sim::site::Site {
+    let mut site = crate::sim::site::Site::default();
+    site.put_made(AAC, "audio/aac", move || {
+        let track = Stream::simple(seconds).audio(0, 0);
+        crate::sim::ts::packed(&track, 0, track.frames_until(seconds), false, |_| true)
+    });
+    site
+}
+
+/// Each is read anew from its first byte, at an offset that the last seek has left.
+#[test]
+fn the_start_lies_at_0_after_any_seek() {
+    let config = Config { buffer_behind: 2.0, stats_interval: 0.0, ..Config::default() };
+    let mut w = World::configured(adts_file(300.0), config.clone());
+    w.load(AAC);
+    w.run_for(5.0);
+    assert!(w.seek_lands(100.0, 1.0, 3), "{}", w.story());
+    w.run_for(5.0);
+    assert!(w.seek_lands(0.0, 1.0, 3), "{}", w.story());
+    w.run_for(6.0);
+    let last = w.played('a').last().copied().unwrap();
+    let expected = w.element.position * 48_000.0 / 1024.0;
+    assert!((4.0..8.0).contains(&w.element.position), "{}", w.story());
+    assert!((f64::from(last.number) - expected).abs() < 10.0, "{last:?}\n{}", w.story());
+
+    // Two recordings, one behind the other.
+    let mut w = World::configured(heavy(40.0).then(40.0, |p| p.base = 9000.0).ts_file(), config);
+    w.load(TS);
+    w.play_to_end(100.0);
+    assert!(w.seek_lands(0.0, 3.0, 3), "{}", w.story());
+    w.run_for(3.0);
+    assert!((2.0..5.0).contains(&w.element.position), "{}", w.story());
+    assert_eq!(w.played('v').last().map(|m| m.part), Some(0), "{}", w.story());
+}
+
 fn sounds(w: &World) -> Vec<(String, Option<String>, bool)> {
     let told = w.events.iter().rev().find_map(|t| match &t.event {
         Event::Tracks { audio, .. } => Some(audio),
