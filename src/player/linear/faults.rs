@@ -143,9 +143,10 @@ impl Session {
         }
         self.linear_collect(ctx, i, true, result)?;
         let Some(linear) = &self.linear else { return Ok(()) };
-        if !linear.asked.is_empty() || !self.reads(i) {
+        if !linear.asked.is_empty() || !self.reads(i) || self.look_back(ctx, i) {
             return Ok(());
         }
+        let Some(linear) = &self.linear else { return Ok(()) };
         // Servers of endless streams end them when they are started anew, and nothing tells that from the end of a file whose length was not
         // told: it is asked for once more, and a file is known by its first bytes. Stations are no files, but may greet each listener alike.
         let goes_on = linear.live() && linear.encore.is_none() && self.streams[i].has_media;

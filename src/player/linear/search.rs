@@ -111,6 +111,9 @@ impl Session {
             return Ok(());
         };
         if untimed(linear.format) {
+            // Nothing is behind the last byte.
+            let target = target.min(duration - 1.0).max(0.0);
+            linear.from = Some(target);
             let at = (target / duration).clamp(0.0, 1.0) * length as f64;
             linear.timeline.place_at(target);
             self.read_from(ctx, i, at as u64, true);
@@ -235,6 +238,16 @@ impl Session {
         }
         linear.search = None;
         false
+    }
+
+    /// The file has ended without a frame since the place that was sought, as with large tags at its end: true if it is sought further back.
+    pub(super) fn look_back(&mut self, ctx: &mut Ctx, i: usize) -> bool {
+        let Some(linear) = &self.linear else { return false };
+        let barren = untimed(linear.format)
+            && linear.timeline.ends().next().is_none()
+            && self.streams[i].held.is_empty();
+        let sought = linear.from.filter(|from| barren && *from > 0.0).zip(linear.duration);
+        sought.is_some_and(|(from, end)| self.start_search(ctx, i, end - (end - from) * 4.0).is_ok())
     }
 
     /// Finds out how long it lasts, once its headers are read.

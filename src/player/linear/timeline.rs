@@ -288,10 +288,11 @@ impl Session {
             }
             Activity::Idle => (edge - frontier).abs() < SEAM,
             // Tracks need not end together: each goes on from the place to its own end.
-            Activity::Ended => stream
-                .buffers
-                .iter()
-                .all(|(id, _)| linear.timeline.end_of(*id).is_none_or(|end| has(*id) >= end - SEAM)),
+            Activity::Ended => {
+                let reaches =
+                    |id: BufferId| linear.timeline.end_of(id).is_none_or(|end| has(id) >= end - SEAM);
+                linear.timeline.ends().next().is_some() && stream.buffers.iter().all(|(id, _)| reaches(*id))
+            }
             Activity::Index { .. } => true,
         }
     }

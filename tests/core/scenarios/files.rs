@@ -635,6 +635,33 @@ fn the_start_lies_at_0_after_any_seek() {
     assert_eq!(w.played('v').last().map(|m| m.part), Some(0), "{}", w.story());
 }
 
+#[test]
+fn a_seek_to_the_end_of_frames_without_times_is_no_end_of_all_others() {
+    let tagged = |mut site: crate::sim::site::Site, url, tag: usize| {
+        let (content_type, bytes) = site.get(url).unwrap();
+        site.put(url, content_type, [bytes, vec![0; tag]].concat());
+        site
+    };
+    for (url, site) in [
+        (AAC, adts_file(300.0)),
+        (MP3, Stream::mp3_file(300.0)),
+        (MP3, tagged(Stream::mp3_file(300.0), MP3, 200_000)),
+    ] {
+        let mut w = World::new(site);
+        w.load(url);
+        w.run_for(6.0);
+        let duration = w.element.source.as_ref().map_or(0.0, |s| s.duration);
+        w.seek(duration);
+        w.run_for(10.0);
+        let duration = w.element.source.as_ref().map_or(0.0, |s| s.duration);
+        assert!(duration > 280.0, "{duration}\n{}", w.story());
+        assert!(w.seek_lands(150.0, 2.0, 3), "{}", w.story());
+        w.run_for(5.0);
+        assert!((w.element.position - 155.0).abs() < 1.0, "{}", w.story());
+        assert_eq!(w.errors(), [], "{}", w.story());
+    }
+}
+
 fn sounds(w: &World) -> Vec<(String, Option<String>, bool)> {
     let told = w.events.iter().rev().find_map(|t| match &t.event {
         Event::Tracks { audio, .. } => Some(audio),
