@@ -363,7 +363,8 @@ impl Session {
         }
         // The rate so far tells it roughly.
         if let Some(length) = linear.length.filter(|_| linear.tail.is_none())
-            && let Some(edge) = linear.timeline.ends().reduce(f64::max)
+            // Where playback begins may have to be counted from the end: what has come is held until then.
+            && let Some(edge) = linear.timeline.ends().reduce(f64::max).or_else(|| Some(stream.held.last()?.piece.end - stream.held.first()?.piece.start))
             && let Some(sampled) = linear.sampled(edge)
             && (linear.duration.is_none() || linear.estimated)
         {
@@ -421,7 +422,7 @@ impl Session {
 impl super::Linear {
     /// Bytes per second of what was read in one go from the start.
     fn sampled(&self, edge: Seconds) -> Option<f64> {
-        let whole = self.whole && edge > SAMPLED;
+        let whole = self.whole && (edge > SAMPLED || self.length == Some(self.at));
         whole.then(|| self.at as f64 / edge).filter(|r| *r > 0.0)
     }
 }

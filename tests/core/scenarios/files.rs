@@ -662,6 +662,30 @@ fn a_seek_to_the_end_of_frames_without_times_is_no_end_of_all_others() {
     }
 }
 
+#[test]
+fn a_start_before_the_end_is_found_where_no_header_tells_the_end() {
+    for (url, site, ranges) in [
+        (AAC, adts_file(120.0), true),
+        (AAC, adts_file(120.0), false),
+        (TS, heavy(120.0).ts_file(), false),
+        (AAC, adts_file(3.0), true),
+    ] {
+        let mut w = World::new(site);
+        if !ranges {
+            w.fault(url, Fault::IgnoreRange, ALWAYS);
+        }
+        let short = w.net.site.get(url).unwrap().1.len() < 100_000;
+        w.load_at(url, if short { -1.0 } else { -20.0 });
+        w.play_to_end(60.0);
+        let first = f64::from(w.played('a')[0].number) * 1024.0 / 48_000.0;
+        assert!(
+            (first - if short { 2.0 } else { 100.0 }).abs() < 4.0,
+            "{url} {ranges}: {first}\n{}",
+            w.story()
+        );
+    }
+}
+
 fn sounds(w: &World) -> Vec<(String, Option<String>, bool)> {
     let told = w.events.iter().rev().find_map(|t| match &t.event {
         Event::Tracks { audio, .. } => Some(audio),
