@@ -73,12 +73,16 @@ impl Session {
             ctx.event(Event::Error(error.recoverable()));
             return self.finish_linear(ctx, i);
         }
-        if passing && ahead > WHILE_BUFFERED {
+        // Where a redirect led may be gone, or its signature void.
+        let elsewhere = linear.url != linear.origin && linear.rejoins == 0;
+        linear.rejoins += u32::from(elsewhere);
+        linear.url.clone_from(&linear.origin);
+        if elsewhere || passing && ahead > WHILE_BUFFERED {
             let (at, seekable) = (linear.at, linear.seekable());
             let range = linear.range_from(at);
             linear.again = if seekable { 0 } else { at };
-            let url = linear.url.clone();
-            let ticket = self.requests.send_at(ctx.now + LONGEST_PAUSE, FetchKind::Segment, url, range);
+            let (url, pause) = (linear.url.clone(), if elsewhere { 0.0 } else { LONGEST_PAUSE });
+            let ticket = self.requests.send_at(ctx.now + pause, FetchKind::Segment, url, range);
             if let Activity::Segment(job) = &mut self.streams[i].activity {
                 job.ticket = ticket;
                 return Ok(());
@@ -95,7 +99,7 @@ impl Session {
         linear.at = 0;
         linear.again = 0;
         linear.encore = None;
-        let url = linear.url.clone();
+        let url = linear.origin.clone();
         let ticket = self.requests.send_at(ctx.now + pause, FetchKind::Stream, url, None);
         self.linear_job(ctx, i, ticket, true);
         Ok(())

@@ -20,6 +20,7 @@ mod timeline;
 use super::buffer::SEAM;
 use super::fetching::OPENING as EARLY;
 use super::io::*;
+use super::loading::Head;
 use super::requests::Ticket;
 use super::session::{Ctx, Fatal, Session};
 use super::stream::{Activity, HeldPiece, Job, RepKey};
@@ -62,6 +63,8 @@ pub(super) struct Adopted {
 pub(super) struct Found {
     pub format: Format,
     pub url: String,
+    /// The URL that was asked for, where redirects led to that one.
+    pub asked: String,
     pub length: Option<u64>,
     /// The server says that it answers Range requests.
     pub ranges: bool,
@@ -70,7 +73,10 @@ pub(super) struct Found {
 
 pub(super) struct Linear {
     format: Format,
+    /// Where redirects led last.
     url: String,
+    /// What was asked for.
+    origin: String,
     /// Bytes of the resource; `None`: not known, and perhaps there is no end.
     length: Option<u64>,
     /// Whether the server answers Range requests; `None`: it was not tried, and the server did not say.
@@ -124,10 +130,11 @@ pub(super) struct Linear {
 
 impl Linear {
     fn new(found: Found) -> Self {
-        let Found { format, url, length, ranges, adopted } = found;
+        let Found { format, url, asked: origin, length, ranges, adopted } = found;
         Self {
             format,
             url,
+            origin,
             length,
             ranges: ranges.then_some(true),
             adopted: Some(adopted),
@@ -504,8 +511,10 @@ impl Session {
     }
 
     /// The head of the response that is read.
-    pub fn linear_head(&mut self, status: u16, length: Option<u64>, ranges: bool) {
+    pub fn linear_head(&mut self, head: &Head) {
         let Some(linear) = &mut self.linear else { return };
+        let Head { status, length, ranges, .. } = *head;
+        head.url.clone_into(&mut linear.url);
         if status == 206 {
             linear.ranges = Some(true);
         } else {

@@ -686,6 +686,53 @@ fn a_start_before_the_end_is_found_where_no_header_tells_the_end() {
     }
 }
 
+#[test]
+fn where_a_redirect_led_may_be_gone() {
+    const EDGE: &str = "https://edge.test/all.mp4?signature=1";
+    const OTHER: &str = "https://edge.test/all.mp4?signature=2";
+    let mut site = heavy(300.0).mp4_file(false);
+    let (content_type, bytes) = site.get(MP4).unwrap();
+    for url in [EDGE, OTHER] {
+        site.put(url, content_type, bytes.clone());
+    }
+    for gone in [Fault::Status(403), Fault::Refused] {
+        let mut w = World::new(site.clone());
+        w.fault(MP4, Fault::Redirect(EDGE), 1);
+        w.fault(MP4, Fault::Redirect(OTHER), ALWAYS);
+        w.load(MP4);
+        w.run_for(3.0);
+        let asked = |w: &World, url: &str| w.requests().iter().filter(|r| r.url == url).count();
+        // What the redirect saved is kept.
+        assert!(w.seek_lands(100.0, 1.0, 3) && asked(&w, MP4) == 1, "{}", w.story());
+        w.fault(EDGE, gone, ALWAYS);
+        for to in [200.0, 20.0] {
+            assert!(w.seek_lands(to, 10.0, 3), "{to}\n{}", w.story());
+            w.run_for(2.0);
+            assert_in_step(&w);
+        }
+        assert_eq!((asked(&w, MP4), asked(&w, OTHER)), (2, 1), "{}", w.story());
+        assert_eq!(w.errors(), [], "{}", w.story());
+    }
+}
+
+#[test]
+fn a_redirect_that_leads_nowhere_is_followed_once_more() {
+    const EDGE: &str = "https://edge.test/all.mp4";
+    let mut site = heavy(300.0).mp4_file(false);
+    let (content_type, bytes) = site.get(MP4).unwrap();
+    site.put(EDGE, content_type, bytes);
+    for gone in [Fault::Status(403), Fault::BreakAfter(0)] {
+        let mut w = World::new(site.clone());
+        w.fault(MP4, Fault::Redirect(EDGE), 1);
+        w.load(MP4);
+        w.run_for(3.0);
+        w.fault("all", gone, ALWAYS);
+        w.seek(200.0);
+        w.run_to_error(60.0);
+        assert!(w.requests().len() <= 9, "{}", w.story());
+    }
+}
+
 fn sounds(w: &World) -> Vec<(String, Option<String>, bool)> {
     let told = w.events.iter().rev().find_map(|t| match &t.event {
         Event::Tracks { audio, .. } => Some(audio),
