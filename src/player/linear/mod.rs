@@ -551,7 +551,6 @@ impl Session {
             linear.head.extend_from_slice(data.get(..kept).unwrap_or_default());
         }
         linear.at += data.len() as u64;
-        linear.rejoins = 0;
         let first = !std::mem::replace(&mut linear.progress, true);
         let at = linear.at;
         let range = linear.range_from(at);
@@ -625,7 +624,10 @@ impl Session {
         let mut pieces = Vec::new();
         let drained = pipeline.drain(flush, (0.0, 0.0), &mut pieces);
         let Activity::Segment(job) = &mut stream.activity else { return Ok(()) };
-        job.fruitful |= !pieces.is_empty();
+        if !pieces.is_empty() {
+            job.fruitful = true;
+            linear.rejoins = 0;
+        }
         let (key, segment) = (job.key, job.segment.clone());
         stream.held.extend(pieces.into_iter().map(|piece| HeldPiece {
             piece,

@@ -148,6 +148,18 @@ fn a_station_goes_on_where_a_decoder_failed() {
     assert_eq!(w.errors(), [Code::Decode], "{}", w.story());
 }
 
+#[test]
+fn a_station_that_has_only_a_page_left_is_not_asked_for_ever() {
+    let page = |part| if part == 0 { mpeg(0, 30.0) } else { vec![b'<'; 3000] };
+    let mut w = World::new(station("audio/mpeg", None, page));
+    w.fault(RADIO, Fault::Endless, ALWAYS);
+    w.net.rates = vec![(0.0, 64_000.0)];
+    w.load(RADIO);
+    w.run_for(600.0);
+    assert!(w.has_ended(), "{}", w.story());
+    assert!(w.requests().len() < 20, "{} requests", w.requests().len());
+}
+
 /// Pages of one link of a chain: Opus of 120 ms a packet, with a title in the comments.
 #[cfg(feature = "ogg")]
 fn link(serial: u32, part: u32, first: u32, count: u32, title: &str) -> Vec<u8> {
