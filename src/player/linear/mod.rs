@@ -324,7 +324,7 @@ impl Session {
             }
             Activity::Segment(_) => {
                 self.leap(ctx, i)?;
-                self.check_interleaving(ctx, i)?;
+                self.check_interleaving(ctx, i);
                 self.pace(ctx, i);
                 Ok(())
             }
@@ -365,26 +365,40 @@ impl Session {
         let shortest = linear.timeline.ends().filter(|e| *e > longest - 10.0).fold(longest, f64::min);
         // Not what lies further on, from before a seek.
         let bytes: u64 = buffers().map(|b| b.bytes_between(position, longest)).sum();
-        let silent = linear.timeline.ends().count() < stream.buffers.len();
-        if shortest < position + ALWAYS || silent {
+        if shortest < position + ALWAYS {
             return bytes < ctx.config.buffer_bytes.saturating_mul(2);
         }
         let room = if stopped { HYSTERESIS.min(self.limit_ahead(ctx) / 2.0) } else { 0.0 };
-        longest - position < self.limit_ahead(ctx) - room && bytes < ctx.config.buffer_bytes
+        let enough = longest - position >= self.limit_ahead(ctx) - room;
+        (!enough || self.lacking(ctx, i).is_some()) && bytes < ctx.config.buffer_bytes
     }
 
-    /// A track of which nothing came in all that may be buffered: it lies elsewhere in the file, and reading on would take all memory.
-    fn check_interleaving(&self, ctx: &Ctx, i: usize) -> std::result::Result<(), Fatal> {
-        let (Some(linear), stream) = (&self.linear, &self.streams[i]) else { return Ok(()) };
-        let given = linear.timeline.ends().count();
-        if given == 0 || given >= stream.buffers.len() || self.wants_more(ctx, i, false) {
-            return Ok(());
+    /// The track of which nothing has come, or nothing that playback could go on with, while there is some of another.
+    fn lacking(&self, ctx: &Ctx, i: usize) -> Option<BufferId> {
+        let (linear, stream) = (self.linear.as_ref()?, &self.streams[i]);
+        let position = self.playhead.position(ctx.now);
+        let has = |id| linear.timeline.end_of(id).is_some_and(|end| end > position + SEAM);
+        let waits = self.playhead.waiting();
+        let lacks = |id| linear.timeline.end_of(id).is_none() || waits && !has(id);
+        let mut ids = stream.buffers.iter().map(|(id, _)| *id);
+        ids.clone().any(has).then(|| ids.find(|id| lacks(*id)))?
+    }
+
+    /// A track of which nothing came in all that may be buffered has ended, or lies elsewhere in the file, and reading on would take all
+    /// memory: the other is played without it.
+    fn check_interleaving(&mut self, ctx: &mut Ctx, i: usize) {
+        let lacking =
+            self.lacking(ctx, i).filter(|_| self.streams[i].has_media && !self.wants_more(ctx, i, false));
+        let (Some(id), Some(linear)) = (lacking, &mut self.linear) else { return };
+        if self.buffers.iter().flatten().any(|b| b.full) || linear.search.is_some() {
+            return;
         }
-        if stream.buffers.iter().filter_map(|(id, _)| self.buffer(*id)).any(|b| b.full) {
-            return Ok(());
-        }
-        let text = "sound and pictures lie too far apart in the file";
-        Err(PlayerError::new(Code::ContainerUnsupported, text).at(linear.at).with_url(&linear.url))
+        let text = "sound and pictures lie too far apart in the file: one is left out";
+        let error = PlayerError::new(Code::ContainerUnsupported, text).at(linear.at).with_url(&linear.url);
+        ctx.event(Event::Error(error.recoverable()));
+        linear.leave_out(if id == BufferId::Audio { "audio/" } else { "video/" });
+        let position = self.playhead.position(ctx.now);
+        self.reopen(ctx, position);
     }
 
     /// Stops reading where there is enough, and goes on where there is room.

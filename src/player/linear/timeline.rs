@@ -72,7 +72,7 @@ impl Timeline {
     }
 
     /// Where a track ends that was given out.
-    fn end_of(&self, id: BufferId) -> Option<Seconds> {
+    pub fn end_of(&self, id: BufferId) -> Option<Seconds> {
         self.lanes[id as usize]?.presented
     }
 

@@ -687,6 +687,39 @@ fn a_start_before_the_end_is_found_where_no_header_tells_the_end() {
 }
 
 #[test]
+fn a_track_that_ends_long_before_the_other_does_not_hold_it_up() {
+    let file = |pictures: f64, sound: f64| {
+        let stream = heavy(120.0);
+        let tracks = [(stream.video(0, 0), pictures), (stream.audio(0, 0), sound)];
+        let mut site = crate::sim::site::Site::default();
+        let frames = tracks.map(|(track, end)| (track, track.frames(0, track.frames_until(end))));
+        site.put(MP4, "video/mp4", crate::sim::files::mp4(&frames, false));
+        site
+    };
+    // All that follows has room, or it has none.
+    for (kind, pictures, sound, bytes, seek) in [
+        ('v', 120.0, 15.0, 60_000_000, None),
+        ('v', 120.0, 15.0, 1_000_000, None),
+        ('v', 120.0, 15.0, 1_000_000, Some(40.0)),
+        ('a', 15.0, 120.0, 200_000, None),
+    ] {
+        let config = Config { buffer_bytes: bytes, stats_interval: 0.0, ..Config::default() };
+        let mut w = World::configured(file(pictures, sound), config);
+        w.load(MP4);
+        w.run_for(5.0);
+        if let Some(to) = seek {
+            w.seek(to);
+        }
+        w.play_to_end(150.0);
+        let per_second = if kind == 'v' { 25.0 } else { 48_000.0 / 1024.0 };
+        let shown = w.played(kind).len() as f64 / per_second;
+        assert!(shown > if seek.is_some() { 84.0 } else { 119.0 }, "{bytes}: {shown} s\n{}", w.story());
+        let told = if bytes < 60_000_000 { &[Code::ContainerUnsupported][..] } else { &[] };
+        assert_eq!(w.errors(), told, "{}", w.story());
+    }
+}
+
+#[test]
 fn where_a_redirect_led_may_be_gone() {
     const EDGE: &str = "https://edge.test/all.mp4?signature=1";
     const OTHER: &str = "https://edge.test/all.mp4?signature=2";
