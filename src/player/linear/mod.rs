@@ -51,6 +51,10 @@ const HYSTERESIS: Seconds = 2.0;
 /// Seconds that are always read ahead, whatever they weigh.
 const ALWAYS: Seconds = 4.0;
 
+/// Seconds of a stream without an end of which nothing can be played: it has come back as something else. Smaller: groups of pictures may be
+/// as long; larger: longer silence.
+const FRUITLESS: Seconds = 30.0;
+
 /// The response by which the resource was recognized: it goes on as its download.
 pub(super) struct Adopted {
     pub ticket: Ticket,
@@ -642,6 +646,8 @@ impl Session {
             job.fruitful = true;
             linear.rejoins = 0;
         }
+        let since = job.first_byte.filter(|_| stream.has_media && linear.live() && !job.fruitful && !flush);
+        let fruitless = since.is_some_and(|since| ctx.now > since + FRUITLESS);
         let (key, segment) = (job.key, job.segment.clone());
         stream.held.extend(pieces.into_iter().map(|piece| HeldPiece {
             piece,
@@ -656,6 +662,10 @@ impl Session {
         self.release_linear(ctx, i);
         self.note_asides(ctx, i, edge);
         match result.and(drained) {
+            Ok(()) if fruitless => {
+                let text = "nothing that can be played has come for too long";
+                self.linear_failed(ctx, i, PlayerError::new(Code::MediaEmpty, text))
+            }
             Ok(()) => Ok(()),
             Err(error) => self.linear_failed(ctx, i, error),
         }

@@ -160,6 +160,20 @@ fn a_station_that_has_only_a_page_left_is_not_asked_for_ever() {
     assert!(w.requests().len() < 20, "{} requests", w.requests().len());
 }
 
+#[test]
+fn a_station_that_comes_back_as_something_else_is_not_read_in_silence_for_ever() {
+    let track = Stream::simple(3000.0).audio(0, 0);
+    let aac = crate::sim::ts::packed(&track, 0, track.frames_until(3000.0), false, |_| true);
+    let media = move |part| if part == 0 { mpeg(0, 30.0) } else { aac.clone() };
+    let mut w = World::new(station("audio/mpeg", None, media));
+    w.fault(RADIO, Fault::Endless, ALWAYS);
+    w.net.rates = vec![(0.0, 64_000.0)];
+    w.load(RADIO);
+    w.run_for(600.0);
+    assert!(w.has_ended() && w.errors().contains(&Code::MediaEmpty), "{}", w.story());
+    assert!(w.played('a').iter().all(|m| m.part == 0));
+}
+
 /// Pages of one link of a chain: Opus of 120 ms a packet, with a title in the comments.
 #[cfg(feature = "ogg")]
 fn link(serial: u32, part: u32, first: u32, count: u32, title: &str) -> Vec<u8> {
