@@ -414,7 +414,7 @@ impl Session {
             Activity::Index { url, .. } => *url = head.url.to_owned(),
             #[cfg(feature = "progressive")]
             Activity::Segment(job) if job.ticket == ticket && self.linear.is_some() => {
-                self.linear_head(head.status, head.length, head.ranges);
+                self.linear_head(head);
             }
             Activity::Segment(job) if job.ticket == ticket && job.resumed && head.status == 206 => {
                 job.received = job.known;

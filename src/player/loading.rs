@@ -84,6 +84,9 @@ pub(super) struct Loading {
     pub dated: Option<f64>,
     body: Vec<u8>,
     url: String,
+    /// What was asked for last: redirects may lead elsewhere next time.
+    #[cfg(feature = "progressive")]
+    asked: String,
     content_type: Option<String>,
     #[cfg(feature = "progressive")]
     length: Option<u64>,
@@ -125,6 +128,8 @@ impl Loading {
             #[cfg(feature = "live")]
             dated: None,
             body: Vec::new(),
+            #[cfg(feature = "progressive")]
+            asked: url.clone(),
             url,
             content_type: None,
             #[cfg(feature = "progressive")]
@@ -206,8 +211,9 @@ impl Loading {
             return Some(Outcome::LastResort { url, mime, error });
         }
         let adopted = Adopted { ticket: self.ticket, body: std::mem::take(&mut self.body), complete };
-        let (url, length, ranges) = (self.url.clone(), self.length, self.ranges);
-        Some(Outcome::Media(Box::new(Found { format, url, length, ranges, adopted })))
+        let (url, asked) = (self.url.clone(), self.asked.clone());
+        let (length, ranges) = (self.length, self.ranges);
+        Some(Outcome::Media(Box::new(Found { format, url, asked, length, ranges, adopted })))
     }
 
     #[cfg(not(feature = "progressive"))]
@@ -245,6 +251,7 @@ impl Loading {
     #[cfg(feature = "progressive")]
     fn ask(&mut self, ctx: &mut Ctx, url: String) {
         self.requests.cancel(self.ticket, ctx.out);
+        self.asked.clone_from(&url);
         self.ticket = self.requests.send(ctx.now, FetchKind::Manifest, url, None, ctx.out);
         self.body.clear();
     }

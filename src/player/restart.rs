@@ -76,7 +76,7 @@ impl Session {
         self.decode_recoveries.clear();
         #[cfg(feature = "progressive")]
         if let Some(linear) = &mut self.linear {
-            linear.leave_sound_out();
+            linear.leave_out("audio/");
         }
         let error =
             PlayerError::new(Code::CodecUnsupported, "the browser refuses the sound, which is left out");

@@ -26,7 +26,7 @@ impl Session {
         linear.paused = false;
         linear.progress = false;
         if linear.live() {
-            linear.timeline.break_off();
+            linear.timeline.break_off(self.streams[i].cursor);
             if let Some((_, pipeline)) = &mut self.streams[i].pipeline {
                 pipeline.reset();
             }
@@ -73,12 +73,16 @@ impl Session {
             ctx.event(Event::Error(error.recoverable()));
             return self.finish_linear(ctx, i);
         }
-        if passing && ahead > WHILE_BUFFERED {
+        // Where a redirect led may be gone, or its signature void.
+        let elsewhere = linear.url != linear.origin && linear.rejoins == 0;
+        linear.rejoins += u32::from(elsewhere);
+        linear.url.clone_from(&linear.origin);
+        if elsewhere || passing && ahead > WHILE_BUFFERED {
             let (at, seekable) = (linear.at, linear.seekable());
             let range = linear.range_from(at);
             linear.again = if seekable { 0 } else { at };
-            let url = linear.url.clone();
-            let ticket = self.requests.send_at(ctx.now + LONGEST_PAUSE, FetchKind::Segment, url, range);
+            let (url, pause) = (linear.url.clone(), if elsewhere { 0.0 } else { LONGEST_PAUSE });
+            let ticket = self.requests.send_at(ctx.now + pause, FetchKind::Segment, url, range);
             if let Activity::Segment(job) = &mut self.streams[i].activity {
                 job.ticket = ticket;
                 return Ok(());
@@ -91,11 +95,11 @@ impl Session {
     pub(super) fn rejoin(&mut self, ctx: &mut Ctx, i: usize, pause: Seconds) -> Result<(), Fatal> {
         let Some(linear) = &mut self.linear else { return Ok(()) };
         linear.rejoins += 1;
-        linear.timeline.break_off();
+        linear.timeline.break_off(self.streams[i].cursor);
         linear.at = 0;
         linear.again = 0;
         linear.encore = None;
-        let url = linear.url.clone();
+        let url = linear.origin.clone();
         let ticket = self.requests.send_at(ctx.now + pause, FetchKind::Stream, url, None);
         self.linear_job(ctx, i, ticket, true);
         Ok(())
@@ -143,9 +147,10 @@ impl Session {
         }
         self.linear_collect(ctx, i, true, result)?;
         let Some(linear) = &self.linear else { return Ok(()) };
-        if !linear.asked.is_empty() || !self.reads(i) {
+        if !linear.asked.is_empty() || !self.reads(i) || self.look_back(ctx, i) {
             return Ok(());
         }
+        let Some(linear) = &self.linear else { return Ok(()) };
         // Servers of endless streams end them when they are started anew, and nothing tells that from the end of a file whose length was not
         // told: it is asked for once more, and a file is known by its first bytes. Stations are no files, but may greet each listener alike.
         let goes_on = linear.live() && linear.encore.is_none() && self.streams[i].has_media;

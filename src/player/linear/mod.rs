@@ -20,6 +20,7 @@ mod timeline;
 use super::buffer::SEAM;
 use super::fetching::OPENING as EARLY;
 use super::io::*;
+use super::loading::Head;
 use super::requests::Ticket;
 use super::session::{Ctx, Fatal, Session};
 use super::stream::{Activity, HeldPiece, Job, RepKey};
@@ -50,6 +51,10 @@ const HYSTERESIS: Seconds = 2.0;
 /// Seconds that are always read ahead, whatever they weigh.
 const ALWAYS: Seconds = 4.0;
 
+/// Seconds of a stream without an end of which nothing can be played: it has come back as something else. Smaller: groups of pictures may be
+/// as long; larger: longer silence.
+const FRUITLESS: Seconds = 30.0;
+
 /// The response by which the resource was recognized: it goes on as its download.
 pub(super) struct Adopted {
     pub ticket: Ticket,
@@ -62,6 +67,8 @@ pub(super) struct Adopted {
 pub(super) struct Found {
     pub format: Format,
     pub url: String,
+    /// The URL that was asked for, where redirects led to that one.
+    pub asked: String,
     pub length: Option<u64>,
     /// The server says that it answers Range requests.
     pub ranges: bool,
@@ -70,7 +77,10 @@ pub(super) struct Found {
 
 pub(super) struct Linear {
     format: Format,
+    /// Where redirects led last.
     url: String,
+    /// What was asked for.
+    origin: String,
     /// Bytes of the resource; `None`: not known, and perhaps there is no end.
     length: Option<u64>,
     /// Whether the server answers Range requests; `None`: it was not tried, and the server did not say.
@@ -124,10 +134,11 @@ pub(super) struct Linear {
 
 impl Linear {
     fn new(found: Found) -> Self {
-        let Found { format, url, length, ranges, adopted } = found;
+        let Found { format, url, asked: origin, length, ranges, adopted } = found;
         Self {
             format,
             url,
+            origin,
             length,
             ranges: ranges.then_some(true),
             adopted: Some(adopted),
@@ -317,7 +328,7 @@ impl Session {
             }
             Activity::Segment(_) => {
                 self.leap(ctx, i)?;
-                self.check_interleaving(ctx, i)?;
+                self.check_interleaving(ctx, i);
                 self.pace(ctx, i);
                 Ok(())
             }
@@ -358,26 +369,40 @@ impl Session {
         let shortest = linear.timeline.ends().filter(|e| *e > longest - 10.0).fold(longest, f64::min);
         // Not what lies further on, from before a seek.
         let bytes: u64 = buffers().map(|b| b.bytes_between(position, longest)).sum();
-        let silent = linear.timeline.ends().count() < stream.buffers.len();
-        if shortest < position + ALWAYS || silent {
+        if shortest < position + ALWAYS {
             return bytes < ctx.config.buffer_bytes.saturating_mul(2);
         }
         let room = if stopped { HYSTERESIS.min(self.limit_ahead(ctx) / 2.0) } else { 0.0 };
-        longest - position < self.limit_ahead(ctx) - room && bytes < ctx.config.buffer_bytes
+        let enough = longest - position >= self.limit_ahead(ctx) - room;
+        (!enough || self.lacking(ctx, i).is_some()) && bytes < ctx.config.buffer_bytes
     }
 
-    /// A track of which nothing came in all that may be buffered: it lies elsewhere in the file, and reading on would take all memory.
-    fn check_interleaving(&self, ctx: &Ctx, i: usize) -> std::result::Result<(), Fatal> {
-        let (Some(linear), stream) = (&self.linear, &self.streams[i]) else { return Ok(()) };
-        let given = linear.timeline.ends().count();
-        if given == 0 || given >= stream.buffers.len() || self.wants_more(ctx, i, false) {
-            return Ok(());
+    /// The track of which nothing has come, or nothing that playback could go on with, while there is some of another.
+    fn lacking(&self, ctx: &Ctx, i: usize) -> Option<BufferId> {
+        let (linear, stream) = (self.linear.as_ref()?, &self.streams[i]);
+        let position = self.playhead.position(ctx.now);
+        let has = |id| linear.timeline.end_of(id).is_some_and(|end| end > position + SEAM);
+        let waits = self.playhead.waiting();
+        let lacks = |id| linear.timeline.end_of(id).is_none() || waits && !has(id);
+        let mut ids = stream.buffers.iter().map(|(id, _)| *id);
+        ids.clone().any(has).then(|| ids.find(|id| lacks(*id)))?
+    }
+
+    /// A track of which nothing came in all that may be buffered has ended, or lies elsewhere in the file, and reading on would take all
+    /// memory: the other is played without it.
+    fn check_interleaving(&mut self, ctx: &mut Ctx, i: usize) {
+        let lacking =
+            self.lacking(ctx, i).filter(|_| self.streams[i].has_media && !self.wants_more(ctx, i, false));
+        let (Some(id), Some(linear)) = (lacking, &mut self.linear) else { return };
+        if self.buffers.iter().flatten().any(|b| b.full) || linear.search.is_some() {
+            return;
         }
-        if stream.buffers.iter().filter_map(|(id, _)| self.buffer(*id)).any(|b| b.full) {
-            return Ok(());
-        }
-        let text = "sound and pictures lie too far apart in the file";
-        Err(PlayerError::new(Code::ContainerUnsupported, text).at(linear.at).with_url(&linear.url))
+        let text = "sound and pictures lie too far apart in the file: one is left out";
+        let error = PlayerError::new(Code::ContainerUnsupported, text).at(linear.at).with_url(&linear.url);
+        ctx.event(Event::Error(error.recoverable()));
+        linear.leave_out(if id == BufferId::Audio { "audio/" } else { "video/" });
+        let position = self.playhead.position(ctx.now);
+        self.reopen(ctx, position);
     }
 
     /// Stops reading where there is enough, and goes on where there is room.
@@ -467,6 +492,9 @@ impl Session {
         linear.whole = false;
         linear.scan = (at > 0 && reset).then(Vec::new);
         linear.timeline.interrupt();
+        if at == 0 && reset {
+            linear.timeline.rewind();
+        }
         let (url, range) = (linear.url.clone(), linear.range_from(at));
         let ticket = self.requests.send(ctx.now, FetchKind::Segment, url, range, ctx.out);
         self.streams[i].held.clear();
@@ -501,8 +529,10 @@ impl Session {
     }
 
     /// The head of the response that is read.
-    pub fn linear_head(&mut self, status: u16, length: Option<u64>, ranges: bool) {
+    pub fn linear_head(&mut self, head: &Head) {
         let Some(linear) = &mut self.linear else { return };
+        let Head { status, length, ranges, .. } = *head;
+        head.url.clone_into(&mut linear.url);
         if status == 206 {
             linear.ranges = Some(true);
         } else {
@@ -539,7 +569,6 @@ impl Session {
             linear.head.extend_from_slice(data.get(..kept).unwrap_or_default());
         }
         linear.at += data.len() as u64;
-        linear.rejoins = 0;
         let first = !std::mem::replace(&mut linear.progress, true);
         let at = linear.at;
         let range = linear.range_from(at);
@@ -613,7 +642,12 @@ impl Session {
         let mut pieces = Vec::new();
         let drained = pipeline.drain(flush, (0.0, 0.0), &mut pieces);
         let Activity::Segment(job) = &mut stream.activity else { return Ok(()) };
-        job.fruitful |= !pieces.is_empty();
+        if !pieces.is_empty() {
+            job.fruitful = true;
+            linear.rejoins = 0;
+        }
+        let since = job.first_byte.filter(|_| stream.has_media && linear.live() && !job.fruitful && !flush);
+        let fruitless = since.is_some_and(|since| ctx.now > since + FRUITLESS);
         let (key, segment) = (job.key, job.segment.clone());
         stream.held.extend(pieces.into_iter().map(|piece| HeldPiece {
             piece,
@@ -628,6 +662,10 @@ impl Session {
         self.release_linear(ctx, i);
         self.note_asides(ctx, i, edge);
         match result.and(drained) {
+            Ok(()) if fruitless => {
+                let text = "nothing that can be played has come for too long";
+                self.linear_failed(ctx, i, PlayerError::new(Code::MediaEmpty, text))
+            }
             Ok(()) => Ok(()),
             Err(error) => self.linear_failed(ctx, i, error),
         }

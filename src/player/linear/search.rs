@@ -111,6 +111,9 @@ impl Session {
             return Ok(());
         };
         if untimed(linear.format) {
+            // Nothing is behind the last byte.
+            let target = target.min(duration - 1.0).max(0.0);
+            linear.from = Some(target);
             let at = (target / duration).clamp(0.0, 1.0) * length as f64;
             linear.timeline.place_at(target);
             self.read_from(ctx, i, at as u64, true);
@@ -237,6 +240,16 @@ impl Session {
         false
     }
 
+    /// The file has ended without a frame since the place that was sought, as with large tags at its end: true if it is sought further back.
+    pub(super) fn look_back(&mut self, ctx: &mut Ctx, i: usize) -> bool {
+        let Some(linear) = &self.linear else { return false };
+        let barren = untimed(linear.format)
+            && linear.timeline.ends().next().is_none()
+            && self.streams[i].held.is_empty();
+        let sought = linear.from.filter(|from| barren && *from > 0.0).zip(linear.duration);
+        sought.is_some_and(|(from, end)| self.start_search(ctx, i, end - (end - from) * 4.0).is_ok())
+    }
+
     /// Finds out how long it lasts, once its headers are read.
     pub(super) fn begin_measuring(&mut self, ctx: &mut Ctx, told: Option<Seconds>) {
         let Some(linear) = &mut self.linear else { return };
@@ -350,7 +363,8 @@ impl Session {
         }
         // The rate so far tells it roughly.
         if let Some(length) = linear.length.filter(|_| linear.tail.is_none())
-            && let Some(edge) = linear.timeline.ends().reduce(f64::max)
+            // Where playback begins may have to be counted from the end: what has come is held until then.
+            && let Some(edge) = linear.timeline.ends().reduce(f64::max).or_else(|| Some(stream.held.last()?.piece.end - stream.held.first()?.piece.start))
             && let Some(sampled) = linear.sampled(edge)
             && (linear.duration.is_none() || linear.estimated)
         {
@@ -408,7 +422,7 @@ impl Session {
 impl super::Linear {
     /// Bytes per second of what was read in one go from the start.
     fn sampled(&self, edge: Seconds) -> Option<f64> {
-        let whole = self.whole && edge > SAMPLED;
+        let whole = self.whole && (edge > SAMPLED || self.length == Some(self.at));
         whole.then(|| self.at as f64 / edge).filter(|r| *r > 0.0)
     }
 }

@@ -67,11 +67,11 @@ impl Linear {
         self.sounds.iter().map(told).collect()
     }
 
-    /// The browser takes the sound in no form, whatever it has said.
-    pub fn leave_sound_out(&mut self) {
-        self.sounds.clear();
+    /// Plays it without what goes as this kind of type.
+    pub fn leave_out(&mut self, kind: &str) {
+        self.sounds.retain(|s| !s.wrapping.mime.starts_with(kind));
         for (_, wrapping) in &mut self.timeline.wrappings {
-            *wrapping = wrapping.take().filter(|w| !w.mime.starts_with("audio/"));
+            wrapping.take_if(|w| w.mime.starts_with(kind));
         }
     }
 }

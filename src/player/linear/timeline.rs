@@ -44,11 +44,13 @@ pub(super) struct Timeline {
     pub wrappings: Vec<(TrackId, Option<Wrapping>)>,
     /// The latest: what is added to media time, and its number.
     tie: Option<(Seconds, u32)>,
+    /// What was added first: to what the resource begins with.
+    first: Option<Seconds>,
     /// Media time of where playback began.
     lanes: [Option<Lane>; 2],
     /// What follows is of another connection: its time stamps need not go on.
     broken: bool,
-    /// Media whose bytes carry no time begins at this place.
+    /// What follows begins at this place: its bytes carry no time, or one of another connection.
     placed: Option<Seconds>,
     /// Where the tracks end, once the end of the file has come.
     finished: [Option<Seconds>; 2],
@@ -70,7 +72,7 @@ impl Timeline {
     }
 
     /// Where a track ends that was given out.
-    fn end_of(&self, id: BufferId) -> Option<Seconds> {
+    pub fn end_of(&self, id: BufferId) -> Option<Seconds> {
         self.lanes[id as usize]?.presented
     }
 
@@ -106,9 +108,10 @@ impl Timeline {
         }
     }
 
-    /// What follows is of another connection to a stream without an end.
-    pub fn break_off(&mut self) {
+    /// What follows is of another connection to a stream without an end, and begins at this place.
+    pub fn break_off(&mut self, at: Seconds) {
         self.broken = true;
+        self.placed = Some(at);
         for lane in self.lanes.iter_mut().flatten() {
             lane.end = None;
         }
@@ -119,6 +122,14 @@ impl Timeline {
         self.placed = Some(time);
     }
 
+    /// What follows is from the very start.
+    pub fn rewind(&mut self) {
+        self.placed = None;
+        if let Some(first) = self.first.filter(|first| self.offset() != Some(*first)) {
+            self.renew(first);
+        }
+    }
+
     /// The same timeline, told with another offset: its time stamps began anew.
     pub fn retie(&mut self, offset: Seconds) {
         self.renew(offset);
@@ -127,6 +138,7 @@ impl Timeline {
     fn renew(&mut self, offset: Seconds) -> (Seconds, u32) {
         let tie = (offset, self.tie.map_or(0, |t| t.1 + 1));
         self.tie = Some(tie);
+        self.first.get_or_insert(offset);
         self.finished = [None; 2];
         tie
     }
@@ -135,14 +147,11 @@ impl Timeline {
     fn place(&mut self, id: BufferId, start: Seconds, jump: Seconds, own_clock: bool) -> Option<Seconds> {
         let tie = self.tie?;
         if let Some(at) = self.placed.take() {
-            self.renew(at - start);
-        } else if self.broken {
-            self.broken = false;
-            let edge = self.ends().fold(f64::NEG_INFINITY, f64::max);
             // Encoders of transport streams go on counting: what comes twice lies where it lay.
-            let goes_on = own_clock && (-20.0..2.0).contains(&(start + tie.0 - edge));
-            if edge.is_finite() && !goes_on {
-                self.renew(edge - start);
+            let goes_on =
+                std::mem::take(&mut self.broken) && own_clock && (-20.0..2.0).contains(&(start + tie.0 - at));
+            if !goes_on {
+                self.renew(at - start);
             }
         }
         let (offset, epoch) = self.tie?;
@@ -279,10 +288,11 @@ impl Session {
             }
             Activity::Idle => (edge - frontier).abs() < SEAM,
             // Tracks need not end together: each goes on from the place to its own end.
-            Activity::Ended => stream
-                .buffers
-                .iter()
-                .all(|(id, _)| linear.timeline.end_of(*id).is_none_or(|end| has(*id) >= end - SEAM)),
+            Activity::Ended => {
+                let reaches =
+                    |id: BufferId| linear.timeline.end_of(id).is_none_or(|end| has(id) >= end - SEAM);
+                linear.timeline.ends().next().is_some() && stream.buffers.iter().all(|(id, _)| reaches(*id))
+            }
             Activity::Index { .. } => true,
         }
     }

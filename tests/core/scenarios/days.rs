@@ -88,21 +88,23 @@ fn play_for_days(site: Site, bytes_per_hour: usize) -> usize {
     titles
 }
 
+/// 8 kbit/s at 8 kHz: 72 bytes and 72 ms a frame.
+fn mpeg(part: u32, seconds: f64) -> Vec<u8> {
+    let count = (seconds / 0.072) as u32;
+    let mut out = Vec::with_capacity(count as usize * 72);
+    for number in 0..count {
+        let mark = Mark { kind: 'a', part: part % 100, number, rung: 0 };
+        out.extend_from_slice(&[0xff, 0xe3, 0x18, 0xc4]);
+        out.extend_from_slice(mark.text().as_bytes());
+        out.resize((number as usize + 1) * 72, 0x55);
+    }
+    out
+}
+
 #[test]
 fn mp3_for_days() {
-    // 8 kbit/s at 8 kHz: 72 bytes and 72 ms a frame.
     const INTERVAL: usize = 4000;
-    let media = |part: u32| {
-        let count = (CONNECTION / 0.072) as u32;
-        let mut out = Vec::with_capacity(count as usize * 72);
-        for number in 0..count {
-            let mark = Mark { kind: 'a', part: part % 100, number, rung: 0 };
-            out.extend_from_slice(&[0xff, 0xe3, 0x18, 0xc4]);
-            out.extend_from_slice(mark.text().as_bytes());
-            out.resize((number as usize + 1) * 72, 0x55);
-        }
-        out
-    };
+    let media = |part: u32| mpeg(part, CONNECTION);
     let songs = Rc::new(Cell::new(0u32));
     let with_titles = move |part| {
         let mut out = Vec::new();
@@ -129,6 +131,47 @@ fn mp3_for_days() {
     };
     let titles = play_for_days(station("audio/mpeg", Some(INTERVAL as u32), with_titles), 3_600_000);
     assert!(titles > (DAYS * 24 * 60 * 60 / SONG) as usize, "{titles} titles");
+}
+
+#[test]
+fn a_station_goes_on_where_a_decoder_failed() {
+    let mut w = World::new(station("audio/mpeg", None, |part| mpeg(part, 600.0)));
+    w.fault(RADIO, Fault::Endless, ALWAYS);
+    (w.net.rates, w.net.chunk) = (vec![(0.0, 9_000.0)], 500);
+    w.element.decode_errors = vec![31.3];
+    w.load(RADIO);
+    assert!(w.run_until(40.0, |w| !w.errors().is_empty()), "{}", w.story());
+    w.run_for(60.0);
+    assert!(w.element.position > 80.0, "{}", w.story());
+    let last = w.played('a').last().copied();
+    assert!(last.is_some_and(|m| m.part == 1), "{last:?}");
+    assert_eq!(w.errors(), [Code::Decode], "{}", w.story());
+}
+
+#[test]
+fn a_station_that_has_only_a_page_left_is_not_asked_for_ever() {
+    let page = |part| if part == 0 { mpeg(0, 30.0) } else { vec![b'<'; 3000] };
+    let mut w = World::new(station("audio/mpeg", None, page));
+    w.fault(RADIO, Fault::Endless, ALWAYS);
+    w.net.rates = vec![(0.0, 64_000.0)];
+    w.load(RADIO);
+    w.run_for(600.0);
+    assert!(w.has_ended(), "{}", w.story());
+    assert!(w.requests().len() < 20, "{} requests", w.requests().len());
+}
+
+#[test]
+fn a_station_that_comes_back_as_something_else_is_not_read_in_silence_for_ever() {
+    let track = Stream::simple(3000.0).audio(0, 0);
+    let aac = crate::sim::ts::packed(&track, 0, track.frames_until(3000.0), false, |_| true);
+    let media = move |part| if part == 0 { mpeg(0, 30.0) } else { aac.clone() };
+    let mut w = World::new(station("audio/mpeg", None, media));
+    w.fault(RADIO, Fault::Endless, ALWAYS);
+    w.net.rates = vec![(0.0, 64_000.0)];
+    w.load(RADIO);
+    w.run_for(600.0);
+    assert!(w.has_ended() && w.errors().contains(&Code::MediaEmpty), "{}", w.story());
+    assert!(w.played('a').iter().all(|m| m.part == 0));
 }
 
 /// Pages of one link of a chain: Opus of 120 ms a packet, with a title in the comments.

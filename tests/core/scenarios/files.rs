@@ -597,6 +597,175 @@ fn playback_begins_within_the_first_pictures() {
     }
 }
 
+const AAC: &str = "https://media.test/all.aac";
+
+/// ADTS of 48 kHz, with nothing else.
+fn adts_file(seconds: f64) -> crate::sim::site::Site {
+    let mut site = crate::sim::site::Site::default();
+    site.put_made(AAC, "audio/aac", move || {
+        let track = Stream::simple(seconds).audio(0, 0);
+        crate::sim::ts::packed(&track, 0, track.frames_until(seconds), false, |_| true)
+    });
+    site
+}
+
+/// Each is read anew from its first byte, at an offset that the last seek has left.
+#[test]
+fn the_start_lies_at_0_after_any_seek() {
+    let config = Config { buffer_behind: 2.0, stats_interval: 0.0, ..Config::default() };
+    let mut w = World::configured(adts_file(300.0), config.clone());
+    w.load(AAC);
+    w.run_for(5.0);
+    assert!(w.seek_lands(100.0, 1.0, 3), "{}", w.story());
+    w.run_for(5.0);
+    assert!(w.seek_lands(0.0, 1.0, 3), "{}", w.story());
+    w.run_for(6.0);
+    let last = w.played('a').last().copied().unwrap();
+    let expected = w.element.position * 48_000.0 / 1024.0;
+    assert!((4.0..8.0).contains(&w.element.position), "{}", w.story());
+    assert!((f64::from(last.number) - expected).abs() < 10.0, "{last:?}\n{}", w.story());
+
+    // Two recordings, one behind the other.
+    let mut w = World::configured(heavy(40.0).then(40.0, |p| p.base = 9000.0).ts_file(), config);
+    w.load(TS);
+    w.play_to_end(100.0);
+    assert!(w.seek_lands(0.0, 3.0, 3), "{}", w.story());
+    w.run_for(3.0);
+    assert!((2.0..5.0).contains(&w.element.position), "{}", w.story());
+    assert_eq!(w.played('v').last().map(|m| m.part), Some(0), "{}", w.story());
+}
+
+#[test]
+fn a_seek_to_the_end_of_frames_without_times_is_no_end_of_all_others() {
+    let tagged = |mut site: crate::sim::site::Site, url, tag: usize| {
+        let (content_type, bytes) = site.get(url).unwrap();
+        site.put(url, content_type, [bytes, vec![0; tag]].concat());
+        site
+    };
+    for (url, site) in [
+        (AAC, adts_file(300.0)),
+        (MP3, Stream::mp3_file(300.0)),
+        (MP3, tagged(Stream::mp3_file(300.0), MP3, 200_000)),
+    ] {
+        let mut w = World::new(site);
+        w.load(url);
+        w.run_for(6.0);
+        let duration = w.element.source.as_ref().map_or(0.0, |s| s.duration);
+        w.seek(duration);
+        w.run_for(10.0);
+        let duration = w.element.source.as_ref().map_or(0.0, |s| s.duration);
+        assert!(duration > 280.0, "{duration}\n{}", w.story());
+        assert!(w.seek_lands(150.0, 2.0, 3), "{}", w.story());
+        w.run_for(5.0);
+        assert!((w.element.position - 155.0).abs() < 1.0, "{}", w.story());
+        assert_eq!(w.errors(), [], "{}", w.story());
+    }
+}
+
+#[test]
+fn a_start_before_the_end_is_found_where_no_header_tells_the_end() {
+    for (url, site, ranges) in [
+        (AAC, adts_file(120.0), true),
+        (AAC, adts_file(120.0), false),
+        (TS, heavy(120.0).ts_file(), false),
+        (AAC, adts_file(3.0), true),
+    ] {
+        let mut w = World::new(site);
+        if !ranges {
+            w.fault(url, Fault::IgnoreRange, ALWAYS);
+        }
+        let short = w.net.site.get(url).unwrap().1.len() < 100_000;
+        w.load_at(url, if short { -1.0 } else { -20.0 });
+        w.play_to_end(60.0);
+        let first = f64::from(w.played('a')[0].number) * 1024.0 / 48_000.0;
+        assert!(
+            (first - if short { 2.0 } else { 100.0 }).abs() < 4.0,
+            "{url} {ranges}: {first}\n{}",
+            w.story()
+        );
+    }
+}
+
+#[test]
+fn a_track_that_ends_long_before_the_other_does_not_hold_it_up() {
+    let file = |pictures: f64, sound: f64| {
+        let stream = heavy(120.0);
+        let tracks = [(stream.video(0, 0), pictures), (stream.audio(0, 0), sound)];
+        let mut site = crate::sim::site::Site::default();
+        let frames = tracks.map(|(track, end)| (track, track.frames(0, track.frames_until(end))));
+        site.put(MP4, "video/mp4", crate::sim::files::mp4(&frames, false));
+        site
+    };
+    // All that follows has room, or it has none.
+    for (kind, pictures, sound, bytes, seek) in [
+        ('v', 120.0, 15.0, 60_000_000, None),
+        ('v', 120.0, 15.0, 1_000_000, None),
+        ('v', 120.0, 15.0, 1_000_000, Some(40.0)),
+        ('a', 15.0, 120.0, 200_000, None),
+    ] {
+        let config = Config { buffer_bytes: bytes, stats_interval: 0.0, ..Config::default() };
+        let mut w = World::configured(file(pictures, sound), config);
+        w.load(MP4);
+        w.run_for(5.0);
+        if let Some(to) = seek {
+            w.seek(to);
+        }
+        w.play_to_end(150.0);
+        let per_second = if kind == 'v' { 25.0 } else { 48_000.0 / 1024.0 };
+        let shown = w.played(kind).len() as f64 / per_second;
+        assert!(shown > if seek.is_some() { 84.0 } else { 119.0 }, "{bytes}: {shown} s\n{}", w.story());
+        let told = if bytes < 60_000_000 { &[Code::ContainerUnsupported][..] } else { &[] };
+        assert_eq!(w.errors(), told, "{}", w.story());
+    }
+}
+
+#[test]
+fn where_a_redirect_led_may_be_gone() {
+    const EDGE: &str = "https://edge.test/all.mp4?signature=1";
+    const OTHER: &str = "https://edge.test/all.mp4?signature=2";
+    let mut site = heavy(300.0).mp4_file(false);
+    let (content_type, bytes) = site.get(MP4).unwrap();
+    for url in [EDGE, OTHER] {
+        site.put(url, content_type, bytes.clone());
+    }
+    for gone in [Fault::Status(403), Fault::Refused] {
+        let mut w = World::new(site.clone());
+        w.fault(MP4, Fault::Redirect(EDGE), 1);
+        w.fault(MP4, Fault::Redirect(OTHER), ALWAYS);
+        w.load(MP4);
+        w.run_for(3.0);
+        let asked = |w: &World, url: &str| w.requests().iter().filter(|r| r.url == url).count();
+        // What the redirect saved is kept.
+        assert!(w.seek_lands(100.0, 1.0, 3) && asked(&w, MP4) == 1, "{}", w.story());
+        w.fault(EDGE, gone, ALWAYS);
+        for to in [200.0, 20.0] {
+            assert!(w.seek_lands(to, 10.0, 3), "{to}\n{}", w.story());
+            w.run_for(2.0);
+            assert_in_step(&w);
+        }
+        assert_eq!((asked(&w, MP4), asked(&w, OTHER)), (2, 1), "{}", w.story());
+        assert_eq!(w.errors(), [], "{}", w.story());
+    }
+}
+
+#[test]
+fn a_redirect_that_leads_nowhere_is_followed_once_more() {
+    const EDGE: &str = "https://edge.test/all.mp4";
+    let mut site = heavy(300.0).mp4_file(false);
+    let (content_type, bytes) = site.get(MP4).unwrap();
+    site.put(EDGE, content_type, bytes);
+    for gone in [Fault::Status(403), Fault::BreakAfter(0)] {
+        let mut w = World::new(site.clone());
+        w.fault(MP4, Fault::Redirect(EDGE), 1);
+        w.load(MP4);
+        w.run_for(3.0);
+        w.fault("all", gone, ALWAYS);
+        w.seek(200.0);
+        w.run_to_error(60.0);
+        assert!(w.requests().len() <= 9, "{}", w.story());
+    }
+}
+
 fn sounds(w: &World) -> Vec<(String, Option<String>, bool)> {
     let told = w.events.iter().rev().find_map(|t| match &t.event {
         Event::Tracks { audio, .. } => Some(audio),

@@ -1,7 +1,7 @@
 //! Streams without an end: servers that come and go.
 
 use super::*;
-use crate::sim::site::Site;
+use crate::sim::site::{Answer, Site};
 use std::cell::Cell;
 
 fn heavy(seconds: f64) -> Stream {
@@ -74,6 +74,23 @@ fn a_station_that_greets_each_listener_alike_is_joined_again() {
     w.load(TS);
     w.play_to_end(120.0);
     assert_eq!(w.played('v').len(), 3 * 600, "{}", w.story());
+}
+
+#[test]
+fn a_stream_is_joined_anew_where_it_was_asked_for() {
+    const EDGE: &str = "https://edge.test/live.ts";
+    let media = heavy(8.0).ts_file().get(TS).unwrap().1;
+    let mut site = Site::default();
+    site.serve(move |url, at| {
+        let made = vec![(at, media.len() as u64 / 2), (at + 2.0, media.len() as u64)];
+        (url == EDGE).then(|| Answer { made, ..Answer::new("video/mp2t", media.clone(), at) })
+    });
+    let mut w = World::new(site);
+    w.fault(TS, Fault::Redirect(EDGE), ALWAYS);
+    w.load(TS);
+    w.run_for(20.0);
+    let asked: Vec<_> = w.requests().iter().map(|r| r.url.as_str()).collect();
+    assert!(asked.len() > 1 && asked.iter().all(|url| *url == TS), "{}", w.story());
 }
 
 const RADIO: &str = "https://cdn.test/radio.ts";
