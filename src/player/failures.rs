@@ -178,7 +178,7 @@ impl Session {
         /// Segments from the edge within which one may be late.
         const NEAR: f64 = 3.0;
         /// Times that a segment is asked for again: soon, as encoders close one some frames after its time, then at most half its duration
-        /// apart, or a quarter where its chunks show before it ends.
+        /// apart, or an eighth while it is being made.
         const TIMES: u32 = 9;
         const SOON: f64 = 0.1;
         let late = matches!(error.status, Some(404 | 410 | 416)) && self.streams[i].blocked < TIMES;
@@ -204,7 +204,7 @@ impl Session {
         stream.forced = stream.rep;
         // A hint that is not kept: the playlist tells what became of it.
         stream.unkept = segment.ahead && hls;
-        let most = (segment.duration / if segment.ahead { 4.0 } else { 2.0 }).clamp(0.2, 2.0);
+        let most = (segment.duration / if segment.ahead { 8.0 } else { 2.0 }).clamp(0.2, 2.0);
         let pause = (SOON * f64::from(1u32 << stream.blocked.min(TIMES))).min(most);
         stream.blocked_until = ctx.now + if stream.unkept { 2.0 * segment.duration } else { pause };
         stream.blocked += 1;

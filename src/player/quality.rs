@@ -326,8 +326,8 @@ impl Session {
         let lower: Vec<u64> = candidates[..current].iter().map(|r| bytes(*r)).collect();
         let position = self.playhead.position(ctx.now);
         // What comes as it is made comes no faster in another quality, unless it is the link that is behind.
-        #[cfg(feature = "live")]
-        if job.is_paced() && place.0 + job.media - position > self.target_latency(ctx) / 2.0 {
+        let middle = self.edge(ctx).map_or(position, |edge| (position + edge) / 2.0);
+        if job.is_paced() && place.0 + job.media > middle {
             return;
         }
         let shown = starts.iter().any(|(_, start)| *start < position + DECODED_AHEAD);

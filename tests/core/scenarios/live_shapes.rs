@@ -58,21 +58,23 @@ fn an_encoder_that_begins_anew_within_a_segment_is_followed() {
 #[test]
 fn segments_that_come_as_they_are_made_are_not_given_up_for_the_pace_of_the_encoder() {
     // Their bandwidth is the most that they may have, and half of what they do.
-    let live = Live::new().with(|l| {
-        (l.chunk, l.clock, l.stream.segment) = (Some(0.2), true, 4.0);
-        l.service = Some((1.5, 0.96, 1.04));
-    });
-    let site = rewritten(live.clone().dash(), "manifest.mpd", |_, _, text| {
-        with_attribute(&text, "bandwidth", |b| (b.parse::<u64>().unwrap() * 2).to_string())
-    });
-    let mut w = tuned(site, Config::default());
-    w.link(20e6);
-    w.load(MPD);
-    w.run_for(60.0);
-    assert_quiet(&w);
-    assert_seamless(&w, &live);
-    assert_fetched_once(&w);
-    assert!(w.switches().iter().all(|s| s.2 != Reason::Abandoned), "{:?}", w.switches());
+    for (recorded, target) in [(None, 1.5), (Some(1.5), 3.0)] {
+        let live = Live::new().with(|l| {
+            (l.chunk, l.clock, l.stream.segment) = (Some(0.2), true, 4.0);
+            (l.recorded, l.service) = (recorded, Some((target, 0.96, 1.04)));
+        });
+        let site = rewritten(live.clone().dash(), "manifest.mpd", |_, _, text| {
+            with_attribute(&text, "bandwidth", |b| (b.parse::<u64>().unwrap() * 2).to_string())
+        });
+        let mut w = tuned(site, Config::default());
+        w.link(20e6);
+        w.load(MPD);
+        w.run_for(60.0);
+        assert_quiet(&w);
+        assert_seamless(&w, &live);
+        assert_fetched_once(&w);
+        assert!(w.switches().iter().all(|s| s.2 != Reason::Abandoned), "{:?}", w.switches());
+    }
 }
 
 #[test]

@@ -148,7 +148,7 @@ impl Live {
                     "<Representation id=\"{name}\" bandwidth=\"{}\" codecs=\"{}\">",
                     track.bandwidth,
                     if self.turned && kind == "video" {
-                        format!("avc1.6400{:02x}", 20 + part).into()
+                        format!("avc1.6400{:02x}", 20 + part)
                     } else {
                         track.codec.name()
                     }
