@@ -8,7 +8,7 @@ mod writer;
 
 pub use bits::{BitReader, BitWriter};
 pub use media::MediaBytes;
-pub use text::decode_text;
+pub use text::{decode_text, place_of, split_once};
 pub use writer::ByteWriter;
 
 /// A cursor over bytes. Reads return `None` past the end and then leave the cursor where it was.

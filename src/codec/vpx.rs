@@ -161,7 +161,7 @@ const LEVELS: [(u8, u64, u64); 14] = [
 pub fn vp9_level(width: u32, height: u32, frame_duration: Option<u64>) -> u8 {
     let area = u64::from(width) * u64::from(height);
     let duration = frame_duration.filter(|&ns| ns > 0).unwrap_or(33_333_333);
-    let rate = (u128::from(area) * 1_000_000_000 / u128::from(duration)) as u64;
+    let rate = (area as f64 * 1e9 / duration as f64) as u64;
     let fits = |&&(_, picture, second): &&(u8, u64, u64)| area <= picture && rate <= second;
     LEVELS.iter().find(fits).map_or(62, |l| l.0)
 }

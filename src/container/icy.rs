@@ -4,7 +4,7 @@
 //! There is no standard; this is what servers send: after each interval of media one byte, a sixteenth of the length of the text that follows, which
 //! is padded with zeros. 0 means that nothing changed.
 
-use crate::bytes::decode_text;
+use crate::bytes::{decode_text, place_of};
 
 /// Longest interval that is believed, in bytes. Servers use 8 to 64 kB.
 const MAX_INTERVAL: u32 = 16 << 20;
@@ -54,7 +54,7 @@ impl IcyMetadata {
 /// A value behind its opening quote, and what comes after its end.
 fn quoted_value(text: &str) -> (&str, &str) {
     let mut from = 0;
-    while let Some(found) = text.get(from..).and_then(|t| t.find("';")) {
+    while let Some(found) = text.get(from..).and_then(|t| place_of(t, "';")) {
         let at = from + found;
         let (value, after) = (text.get(..at).unwrap_or(text), text.get(at + 2..).unwrap_or(""));
         if begins_field(after) {

@@ -27,16 +27,17 @@ pub fn date_time(text: &str) -> Option<f64> {
 
 /// The `Date` header of HTTP (RFC 9110 §5.6.7, IMF-fixdate): `Sun, 06 Nov 1994 08:49:37 GMT`. The obsolete forms are not read.
 pub fn http_date(header: &str) -> Option<f64> {
-    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    let (_, date) = header.trim().split_once(", ")?;
-    let mut fields = date.split(' ');
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (_, date) = header.trim().split_once(',')?;
+    let mut fields = date.trim_start().split(' ');
     let day = fields.next()?.parse().ok()?;
-    let month =
-        fields.next().filter(|m| m.len() == 3).and_then(|m| MONTHS.find(m)).filter(|at| at % 3 == 0)?;
+    let name = fields.next()?;
+    let month = MONTHS.iter().position(|month| *month == name)?;
     let year = fields.next()?.parse().ok()?;
     let time = time_of_day(&mut fields.next()?)?;
     (fields.next() == Some("GMT")).then_some(())?;
-    Some(days(year, month as i64 / 3 + 1, day)? + time)
+    Some(days(year, month as i64 + 1, day)? + time)
 }
 
 /// Takes `hh:mm[:ss]`, the seconds perhaps with a fraction.

@@ -1,7 +1,7 @@
 //! Playlists of internet radio and of music players: PLS, M3U (not HLS) and XSPF. They name the stream, or several of the same station.
 
 use super::url;
-use crate::bytes::decode_text;
+use crate::bytes::{decode_text, split_once};
 use crate::time::Seconds;
 
 /// Bytes of a list that are read; lists of radio stations have hundreds.
@@ -158,13 +158,13 @@ fn xspf(text: &str) -> Vec<ListEntry> {
     while let Some((before, after)) = rest.split_once('<') {
         unescape(before, &mut content);
         if let Some(data) = after.strip_prefix("![CDATA[") {
-            let (data, after) = data.split_once("]]>").unwrap_or((data, ""));
+            let (data, after) = split_once(data, "]]>").unwrap_or((data, ""));
             content.push_str(data);
             rest = after;
             continue;
         }
         if let Some(comment) = after.strip_prefix("!--") {
-            rest = comment.split_once("-->").map_or("", |(_, after)| after);
+            rest = split_once(comment, "-->").map_or("", |(_, after)| after);
             continue;
         }
         let Some((tag, after)) = after.split_once('>') else { break };

@@ -7,6 +7,7 @@ use super::index::truncate;
 use super::{
     Bases, Live, Period, Presentation, PresentationType, Protocol, Representation, SegmentIndex, date_time,
 };
+use crate::bytes::place_of;
 use crate::time::Seconds;
 use std::ops::Range;
 use std::rc::Rc;
@@ -310,7 +311,7 @@ fn continue_numbers(old: &SegmentIndex, new: &mut SegmentIndex) -> bool {
     let common = common.map(|(at, to)| before.saturating_add(at).saturating_sub(to));
     let back = common.is_none() && first.0 < first_of_old.0;
     match new {
-        SegmentIndex::Template(template) if template.media.contains("$Number") => {
+        SegmentIndex::Template(template) if place_of(&template.media, "$Number").is_some() => {
             let is = template.start_number;
             let (Some(number), Some((old, new))) = (common, named) else { return back || is < after };
             let Some(gaps) = is.checked_sub(number).filter(|_| old == new) else { return true };

@@ -415,7 +415,8 @@ impl Loading {
 /// the path is a semicolon.
 #[cfg(feature = "progressive")]
 fn at_semicolon(url: &str) -> Option<String> {
-    let (scheme, host) = url.split_once("://")?;
+    let (scheme, rest) = url.split_once(':')?;
+    let host = rest.strip_prefix("//")?;
     let bare = !host.is_empty() && host.find('/').is_none_or(|at| at + 1 == host.len());
     let slash = if host.ends_with('/') { ";" } else { "/;" };
     (bare && scheme.starts_with("http") && !host.contains(['?', '#'])).then(|| [url, slash].concat())

@@ -39,9 +39,11 @@ fn scale(timescale: Timescale) -> u64 {
 
 /// A time in ticks of the file; those before 0, which it cannot express, are 0.
 fn stamp(ticks: Ticks, timescale: Timescale) -> u64 {
-    let ticks = u128::from(ticks.max(0) as u64);
-    let unit = u128::from(scale(timescale)) * u128::from(timescale.get());
-    ((ticks * 1_000_000_000 + unit / 2) / unit) as u64
+    let (ticks, second, scale) = (ticks.max(0) as u64, u64::from(timescale.get()), scale(timescale));
+    // A second is a whole number of ticks on both sides.
+    let unit = scale * second;
+    let whole = (ticks / second).saturating_mul(1_000_000_000 / scale);
+    whole.saturating_add((ticks % second * 1_000_000_000 + unit / 2) / unit)
 }
 
 /// How many of `samples`, at most, one cluster can hold; at least one.

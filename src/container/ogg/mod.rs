@@ -18,7 +18,7 @@ use self::page::{CAPTURE, Crc, Page, Read};
 use self::stream::{Codec, Identified, Stream, identify};
 use super::{Demuxer, Sink, TrackId, TrackInfo};
 use crate::error::{Code, PlayerError, Result};
-use crate::time::Ticks;
+use crate::time::{Ticks, rescale};
 
 /// The one track that is given.
 const TRACK: TrackId = TrackId(1);
@@ -220,10 +220,7 @@ impl OggDemuxer {
         };
         let mut stream = Stream::new(page.serial, page.sequence, codec);
         if let Some((time, rate)) = from {
-            let rate = i128::from(rate.max(1));
-            // To the nearest tick.
-            let start = (i128::from(time) * i128::from(stream.rate()) + rate / 2).div_euclid(rate);
-            stream.start_at(Ticks::try_from(start).unwrap_or(Ticks::MAX / 2));
+            stream.start_at(rescale(time, rate, stream.rate()).min(Ticks::MAX / 2));
         }
         self.links.retain(|s| s.serial != page.serial);
         if self.links.len() >= MAX_LINKS {

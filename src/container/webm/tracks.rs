@@ -10,7 +10,7 @@ use crate::codec::mpeg_audio::MpegAudioHeader;
 use crate::codec::vpx::VpConfig;
 use crate::codec::{aac, av1, avc, flac, hevc, opus, vorbis};
 use crate::container::{TrackId, TrackInfo, TrackKind};
-use crate::time::{Ticks, Timescale};
+use crate::time::{Ticks, Timescale, rescale};
 
 /// CodecPrivate at most, once it is decompressed, in bytes: as much as an element may have.
 const MAX_PRIVATE: usize = 16 << 20;
@@ -197,8 +197,7 @@ pub(super) fn track(entry: &[u8], timescale: Timescale) -> Option<Track> {
 
 /// Nanoseconds as ticks, to the nearest.
 pub(super) fn ticks(nanoseconds: u64, timescale: Timescale) -> Ticks {
-    let ticks = (u128::from(nanoseconds) * u128::from(timescale.get()) + 500_000_000) / 1_000_000_000;
-    Ticks::try_from(ticks).unwrap_or(Ticks::MAX)
+    rescale(Ticks::try_from(nanoseconds).unwrap_or(Ticks::MAX), 1_000_000_000, timescale.get())
 }
 
 /// Samples as nanoseconds, rounded down.

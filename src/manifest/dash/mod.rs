@@ -20,6 +20,7 @@ pub use patch::patch;
 
 use super::bases::{self, BaseUrl};
 use super::{Period, Presentation, PresentationType, ProducerTime, Protocol, SegmentIndex, url};
+use crate::bytes::split_once;
 use crate::error::{Code, PlayerError, Result};
 use crate::time::Seconds;
 use segments::Unusable;
@@ -96,7 +97,7 @@ pub fn looks_like(prefix: &[u8]) -> bool {
                 return name.rsplit(':').next() == Some("MPD");
             }
         };
-        let Some((_, after)) = tag.split_once(end) else { return false };
+        let Some((_, after)) = split_once(tag, end) else { return false };
         rest = after.trim_start();
     }
 }

@@ -4,6 +4,7 @@ use super::datatypes::{byte_range, double, whole};
 use super::de::{self, View};
 use super::timeline::{self, MAX_SEGMENTS, Timeline};
 use super::xml::Document;
+use crate::bytes::place_of;
 use crate::manifest::index::truncate;
 use crate::manifest::url::{fill_representation, fill_template, resolve};
 use crate::manifest::{
@@ -145,7 +146,7 @@ fn template(
     let Some(media) = &template.media else {
         return Err(Unusable::Malformed("its SegmentTemplate has no @media"));
     };
-    if media.contains("$SubNumber") {
+    if place_of(media, "$SubNumber").is_some() {
         return Err(Unusable::Unsupported("it uses $SubNumber$"));
     }
     let fill = |text: &str| fill_representation(text, context.id, context.bandwidth);
@@ -179,7 +180,7 @@ fn template(
             rule.listed = !timeline.open;
             // Only `$Time$` names the segments, and @startNumber stays the same while the window moves on: numbers that need not
             // go below 0 when a later MPD begins earlier.
-            if let (false, Some(first)) = (media.contains("$Number"), runs.first()) {
+            if let (false, Some(first)) = (place_of(media, "$Number").is_some(), runs.first()) {
                 carried_on = Some(u64::try_from(first.time / first.duration).unwrap_or(0));
             }
         }
