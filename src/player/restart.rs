@@ -162,15 +162,14 @@ impl Session {
         // What is to come back goes on in the same language.
         self.parted.append(&mut self.streams);
         for (kind, _) in KINDS.into_iter().zip(kinds).filter(|(_, there)| *there) {
-            if let Some(i) = self.parted.iter().position(|s| s.content == kind) {
-                let mut stream = self.parted.swap_remove(i);
-                stream.move_to(position, false);
-                self.streams.push(stream);
-            } else if let Some(set) = self.pick_set(ctx, period, kind, None, &[])
+            let before = self.parted.iter().position(|s| s.content == kind);
+            let model = before.map(|i| self.parted.swap_remove(i).model);
+            if let Some(set) = self.pick_set(ctx, period, kind, model.as_ref(), &[])
                 && let Some(found) = self.set(period, set)
             {
                 let mut stream = Stream::new(kind, found.id.clone(), period, set, position);
-                stream.model = Model::of(found, false);
+                stream.model = model.unwrap_or_else(|| Model::of(found, false));
+                stream.reason = Some(Reason::Period);
                 self.streams.push(stream);
             }
         }

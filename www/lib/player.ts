@@ -23,8 +23,9 @@ interface Request {
   readonly began: number;
   /** Lists that were opened. */
   lists: number;
-  /** The audio track to play once it is there. */
+  /** The audio track to play once it is there, and what was made at this time. */
   audio?: string | undefined;
+  date?: Date | undefined;
   /** Why those before were passed over. */
   readonly causes: PlayerError[];
   /** Settles the promise; gone once it is settled. */
@@ -99,7 +100,7 @@ export class BasePlayer extends EventTarget {
     if (this.#destroyed || this.#media?.element === element) return;
     const load = this.#load;
     const old = this.#media;
-    // What has no end is joined where it is by then: its times begin anew.
+    // What has no end is joined at the edge, or by date: its times begin anew.
     const startTime = old && old.element.duration < Infinity ? old.element.currentTime : undefined;
     old?.release();
     this.#media = new Media(element, (message) => this.#post(message));
@@ -109,6 +110,7 @@ export class BasePlayer extends EventTarget {
       const { request, url, type } = load;
       const quality = this.#auto ? undefined : this.#quality;
       request.audio = this.#audio.find(({ active }) => active)?.id;
+      request.date = this.#live?.atEdge === false ? this.#live.date : undefined;
       if (!request.settle) request.options = { ...request.options, startTime };
       request.rest = [{ src: url, type }, ...request.rest];
       this.#clear(load);
@@ -461,6 +463,10 @@ export class BasePlayer extends EventTarget {
       }
     }
     this.#dispatch(name, detail as never);
-    if (name === 'loaded') load.request.settle?.();
+    if (name !== 'loaded') return;
+    load.request.settle?.();
+    const { date } = load.request;
+    load.request.date = undefined;
+    if (date) this.seekToDate(date);
   }
 }

@@ -169,6 +169,13 @@ fn sound_that_begins_with_a_period_is_heard() {
     let mut w = World::new(site);
     w.load(MPD);
     w.play_to_end(60.0);
+    // It can be chosen from then on.
+    let told = w.events.iter().filter_map(|told| match &told.event {
+        Event::Tracks { audio, .. } => Some(audio.len()),
+        _ => None,
+    });
+    let told: Vec<usize> = told.collect();
+    assert_eq!(told, [0, 1], "{}", w.story());
     assert_nearly_all(&w, &[500, 500]);
     assert!(w.played('a').len() > 800, "{}", w.story());
 }
