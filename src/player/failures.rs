@@ -4,14 +4,14 @@ use super::io::*;
 use super::requests::{RetryPolicy, Verdict};
 use super::session::{Ctx, Fatal, Hole, Session};
 use super::stream::{Activity, Job, RepKey};
-use crate::error::{Category, PlayerError};
+use crate::error::{Category, Code, PlayerError};
 use crate::manifest::{Protocol, SegmentRef};
 use crate::time::{Seconds, TimeRange};
 
 /// Seconds for which a representation that failed is left alone, while others can stand in.
 const AVOID_FOR: f64 = 60.0;
-/// Seconds of media that are enough to wait for a server that fails: less is short of what follows.
-const WHILE_BUFFERED: Seconds = 4.0;
+/// Seconds of media that are enough to wait for a server that fails: all attempts at one segment may take as long.
+const WHILE_BUFFERED: Seconds = 12.0;
 /// Waits for a link that is gone, when there is nothing left to play: half a minute of them.
 const WAITS: u32 = 5;
 /// Segments in a row that may be passed over because no representation has them, before it is given up.
@@ -292,14 +292,14 @@ impl Session {
             return Ok(());
         }
         let media = stream.has_media;
-        // What passes is waited for: without an answer, that is the link, for a while; else as long as there is enough to play.
+        // What passes is waited for as long as there is enough to play, and where nothing answers, which is the link, for a while after that.
         let position = self.playhead.position(ctx.now);
-        let patient = match error.status {
-            None => stream.blocked < WAITS || self.frontier(stream, position) - position > WHILE_BUFFERED,
-            Some(status) => status >= 500 && self.frontier(stream, position) - position > WHILE_BUFFERED,
-        };
+        let enough = self.frontier(stream, position) - position > WHILE_BUFFERED;
+        let gone = error.status.is_none() && error.code != Code::Truncated && stream.blocked < WAITS;
+        let passing =
+            error.code.category() == Category::Network && error.status.is_none_or(|status| status >= 500);
         match segment {
-            _ if media && patient && error.code.category() == Category::Network => {
+            _ if media && passing && (enough || gone) => {
                 self.wait_for_origin(ctx, i, error);
                 Ok(())
             }

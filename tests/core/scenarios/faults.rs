@@ -494,3 +494,13 @@ fn a_segment_that_breaks_off_and_whose_rest_is_refused_is_given_up() {
     let asked = w.requests().iter().filter(|r| r.url.contains("v2/0/5")).count();
     assert!((1..=8).contains(&asked), "{asked}\n{}", w.story());
 }
+
+#[test]
+fn a_segment_that_always_breaks_off_is_passed_over_in_time() {
+    let mut w = World::new(Stream::simple(120.0).dash(Addressing::Number));
+    w.fault("v0/0/12", Fault::BreakAfter(20_000), ALWAYS);
+    w.load(MPD);
+    w.play_to_end(140.0);
+    assert_eq!(w.count(|e| matches!(e, Event::Stall { .. })), 0, "{}", w.story());
+    assert!(w.played('v').len() > 2800, "{}", w.story());
+}
