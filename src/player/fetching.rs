@@ -183,7 +183,7 @@ impl Session {
             let lost = follows.is_some_and(|fed| fed.number.saturating_add(1) < r.index.first());
             let segment = if lost { r.index.at(stream.cursor) } else { segment };
             #[cfg(all(feature = "hls", feature = "live"))]
-            if self.is_outdated(ctx, key, segment.is_some()) {
+            if self.is_outdated(ctx, key) {
                 self.hurry_list(ctx, i, key);
                 return Ok(());
             }

@@ -239,13 +239,10 @@ impl Session {
         self.streams.iter().any(|s| (s.period, s.set, s.rep) == (key.period, key.set, Some(key.rep)))
     }
 
-    /// Whether a playlist is too old to go on with: it was left when another quality was chosen. `found`: it tells of what is wanted.
-    pub fn is_outdated(&self, ctx: &Ctx, key: RepKey, found: bool) -> bool {
+    /// Whether a playlist is too old to go on with: it was left when another quality was chosen.
+    pub fn is_outdated(&self, ctx: &Ctx, key: RepKey) -> bool {
         let Some(list) = self.lists().and_then(|lists| lists.of(key)) else { return false };
-        if list.reload.complete() || (self.is_in_use(key) && list.ticket.is_none() && found) {
-            return false;
-        }
-        if self.is_in_use(key) {
+        if list.reload.complete() || self.is_in_use(key) {
             return false;
         }
         let fresh = list.reload.part_target().unwrap_or(list.reload.target_duration() / 2.0);
