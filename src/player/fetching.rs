@@ -111,9 +111,9 @@ impl Session {
 
     /// Whether so much waits for a source that no more is needed: in a tab that was opened in the background, none opens.
     pub fn holds_enough(&self, ctx: &Ctx, stream: &Stream) -> bool {
-        let (Some(first), Some(last)) = (stream.held.first(), stream.held.last()) else { return false };
+        let Some(span) = stream.held_span() else { return false };
         let bytes = stream.held.iter().map(|held| held.piece.data.len() as u64).sum::<u64>();
-        last.piece.end - first.piece.start >= self.limit_ahead(ctx) || bytes >= ctx.config.buffer_bytes
+        span >= self.limit_ahead(ctx) || bytes >= ctx.config.buffer_bytes
     }
 
     /// Bytes of a stream's media that is yet to play.

@@ -160,10 +160,10 @@ impl Session {
             return;
         }
         // What is to come back goes on in the same language.
-        self.parted.append(&mut self.streams);
+        self.parted.extend(self.streams.drain(..).map(|s| (s.content, s.model)));
         for (kind, _) in KINDS.into_iter().zip(kinds).filter(|(_, there)| *there) {
-            let before = self.parted.iter().position(|s| s.content == kind);
-            let model = before.map(|i| self.parted.swap_remove(i).model);
+            let before = self.parted.iter().position(|(parted, _)| *parted == kind);
+            let model = before.map(|i| self.parted.swap_remove(i).1);
             if let Some(set) = self.pick_set(ctx, period, kind, model.as_ref(), &[])
                 && let Some(found) = self.set(period, set)
             {

@@ -109,8 +109,8 @@ pub(super) struct Session {
     pub loaded: bool,
     /// The source is set up anew when the playhead comes here: of a browser without `changeType`, and for other kinds of tracks.
     pub restart_at: Option<Seconds>,
-    /// Streams that had no set in the period that plays.
-    pub parted: Vec<Stream>,
+    /// What was wanted of the kinds of tracks that the period that plays has not.
+    pub parted: Vec<(ContentType, Model)>,
     /// A request for part of a segment failed.
     pub ranges_refused: bool,
     pub decode_recoveries: Vec<Now>,

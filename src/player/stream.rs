@@ -274,6 +274,11 @@ pub(super) struct Stream {
 const INIT_CACHE: usize = 12;
 
 impl Stream {
+    /// Seconds from the start to the end of the media that waits.
+    pub fn held_span(&self) -> Option<Seconds> {
+        Some(self.held.last()?.piece.end - self.held.first()?.piece.start)
+    }
+
     /// A part that was hinted at has turned out to be one of another segment, by number and part: it need not come twice.
     #[cfg(all(feature = "hls", feature = "live"))]
     pub fn rename(&mut self, then: (u64, u32), now: (u64, u32)) {

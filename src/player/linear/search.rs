@@ -364,7 +364,7 @@ impl Session {
         // The rate so far tells it roughly.
         if let Some(length) = linear.length.filter(|_| linear.tail.is_none())
             // Where playback begins may have to be counted from the end: what has come is held until then.
-            && let Some(edge) = linear.timeline.ends().reduce(f64::max).or_else(|| Some(stream.held.last()?.piece.end - stream.held.first()?.piece.start))
+            && let Some(edge) = linear.timeline.ends().reduce(f64::max).or(stream.held_span())
             && let Some(sampled) = linear.sampled(edge)
             && (linear.duration.is_none() || linear.estimated)
         {
